@@ -1,0 +1,506 @@
+"""The vocabulary: every kind of event that the program writes, readable in one sitting.
+
+A body is a frozen msgspec Struct. Its kind lives in the envelope, not in the body. Three rules keep the
+vocabulary readable for ever:
+
+- a kind is never renamed or removed, and its fields are only ever added, with a default;
+- a kind that this version does not know is kept, hashed and shown as `Unknown`;
+- canonical bytes hold no floats and no integer beyond 2^53-1, so moments travel as ISO 8601 text in UTC
+  with nanoseconds (`Moment`) and money as whole nano-USD, held at the largest integer when beyond it.
+
+msgspec rather than pydantic: these types are on the path to the first paint and to every plain CLI command
+(see docs/decisions.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from data.canonical import encode
+from data.clock import iso, parse_iso
+from data.envelope import Entry, Event, Ref
+
+LARGEST = 2**53 - 1
+
+Name = Annotated[str, Meta(max_length=128)]
+Title = Annotated[str, Meta(min_length=1, max_length=200)]
+Text = Annotated[str, Meta(max_length=16_384)]
+Short = Annotated[str, Meta(max_length=512)]
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Moment = Annotated[str, Meta(max_length=32)]
+Seconds = Annotated[int, Meta(ge=0, le=10 * 366 * 86_400)]
+Severity = Annotated[int, Meta(ge=1, le=5)]
+Count = Annotated[int, Meta(ge=0, le=LARGEST)]
+Whole = Annotated[int, Meta(ge=-LARGEST, le=LARGEST)]
+
+Style = Literal["note", "action", "decision", "hypothesis", "question", "comms"]
+Mode = Literal["live", "drill"]
+MomentName = Literal[
+    "action",
+    "signal",
+    "trigger",
+    "page",
+    "acknowledgement",
+    "harm_confirmed",
+    "contained",
+    "recovered",
+    "resolved",
+]
+Confidence = Literal["recorded", "claimed", "estimated"]
+CheckState = Literal["open", "done", "not_applicable", "waived"]
+RollbackState = Literal["untouched", "open", "reversing", "reversed", "substituted", "verified", "held", "waived", "clear"]
+
+
+class Body(Struct, frozen=True, omit_defaults=True):
+    """What an event says. Subclasses are registered by `kind` and never change meaning."""
+
+    kind: ClassVar[str] = ""
+
+
+KINDS: dict[str, type[Body]] = {}
+"""Every kind this version knows."""
+
+B = TypeVar("B", bound=type[Body])
+
+
+def kind(name: str) -> Callable[[B], B]:
+    """Register a body under the kind that its envelopes carry."""
+
+    def register(body: B) -> B:
+        if name in KINDS:
+            raise ValueError(f"two bodies call themselves {name}")
+        body.kind = name
+        KINDS[name] = body
+        return body
+
+    return register
+
+
+# -- the incident --------------------------------------------------------------------------------------
+
+
+@kind("incident.declared")
+class Declared(Body, frozen=True):
+    """Founds an incident's case. `label` is the severity as the profile named it then (X-1)."""
+
+    title: Title
+    severity: Severity
+    label: Name
+    profile: Name = "merged"
+    mode: Mode = "live"
+    clock_basis: Literal["action", "consequence"] = "action"
+    reason: Text = ""
+
+
+@kind("incident.titled")
+class Titled(Body, frozen=True):
+    """A better title."""
+
+    title: Title
+
+
+@kind("incident.closed")
+class Closed(Body, frozen=True):
+    """The incident is over for the responders; the record stays open for corrections."""
+
+    reason: Text
+
+
+@kind("incident.reopened")
+class Reopened(Body, frozen=True):
+    """A closed incident goes on."""
+
+    reason: Text
+
+
+@kind("severity.set")
+class SeveritySet(Body, frozen=True):
+    """A confirmed change of severity, with the label shown at the time."""
+
+    severity: Severity
+    label: Name
+    reason: Text = ""
+
+
+@kind("role.assigned")
+class RoleAssigned(Body, frozen=True):
+    """A role in this incident goes to a person. Handover is the same event with `reason`."""
+
+    role: Name
+    person: Name
+    reason: Text = ""
+
+
+@kind("role.released")
+class RoleReleased(Body, frozen=True):
+    """A person gives up a role that nobody else takes."""
+
+    role: Name
+    person: Name
+    reason: Text = ""
+
+
+@kind("moment.recorded")
+class MomentRecorded(Body, frozen=True):
+    """One time of the detection chain or of the response, with how sure we are of it (A.7)."""
+
+    moment: MomentName
+    at: Moment
+    confidence: Confidence = "claimed"
+    source: Short = ""
+
+
+@kind("containment.confirmed")
+class ContainmentConfirmed(Body, frozen=True):
+    """A person states that the harm is contained. The envelope's `at` starts the rollback clocks (S003-KS-9)."""
+
+    how: Text
+
+
+@kind("cadence.set")
+class CadenceSet(Body, frozen=True):
+    """How often an update goes out; the next one is due that long after the last (S002-CK-2)."""
+
+    every: Seconds
+    channel: Short = ""
+
+
+@kind("update.promised")
+class UpdatePromised(Body, frozen=True):
+    """The time that somebody was told for the next update; wins over the cadence until an update went out."""
+
+    due: Moment
+    channel: Short = ""
+
+
+# -- the timeline --------------------------------------------------------------------------------------
+
+
+@kind("note.written")
+class NoteWritten(Body, frozen=True):
+    """A line of the scribe. The envelope's `at` is when typing began, or the back-dated time."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=16_384)]
+    style: Style = "note"
+    tags: tuple[Name, ...] = ()
+    mentions: tuple[Name, ...] = ()
+    typed: Moment = ""
+
+
+@kind("update.sent")
+class UpdateSent(NoteWritten, frozen=True):
+    """A communication that went out; the next update is due from here on. Its style is always comms."""
+
+    style: Style = "comms"
+
+
+@kind("entry.amended")
+class EntryAmended(Body, frozen=True):
+    """A new version of a line's text. The original stays one key away."""
+
+    target: Digest
+    text: Annotated[str, Meta(min_length=1, max_length=16_384)]
+    reason: Text = ""
+
+
+@kind("entry.retracted")
+class EntryRetracted(Body, frozen=True):
+    """The event no longer counts; it stays on the record, struck through. Undo is this."""
+
+    target: Digest
+    reason: Text = ""
+
+
+@kind("entry.reinstated")
+class EntryReinstated(Body, frozen=True):
+    """A retracted event counts again."""
+
+    target: Digest
+    reason: Text = ""
+
+
+# -- the checklist -------------------------------------------------------------------------------------
+
+
+class Item(Struct, frozen=True, omit_defaults=True):
+    """One checklist item as it stood when the incident adopted it. `due`: seconds after declaration."""
+
+    id: Name
+    text: Short
+    phase: Name = ""
+    due: Seconds = 0
+    role: Name = ""
+    evidence: bool = False
+    sources: tuple[Name, ...] = ()
+
+
+@kind("checklist.adopted")
+class ChecklistAdopted(Body, frozen=True):
+    """The items that hold for this incident, copied so that the record needs no library to be read."""
+
+    profile: Name
+    version: Name
+    items: Annotated[tuple[Item, ...], Meta(max_length=500)]
+
+
+@kind("item.set")
+class ItemSet(Body, frozen=True):
+    """An item is done, not applicable, waived (with a reason), or open again."""
+
+    item: Name
+    state: CheckState
+    reason: Text = ""
+
+
+@kind("item.claimed")
+class ItemClaimed(Body, frozen=True):
+    """Somebody works on an item; an empty person gives it back."""
+
+    item: Name
+    person: Name = ""
+
+
+# -- the rollback of effects ---------------------------------------------------------------------------
+
+
+class Budget(Struct, frozen=True, omit_defaults=True):
+    """One clock of an action class. `seconds` run from containment (X-22)."""
+
+    id: Name
+    name: Short
+    seconds: Seconds
+
+
+class ActionClass(Struct, frozen=True, omit_defaults=True):
+    """One class of agent actions as the incident adopted it (S003-RB-0)."""
+
+    id: Name
+    name: Short
+    budgets: tuple[Budget, ...]
+    procedure: Text = ""
+    operator: Short = ""
+    substitute: Text = ""
+    verification: Text = ""
+    sources: tuple[Name, ...] = ()
+
+
+@kind("rollback.adopted")
+class RollbackAdopted(Body, frozen=True):
+    """The action classes that hold for this incident, copied like the checklist."""
+
+    version: Name
+    classes: Annotated[tuple[ActionClass, ...], Meta(max_length=100)]
+
+
+@kind("rollback.moved")
+class RollbackMoved(Body, frozen=True):
+    """An action class changes state. `effects`: how many actions are known to need undoing; null = not counted."""
+
+    action_class: Name
+    state: RollbackState
+    effects: Count | None = None
+    note: Text = ""
+
+
+@kind("rollback.budget_met")
+class BudgetMet(Body, frozen=True):
+    """The work behind one clock of a class is finished, in time or late."""
+
+    action_class: Name
+    budget: Name
+    note: Text = ""
+
+
+# -- alerts: written by the watcher into its own case, and copied into incidents ----------------------------
+
+
+class SampledAction(Struct, frozen=True, omit_defaults=True):
+    """One action behind an alert, for people: enough to recognise it, never its content."""
+
+    id: Short
+    at: Moment
+    kind: Name = ""
+    name: Short = ""
+    """The tool, endpoint, artefact or model, whichever the action is about."""
+    cost: Whole | None = None
+    status: Name = ""
+    side_effect: Name = ""
+
+
+class AlertFacts(Struct, frozen=True, omit_defaults=True):
+    """What a tripwire saw. Money in nano-USD.
+
+    `limit` is the literal limit that opened the alert, `page_limit` the one that pages; `sentence` says it for people.
+    """
+
+    id: Name
+    rule: Name
+    version: Name
+    tenant: Name
+    agent: Name
+    opened_at: Moment
+    last_at: Moment
+    detected_at: Moment
+    received_at: Moment
+    sentence: Text
+    subject: Short = ""
+    value: Whole = 0
+    limit: Whole = 0
+    page_limit: Whole = 0
+    peak: Whole = 0
+    unit: Name = ""
+    reason: Name = ""
+    pages: bool = False
+    paged_at: Moment = ""
+    route: tuple[Name, ...] = ()
+    count: Count = 0
+    actions: Annotated[tuple[Short, ...], Meta(max_length=1000)] = ()
+    sample: Annotated[tuple[SampledAction, ...], Meta(max_length=20)] = ()
+
+
+@kind("watch.founded")
+class WatchFounded(Body, frozen=True):
+    """Founds the watcher's own case."""
+
+    mode: Mode = "live"
+
+
+@kind("watch.started")
+class WatchStarted(Body, frozen=True):
+    """A watcher takes over: which rules, which sources, since when its baselines reach back."""
+
+    rules: Name
+    sources: tuple[Short, ...] = ()
+    note: Text = ""
+
+
+@kind("watch.stopped")
+class WatchStopped(Body, frozen=True):
+    """A watcher ended in good order; its absence after a start means that it died."""
+
+    reason: Short = ""
+
+
+@kind("intake.refused")
+class IntakeRefused(Body, frozen=True):
+    """Records that could not be taken in: kept in the store of refused records, counted here."""
+
+    source: Short
+    reason: Short
+    count: Count
+    since: Moment = ""
+
+
+@kind("alert.opened")
+class AlertOpened(Body, frozen=True):
+    """A tripwire fired."""
+
+    alert: AlertFacts
+
+
+@kind("alert.moved")
+class AlertMoved(Body, frozen=True):
+    """An open alert went on: later `last_at`, higher `peak`, or it now pages."""
+
+    alert: AlertFacts
+
+
+@kind("alert.closed")
+class AlertClosed(Body, frozen=True):
+    """The episode is over: nothing violated the rule for its episode time."""
+
+    alert: AlertFacts
+
+
+@kind("alert.acknowledged")
+class AlertAcknowledged(Body, frozen=True):
+    """A person works on the alert; closes the detection chain (S003-MT-5)."""
+
+    alert: Name
+    note: Text = ""
+
+
+@kind("alert.silenced")
+class AlertSilenced(Body, frozen=True):
+    """The alert asks for no attention until `until`; empty = until it closes."""
+
+    alert: Name
+    until: Moment = ""
+    reason: Text = ""
+
+
+@kind("alert.linked")
+class AlertLinked(Body, frozen=True):
+    """An alert belongs to this incident: a copy, so that the incident's record stands alone.
+
+    `why` says what is new: it joined, it now pages, somebody acknowledged it, its episode ended.
+    """
+
+    alert: AlertFacts
+    why: Literal["joined", "paged", "acknowledged", "ended"] = "joined"
+    acknowledged_at: Moment = ""
+    acknowledged_by: Name = ""
+
+
+class Unknown(Struct, frozen=True):
+    """An event of a kind, or with a body, that this version cannot read. Kept and shown, never dropped."""
+
+    kind: str
+    why: str
+
+
+_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {}
+
+
+def read(event: Event) -> Body | Unknown:
+    """Return the body of `event`; whatever cannot be read becomes `Unknown`, never an error."""
+    known = KINDS.get(event.kind)
+    if known is None:
+        return Unknown(event.kind, "written by a newer version")
+    if event.body is None:
+        return Unknown(event.kind, "its text was erased")
+    decoder = _DECODERS.get(event.kind)
+    if decoder is None:
+        decoder = _DECODERS.setdefault(event.kind, msgspec.json.Decoder(known))
+    try:
+        body: Body = decoder.decode(event.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Unknown(event.kind, f"its body does not fit: {error}"[:500])
+    return body
+
+
+def entry(
+    body: Body, actor: str, *, role: str = "", at: int | None = None, refs: tuple[Ref, ...] = (), key: str = ""
+) -> Entry:
+    """Return `body` as an entry for the log. `at`: nanoseconds UTC, None = now.
+
+    Raises:
+        msgspec.ValidationError: a field is out of its bounds; nothing was written.
+    """
+    plain = msgspec.to_builtins(body)
+    msgspec.convert(plain, type(body))  # Structs check on decoding only, and nothing unreadable may reach the log
+    return Entry(kind=body.kind, body=encode(plain), actor=actor, role=role, at=at, refs=refs, key=key)
+
+
+def moment(ns: int) -> str:
+    """Return nanoseconds UTC as a `Moment`."""
+    return iso(ns, 9)
+
+
+def instant(text: str) -> int | None:
+    """Return a `Moment` as nanoseconds UTC, or None when it is empty or unreadable (it came from outside)."""
+    if not text:
+        return None
+    try:
+        return parse_iso(text)
+    except ValueError:
+        return None
+
+
+def held(value: int) -> int:
+    """Return `value` held within what canonical bytes can carry."""
+    return max(-LARGEST, min(LARGEST, value))

@@ -1,0 +1,343 @@
+"""The incident: what its events add up to.
+
+`Fold` takes events in any order of arrival and keeps `Fold.incident` equal to the full fold of everything it
+was given, in the total order of the log. Lines of the timeline change nothing here (they live in the view), so
+the state of an incident stays small however long its timeline is.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from console.events import (
+    ActionClass,
+    AlertFacts,
+    AlertLinked,
+    Body,
+    Budget,
+    BudgetMet,
+    CadenceSet,
+    ChecklistAdopted,
+    CheckState,
+    Closed,
+    Confidence,
+    ContainmentConfirmed,
+    Declared,
+    EntryReinstated,
+    EntryRetracted,
+    Item,
+    ItemClaimed,
+    ItemSet,
+    Mode,
+    MomentRecorded,
+    NoteWritten,
+    Reopened,
+    RoleAssigned,
+    RoleReleased,
+    RollbackAdopted,
+    RollbackMoved,
+    RollbackState,
+    SeveritySet,
+    Titled,
+    Unknown,
+    UpdatePromised,
+    UpdateSent,
+    instant,
+    read,
+)
+from data.envelope import Event
+
+SECOND = 1_000_000_000
+UNDONE: frozenset[RollbackState] = frozenset({"verified", "waived", "clear"})
+"""Rollback states in which nothing is left to do for a class."""
+
+
+@dataclass(slots=True)
+class Stamp:
+    """One time of the detection chain or the response. `at`: nanoseconds UTC."""
+
+    at: int
+    source: str
+    confidence: Confidence
+    actor: str
+
+
+@dataclass(slots=True)
+class Check:
+    """A checklist item and where it stands."""
+
+    item: Item
+    state: CheckState = "open"
+    by: str = ""
+    at: int = 0
+    reason: str = ""
+    claimed: str = ""
+
+    def due_at(self, declared_at: int) -> int | None:
+        """Return when the item is due (ns UTC), or None when it has no due time."""
+        return declared_at + self.item.due * SECOND if self.item.due else None
+
+
+@dataclass(slots=True)
+class Rollback:
+    """An action class and where undoing its effects stands."""
+
+    action_class: ActionClass
+    state: RollbackState = "untouched"
+    effects: int | None = None
+    note: str = ""
+    by: str = ""
+    at: int = 0
+    met: dict[str, int] = field(default_factory=dict)
+    """Budget id to when its work was finished, ns UTC."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do for this class."""
+        return self.state in UNDONE
+
+    def running(self) -> list[Budget]:
+        """Return the budgets whose clocks run, shortest first; none before the class is opened or once it is finished."""
+        if self.state == "untouched" or self.finished:
+            return []
+        return sorted((b for b in self.action_class.budgets if b.id not in self.met), key=lambda b: b.seconds)
+
+
+@dataclass(slots=True)
+class Incident:
+    """The state of one incident. Times are nanoseconds UTC; 0 or None = not yet."""
+
+    case: str = ""
+    title: str = ""
+    mode: Mode = "live"
+    severity: int = 0
+    label: str = ""
+    profile: str = ""
+    reason: str = ""
+    declared_at: int = 0
+    declared_by: str = ""
+    closed_at: int = 0
+    roles: dict[str, list[str]] = field(default_factory=dict)
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+    contained_at: int | None = None
+    contained_how: str = ""
+    cadence: int = 0
+    channel: str = ""
+    updated_at: int = 0
+    promised: int | None = None
+    checklist: dict[str, Check] = field(default_factory=dict)
+    checklist_version: str = ""
+    rollback: dict[str, Rollback] = field(default_factory=dict)
+    alerts: dict[str, AlertFacts] = field(default_factory=dict)
+    unknown: dict[str, int] = field(default_factory=dict)
+    """Kinds that this version could not read, and how often they came."""
+
+    @property
+    def code(self) -> str:
+        """The name that people say: `INC-` and four characters of the case id."""
+        return f"INC-{self.case[:4].upper()}"
+
+    @property
+    def open(self) -> bool:
+        """Whether responders still work on it."""
+        return bool(self.declared_at) and not self.closed_at
+
+    @property
+    def next_update_due(self) -> int | None:
+        """When the next update is due, ns UTC: what was promised, else the cadence after the last update."""
+        if not self.open:
+            return None
+        if self.promised is not None:
+            return self.promised
+        return self.updated_at + self.cadence * SECOND if self.cadence else None
+
+    @property
+    def checked(self) -> int:
+        """How many checklist items are settled (done, not applicable or waived)."""
+        return sum(check.state != "open" for check in self.checklist.values())
+
+    @property
+    def next_item(self) -> Check | None:
+        """The open item that is due first."""
+        waiting = [check for check in self.checklist.values() if check.state == "open"]
+        return min(waiting, key=lambda check: check.item.due or 1 << 40, default=None)
+
+    def deadline(self, budget: Budget) -> int | None:
+        """Return when `budget` runs out (ns UTC); clocks start at containment (S003-KS-9), None before."""
+        return None if self.contained_at is None else self.contained_at + budget.seconds * SECOND
+
+    def worst(self, rollback: Rollback) -> tuple[Budget, int] | None:
+        """Return the running budget of a class that ends first, with its deadline, or None."""
+        if self.contained_at is None:
+            return None
+        running = rollback.running()
+        return (running[0], self.contained_at + running[0].seconds * SECOND) if running else None
+
+
+def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
+    """Change `state` by one event. Total: what does not fit the state changes nothing."""
+    match body:
+        case Declared():
+            state.case = event.case
+            state.title, state.mode, state.profile = body.title, body.mode, body.profile
+            state.severity, state.label, state.reason = body.severity, body.label, body.reason
+            state.declared_at, state.declared_by = event.at, event.actor
+            state.updated_at = event.at
+        case Titled():
+            state.title = body.title
+        case SeveritySet():
+            state.severity, state.label = body.severity, body.label
+        case RoleAssigned():
+            # Command is held by one person; every other role may be shared.
+            people = [] if body.role == "commander" else state.roles.get(body.role, [])
+            state.roles[body.role] = [p for p in people if p != body.person] + [body.person]
+        case RoleReleased():
+            left = [p for p in state.roles.get(body.role, []) if p != body.person]
+            if left:
+                state.roles[body.role] = left
+            else:
+                state.roles.pop(body.role, None)
+        case MomentRecorded():
+            at = instant(body.at)
+            if at is not None:
+                state.stamps[body.moment] = Stamp(at, body.source or "stated", body.confidence, event.actor)
+        case ContainmentConfirmed():
+            if state.contained_at is None:
+                state.contained_at, state.contained_how = event.at, body.how
+                state.stamps["contained"] = Stamp(event.at, "confirmed", "recorded", event.actor)
+        case CadenceSet():
+            state.cadence, state.channel = body.every, body.channel
+        case UpdatePromised():
+            state.promised, state.channel = instant(body.due), body.channel or state.channel
+        case UpdateSent():
+            state.updated_at, state.promised = event.at, None
+        case ChecklistAdopted():
+            kept = state.checklist
+            state.checklist = {item.id: kept.get(item.id, Check(item)) for item in body.items}
+            for item in body.items:
+                state.checklist[item.id].item = item
+            state.checklist_version = f"{body.profile} {body.version}"
+        case ItemSet():
+            check = state.checklist.get(body.item)
+            if check is not None:
+                check.state, check.reason = body.state, body.reason
+                check.by, check.at = event.actor, event.at
+        case ItemClaimed():
+            check = state.checklist.get(body.item)
+            if check is not None:
+                check.claimed = body.person
+        case RollbackAdopted():
+            held = state.rollback
+            state.rollback = {c.id: held.get(c.id, Rollback(c)) for c in body.classes}
+            for c in body.classes:
+                state.rollback[c.id].action_class = c
+        case RollbackMoved():
+            row = state.rollback.get(body.action_class)
+            if row is not None:
+                row.state, row.note, row.by, row.at = body.state, body.note, event.actor, event.at
+                row.effects = row.effects if body.effects is None else body.effects
+        case BudgetMet():
+            row = state.rollback.get(body.action_class)
+            if row is not None:
+                row.met.setdefault(body.budget, event.at)
+        case AlertLinked():
+            state.alerts[body.alert.id] = body.alert
+            _stamp_chain(state, event, body)
+        case Closed():
+            state.closed_at = event.at
+        case Reopened():
+            state.closed_at = 0
+        case Unknown():
+            state.unknown[body.kind] = state.unknown.get(body.kind, 0) + 1
+        case _:
+            pass
+
+
+def _stamp_chain(state: Incident, event: Event, linked: AlertLinked) -> None:
+    """Take the detection chain from an alert where it is earlier than what is known (S003-MT-1 to -5)."""
+    facts = linked.alert
+    for name, text in (
+        ("action", facts.opened_at),
+        ("signal", facts.received_at),
+        ("trigger", facts.detected_at),
+        ("page", facts.paged_at),
+        ("acknowledgement", linked.acknowledged_at),
+    ):
+        at = instant(text)
+        known = state.stamps.get(name)
+        if at is None or (known is not None and (known.confidence != "recorded" or known.at <= at)):
+            continue
+        state.stamps[name] = Stamp(at, f"alert {facts.id}", "recorded", event.actor)
+
+
+def _bears_state(body: Body | Unknown) -> bool:
+    return type(body) is not NoteWritten
+
+
+Order = tuple[str, str, int, int, str]
+
+
+class Fold:
+    """Keeps an `Incident` equal to the full fold of all events added so far, in whatever order they came.
+
+    Events that bear state are few (ticks, roles, alerts) and are kept; a late arrival or a retraction folds them
+    again, which makes incremental = full by construction.
+    """
+
+    def __init__(self) -> None:
+        self.incident = Incident()
+        self._kept: list[tuple[Order, Event, Body | Unknown]] = []
+        self._hashes: set[str] = set()
+        self._withdrawn: dict[str, bool] = {}
+
+    def add(self, events: Iterable[Event]) -> Incident:
+        """Take more events in; repeats are harmless. Returns the state."""
+        again = False
+        for event in events:
+            body = read(event)
+            if not _bears_state(body) or event.hash in self._hashes:
+                continue
+            self._hashes.add(event.hash)
+            order = event.order
+            late = bool(self._kept) and order < self._kept[-1][0]
+            if late:
+                insort(self._kept, (order, event, body), key=lambda kept: kept[0])
+            else:
+                self._kept.append((order, event, body))
+            again = again or late or isinstance(body, EntryRetracted | EntryReinstated)
+            if not again:
+                _apply(self.incident, event, body)
+        if again:
+            self._refold()
+        return self.incident
+
+    def _refold(self) -> None:
+        withdrawn: dict[str, bool] = {}
+        for _, _, body in self._kept:
+            if isinstance(body, EntryRetracted):
+                withdrawn[body.target] = True
+            elif isinstance(body, EntryReinstated):
+                withdrawn[body.target] = False
+        state = Incident()
+        for _, event, body in self._kept:
+            # The founding event can't be withdrawn: without it there is no incident to be right about.
+            if not withdrawn.get(event.hash) or isinstance(body, Declared):
+                _apply(state, event, body)
+        self.incident, self._withdrawn = state, withdrawn
+
+    def latest(self, actor: str) -> tuple[Event, Body | Unknown] | None:
+        """Return the newest event by `actor` that bears state and is not withdrawn: what undo would retract."""
+        for _, event, body in reversed(self._kept):
+            if event.actor == actor and not self._withdrawn.get(event.hash) and isinstance(body, UNDOABLE):
+                return event, body
+        return None
+
+
+UNDOABLE = (ItemSet, ItemClaimed, RollbackMoved, BudgetMet, SeveritySet, RoleAssigned, RoleReleased, CadenceSet, UpdatePromised, Titled)
+
+
+def fold(events: Iterable[Event]) -> Incident:
+    """Return the state that `events` add up to, whatever order they are given in."""
+    return Fold().add(events)

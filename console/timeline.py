@@ -1,0 +1,183 @@
+"""The timeline: what each event looks like as a line.
+
+`project` is pure: the view may be deleted and is rebuilt from the log with it. Raise `VERSION` when a line would look
+different, so that views made by an older version are rebuilt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from console.events import (
+    AlertAcknowledged,
+    AlertClosed,
+    AlertFacts,
+    AlertLinked,
+    AlertMoved,
+    AlertOpened,
+    AlertSilenced,
+    BudgetMet,
+    CadenceSet,
+    ChecklistAdopted,
+    Closed,
+    ContainmentConfirmed,
+    Declared,
+    EntryAmended,
+    EntryReinstated,
+    EntryRetracted,
+    IntakeRefused,
+    ItemClaimed,
+    ItemSet,
+    MomentRecorded,
+    NoteWritten,
+    Reopened,
+    RoleAssigned,
+    RoleReleased,
+    RollbackAdopted,
+    RollbackMoved,
+    SeveritySet,
+    Style,
+    Titled,
+    Unknown,
+    UpdatePromised,
+    WatchFounded,
+    WatchStarted,
+    WatchStopped,
+    instant,
+    read,
+)
+from data.clock import iso
+from data.envelope import Event
+from data.view import Patch, Put
+
+VERSION = 1
+
+CORRECTED, RETRACTED, BACKDATED = 1, 2, 4
+"""Flags of a line."""
+
+LOW, NORMAL, HIGH, CRITICAL = 0, 1, 2, 3
+"""Levels of a line: housekeeping, what people say, what needs a look, what pages."""
+
+MARKS: dict[Style, str] = {"note": " ", "action": ">", "decision": "!", "hypothesis": "?", "question": "?", "comms": "+"}
+SYSTEM = "·"
+PAGING, OPENED = "✖", "▲"
+
+STATES = {
+    "open": "reopened",
+    "done": "done",
+    "not_applicable": "not applicable",
+    "waived": "waived",
+}
+
+
+def alert_level(facts: AlertFacts) -> int:
+    """Return the level of an alert: what pages is critical, what only crossed its literal limit is high."""
+    return CRITICAL if facts.pages else HIGH
+
+
+def project(event: Event) -> Sequence[Put | Patch]:
+    """Return what `event` does to the timeline: usually one new line, for corrections a change of another."""
+    body = read(event)
+    match body:
+        case NoteWritten():
+            typed = instant(body.typed)
+            backdated = BACKDATED if typed is not None and typed != event.at else 0
+            return (
+                Put(
+                    text=body.text,
+                    mark=MARKS[body.style],
+                    level=HIGH if body.style == "decision" else NORMAL,
+                    flags=backdated,
+                    tags=" ".join([*(f"#{t}" for t in body.tags), *(f"@{m}" for m in body.mentions)]),
+                ),
+            )
+        case EntryAmended():
+            return (Patch(body.target, text=body.text, add=CORRECTED),)
+        case EntryRetracted():
+            return (Patch(body.target, add=RETRACTED),)
+        case EntryReinstated():
+            return (Patch(body.target, remove=RETRACTED),)
+        case AlertOpened(alert=facts):
+            return (_alert("", facts),)
+        case AlertLinked(alert=facts, why="joined" | "paged"):
+            return (_alert("" if body.why == "joined" else "now pages: ", facts),)
+        case AlertMoved() | AlertClosed() | WatchFounded():
+            return ()
+        case _:
+            return (Put(text=_sentence(body), mark=SYSTEM, level=_level(body)),)
+
+
+def _alert(lead: str, facts: AlertFacts) -> Put:
+    mark = PAGING if facts.pages else OPENED
+    return Put(text=lead + facts.sentence, mark=mark, level=alert_level(facts), tags=f"#{facts.rule} @{facts.agent}")
+
+
+def _level(body: object) -> int:
+    if isinstance(body, Declared | SeveritySet | ContainmentConfirmed | Closed | Reopened):
+        return HIGH
+    return NORMAL if isinstance(body, RoleAssigned | RollbackMoved | BudgetMet | ItemSet) else LOW
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
+
+
+def _sentence(body: object) -> str:
+    """Return what an event that is not typed text says, in our own words."""
+    match body:
+        case Declared():
+            return f"declared {body.label}: {body.title}" + (f" ({body.reason})" if body.reason else "")
+        case Titled():
+            return f"title is now: {body.title}"
+        case SeveritySet():
+            return f"severity is now {body.label}{_because(body.reason)}"
+        case RoleAssigned():
+            return f"{body.person} is {body.role}{_because(body.reason)}"
+        case RoleReleased():
+            return f"{body.person} is no longer {body.role}{_because(body.reason)}"
+        case MomentRecorded():
+            return f"{body.moment.replace('_', ' ')} at {body.at} ({body.confidence}){_because(body.source)}"
+        case ContainmentConfirmed():
+            return f"CONTAINED{_because(body.how)}; the rollback clocks run"
+        case CadenceSet():
+            minutes = body.every // 60
+            return f"updates every {minutes} min" + (f" on {body.channel}" if body.channel else "")
+        case UpdatePromised():
+            due = instant(body.due)
+            when = iso(due, 0) if due is not None else body.due
+            return f"next update promised for {when}" + (f" on {body.channel}" if body.channel else "")
+        case ChecklistAdopted():
+            return f"checklist {body.profile} {body.version}: {len(body.items)} items"
+        case ItemSet():
+            return f"checklist {body.item} {STATES[body.state]}{_because(body.reason)}"
+        case ItemClaimed():
+            return f"checklist {body.item} " + (f"taken by {body.person}" if body.person else "given back")
+        case RollbackAdopted():
+            return f"rollback classes {body.version}: {len(body.classes)}"
+        case RollbackMoved():
+            count = "" if body.effects is None else f", {body.effects:,} effects"
+            return f"rollback {body.action_class} {body.state}{count}{_because(body.note)}"
+        case BudgetMet():
+            return f"rollback {body.action_class}: {body.budget} finished{_because(body.note)}"
+        case Closed():
+            return f"closed{_because(body.reason)}"
+        case Reopened():
+            return f"reopened{_because(body.reason)}"
+        case AlertLinked(alert=facts):
+            by = f" by {body.acknowledged_by}" if body.acknowledged_by else ""
+            return f"alert {facts.id} ({facts.rule} of {facts.agent}) {body.why}{by}"
+        case AlertAcknowledged():
+            return f"acknowledged alert {body.alert}{_because(body.note)}"
+        case AlertSilenced():
+            until = f"until {body.until}" if body.until else "until it ends"
+            return f"silenced alert {body.alert} {until}{_because(body.reason)}"
+        case WatchStarted():
+            return f"watcher started with rules {body.rules}" + _because(body.note)
+        case WatchStopped():
+            return f"watcher stopped{_because(body.reason)}"
+        case IntakeRefused():
+            return f"{body.count:,} records refused from {body.source}{_because(body.reason)}"
+        case Unknown():
+            return f"{body.kind}: {body.why}"
+        case _:
+            return type(body).__name__
