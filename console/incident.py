@@ -131,6 +131,10 @@ class Incident:
     checklist_version: str = ""
     rollback: dict[str, Rollback] = field(default_factory=dict)
     alerts: dict[str, AlertFacts] = field(default_factory=dict)
+    acknowledged: set[str] = field(default_factory=set)
+    """Ids of linked alerts whose acknowledgement is on this record."""
+    ended: set[str] = field(default_factory=set)
+    """Ids of linked alerts whose episode is over."""
     unknown: dict[str, int] = field(default_factory=dict)
     """Kinds that this version could not read, and how often they came."""
 
@@ -244,6 +248,10 @@ def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
                 row.met.setdefault(body.budget, event.at)
         case AlertLinked():
             state.alerts[body.alert.id] = body.alert
+            if body.acknowledged_at:
+                state.acknowledged.add(body.alert.id)
+            if body.why == "ended":
+                state.ended.add(body.alert.id)
             _stamp_chain(state, event, body)
         case Closed():
             state.closed_at = event.at

@@ -1,0 +1,280 @@
+"""The desk: the alerts, the incidents, and the way into each. One per program; every window acts through it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from console import runbook
+from console.alerts import Alert, Board
+from console.events import (
+    AlertAcknowledged,
+    AlertSilenced,
+    Body,
+    Declared,
+    RoleAssigned,
+    entry,
+    moment,
+)
+from console.incident import Fold, Incident
+from console.refusal import Refused
+from console.room import NARRATIVE, Room
+from console.timeline import project
+from data.case import Case, CaseReader
+from data.clock import iso
+from data.home import Home, found
+
+
+class Desk:
+    """Everything on one home: `board` (alerts), `incidents()`, and `room`, the incident on the screen if any.
+
+    Args:
+        home: the store, live or drill.
+        actor: who acts here; stands on every event.
+    """
+
+    def __init__(self, home: Home, actor: str) -> None:
+        self.home, self.actor, self.clock = home, actor, home.clock
+        self.board = Board()
+        self.room: Room | None = None
+        self._watch: CaseReader | None = None
+        self._watch_read = 0
+        self._glances: dict[str, tuple[object, Incident]] = {}
+        self._listeners: list[Callable[[], None]] = []
+
+    @classmethod
+    async def open(cls, home: Home, actor: str) -> Desk:
+        """Open the desk of `home` and read its board."""
+        desk = cls(home, actor)
+        await desk.refresh()
+        return desk
+
+    async def close(self) -> None:
+        """Leave the room and let go of everything."""
+        await self.leave()
+        if self._watch is not None:
+            await self._watch.close()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` on the event loop after every change of the board or of the room."""
+        self._listeners.append(listener)
+        if self.room is not None:
+            self.room.listen(listener)
+
+    async def refresh(self) -> bool:
+        """Read what others appended since the last time. Returns whether anything changed; cheap when nothing did."""
+        changed = await self._refresh_board()
+        if self.room is not None:
+            if changed:
+                await self._link(self.room)
+            changed = await self.room.refresh() or changed
+        if changed:
+            for listener in self._listeners:
+                listener()
+        return changed
+
+    async def _refresh_board(self) -> bool:
+        if self._watch is None:
+            if not (self.home.watch_dir / "log.db").exists():
+                return False
+            self._watch = await CaseReader.open(self.home.watch_dir)
+        elif not await self._watch.changed():
+            return False
+        changed = False
+        while events := await self._watch.since(self._watch_read, limit=5000):
+            self.board.add(events)
+            self._watch_read = events[-1].n
+            changed = True
+        return changed
+
+    async def _link(self, room: Room) -> None:
+        await room.link(alert for alert in self.board.alerts.values() if room.concerns(alert))
+
+    # -- incidents ---------------------------------------------------------------------------------------
+
+    async def incidents(self) -> list[Incident]:
+        """Return the state of every incident, open ones first, then the newest first."""
+        states = [state for case in self.home.cases() if (state := await self._glance(case)).declared_at]
+        return sorted(states, key=lambda state: (not state.open, -state.declared_at))
+
+    async def _glance(self, case: str) -> Incident:
+        if self.room is not None and self.room.case.id == case:
+            return self.room.incident
+        directory = self.home.case_dir(case)
+        mark = _mark(directory)
+        seen = self._glances.get(case)
+        if seen is not None and seen[0] == mark:
+            return seen[1]
+        reader = await CaseReader.open(directory)
+        try:
+            fold, read = Fold(), 0
+            while events := await reader.since(read, limit=5000, skip=NARRATIVE):
+                fold.add(events)
+                read = events[-1].n
+        finally:
+            await reader.close()
+        self._glances[case] = (mark, fold.incident)
+        return fold.incident
+
+    async def find(self, name: str = "") -> Incident:
+        """Return the incident that `name` means: its code, the beginning of its case id, or nothing for the newest open one.
+
+        Raises:
+            Refused: none or several fit.
+        """
+        incidents = await self.incidents()
+        if not name:
+            first = next((state for state in incidents if state.open), None)
+            if first is None:
+                raise Refused("There is no open incident.", 'Declare one: warroom declare "what is wrong" --severity 2.')
+            return first
+        wanted = name.removeprefix("INC-").removeprefix("inc-").lower()
+        fits = [state for state in incidents if state.case.startswith(wanted)] if wanted else []
+        if len(fits) != 1:
+            raise Refused(
+                f"{len(fits) or 'No'} incidents begin with {name}." if fits else f"There is no incident {name}.",
+                "`warroom incidents` lists them.",
+            )
+        return fits[0]
+
+    async def enter(self, name: str = "") -> Room:
+        """Open the room of an incident (see `find`), leaving the one that is open."""
+        state = await self.find(name)
+        if self.room is not None and self.room.case.id == state.case:
+            return self.room
+        case = await asyncio.to_thread(Case.open, self.home.case_dir(state.case), self.home, project)
+        return await self._occupy(case)
+
+    async def _occupy(self, case: Case) -> Room:
+        await self.leave()
+        room = await Room.open(self.home, case, self.actor)
+        missing = await asyncio.to_thread(_missing, room.incident)
+        if missing:
+            # Killed between the declaration and its checklist: the next to open the room completes it.
+            await room.record(*missing)
+        await self._link(room)
+        for listener in self._listeners:
+            room.listen(listener)
+        self.room = room
+        return room
+
+    async def leave(self) -> None:
+        """Close the room, if one is open."""
+        room, self.room = self.room, None
+        if room is not None:
+            await room.close()
+
+    async def declare(
+        self,
+        title: str,
+        severity: int = 2,
+        *,
+        alerts: Iterable[str] = (),
+        reason: str = "",
+        commander: str = "",
+    ) -> Room:
+        """Declare an incident and open its room. Its alerts are acknowledged by that.
+
+        Args:
+            title: what is wrong, one line.
+            severity: 1 (worst) to 5; when unsure, 2 (S002-SEV-7).
+            alerts: ids of alerts on the board that it is about.
+            reason: why this severity.
+            commander: who commands; empty = whoever declares.
+
+        Raises:
+            Refused: no title, no such severity or no such alert; nothing was written.
+        """
+        title = " ".join(title.split())
+        if not title:
+            raise Refused("An incident needs a title.", "Say what is wrong in one line; it can be changed later.")
+        if severity not in range(1, 6):
+            raise Refused(f"There is no severity {severity}.", "Severities go from 1 (worst) to 5; when unsure, 2.")
+        chosen = [self.alert(alert) for alert in alerts]
+        label = await asyncio.to_thread(runbook.label, severity)
+        founding = Declared(title[:200], severity, label, mode=self.home.mode, reason=reason)
+        case = await asyncio.to_thread(found, self.home, entry(founding, self.actor), project)
+        await self.leave()
+        room = await Room.open(self.home, case, self.actor)
+        bodies: list[Body] = [RoleAssigned("commander", commander or self.actor, "declared"), *_missing(room.incident)]
+        if (cadence := runbook.cadence(severity)) is not None:
+            bodies.append(cadence)
+        await room.record(*bodies)
+        for alert in chosen:
+            if not alert.acknowledged_at:
+                await self.acknowledge(alert.id, f"declared {room.code}")
+        await room.link(chosen)
+        await self._link(room)
+        for listener in self._listeners:
+            room.listen(listener)
+        self.room = room
+        return room
+
+    # -- alerts ------------------------------------------------------------------------------------------
+
+    def alert(self, name: str) -> Alert:
+        """Return the alert with id `name` or an unambiguous beginning of it.
+
+        Raises:
+            Refused: none or several fit.
+        """
+        fits = [alert for alert in self.board.alerts.values() if name and alert.id.startswith(name.lower())]
+        if len(fits) != 1:
+            raise Refused(
+                f"Several alerts begin with {name}." if fits else f"There is no alert {name}.",
+                "`warroom alerts` lists them.",
+            )
+        return fits[0]
+
+    async def acknowledge(self, name: str, note: str = "") -> Alert:
+        """Record that this desk's actor works on an alert."""
+        alert = self.alert(name)
+        if alert.acknowledged_at:
+            raise Refused(f"{alert.acknowledged_by} acknowledged {alert.id} at {iso(alert.acknowledged_at, 0)}.")
+        await self._tell_watch(AlertAcknowledged(alert.id, note))
+        return alert
+
+    async def silence(self, name: str, until: int | None, reason: str) -> Alert:
+        """Ask for no attention until `until` (ns UTC; None = until the alert ends). Needs a reason."""
+        if not reason.strip():
+            raise Refused("Silencing needs a reason.", "Say in one line why nobody needs to look.")
+        alert = self.alert(name)
+        await self._tell_watch(AlertSilenced(alert.id, moment(until) if until is not None else "", reason.strip()))
+        return alert
+
+    async def _tell_watch(self, body: Body) -> None:
+        """Append to the watcher's case: through the watcher when one runs, else directly."""
+        told = entry(body, self.actor, role=self.room.role if self.room is not None else "")
+
+        def tell() -> None:
+            # Opened for one append only: the lock of this case belongs to the watcher.
+            case = Case.open(self.home.watch_dir, self.home, project)
+            try:
+                case.append(told).result()
+            finally:
+                case.close()
+
+        await asyncio.to_thread(tell)
+        await self.refresh()
+
+
+def _missing(state: Incident) -> list[Body]:
+    missing: list[Body] = []
+    if not state.checklist_version:
+        missing.append(runbook.checklist(state.profile or "merged"))
+    if not state.rollback:
+        missing.append(runbook.rollback_classes())
+    return missing
+
+
+def _mark(directory: Path) -> tuple[object, ...]:
+    """Return something that changes whenever the log in `directory` does."""
+    marks: list[object] = []
+    for name in ("log.db", "log.db-wal"):
+        try:
+            stat = (directory / name).stat()
+            marks.append((stat.st_mtime_ns, stat.st_size))
+        except OSError:
+            marks.append(None)
+    return tuple(marks)

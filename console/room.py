@@ -1,0 +1,381 @@
+"""The room: one incident, as commands in and state out. Screens, CLI and tests all act through it.
+
+Every command appends events and returns once they are on the record. What a person may not do raises `Refused`;
+what the store cannot do raises `StoreTrouble`. In both cases nothing was written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from console.alerts import Alert
+from console.events import (
+    AlertLinked,
+    Body,
+    BudgetMet,
+    CadenceSet,
+    CheckState,
+    Closed,
+    Confidence,
+    ContainmentConfirmed,
+    EntryAmended,
+    EntryReinstated,
+    EntryRetracted,
+    ItemClaimed,
+    ItemSet,
+    MomentName,
+    MomentRecorded,
+    NoteWritten,
+    Reopened,
+    RoleAssigned,
+    RoleReleased,
+    RollbackMoved,
+    RollbackState,
+    SeveritySet,
+    Titled,
+    Unknown,
+    UpdatePromised,
+    entry,
+    moment,
+    read,
+)
+from console.incident import Fold, Incident
+from console.refusal import Refused
+from console.scribe import Written, parse
+from data.case import Case, CaseReader
+from data.clock import Clock, iso
+from data.drafts import Drafts
+from data.envelope import Entry, Event
+from data.home import Home
+from data.view import Lines
+
+NARRATIVE = frozenset({NoteWritten.kind})
+"""Kinds that change no state and are therefore not read to open a room."""
+
+DAY = 86_400_000_000_000
+
+
+class Room:
+    """One incident, open. Made by `Desk.declare` and `Desk.enter`; close it with `close`.
+
+    Attributes:
+        incident: the state, always the fold of everything read so far.
+        lines: the timeline, by position, in event-time order.
+        drafts: what is being typed, durable within 50 ms.
+        saved_at: when the last own event was known to be on disk, ns UTC; 0 = nothing yet.
+        pending: own events handed to the writer and not yet on disk.
+    """
+
+    def __init__(self, case: Case, reader: CaseReader, lines: Lines, drafts: Drafts, clock: Clock, actor: str) -> None:
+        self.case, self.lines, self.drafts, self.clock, self.actor = case, lines, drafts, clock, actor
+        self.saved_at = 0
+        self.pending = 0
+        self._reader = reader
+        self._fold = Fold()
+        self._read = 0
+        self._listeners: list[Callable[[], None]] = []
+
+    @classmethod
+    async def open(cls, home: Home, case: Case, actor: str) -> Room:
+        """Open the room of `case`, reading its state. Takes over `case`, and closes it when this fails."""
+        directory = home.case_dir(case.id)
+        try:
+            reader = await CaseReader.open(directory)
+            lines = await Lines.open(directory)
+        except BaseException:
+            await asyncio.to_thread(case.close)
+            raise
+        room = cls(case, reader, lines, Drafts(directory, home.clock), home.clock, actor)
+        await room.refresh()
+        return room
+
+    async def close(self) -> None:
+        """Finish what is pending and let go of the case."""
+        await self.lines.close()
+        await self._reader.close()
+        await asyncio.to_thread(self.drafts.close)
+        await asyncio.to_thread(self.case.close)
+
+    # -- state out ---------------------------------------------------------------------------------------
+
+    @property
+    def incident(self) -> Incident:
+        """The state of the incident."""
+        return self._fold.incident
+
+    @property
+    def code(self) -> str:
+        """The incident's name for people, as in `INC-7QF2`."""
+        return self.incident.code
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the record, in plain words; empty when nothing is."""
+        return self.case.trouble
+
+    @property
+    def role(self) -> str:
+        """The first role that this room's actor holds in the incident, or nothing."""
+        return next((role for role, people in self.incident.roles.items() if self.actor in people), "")
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` on the event loop after every change of state or of the timeline."""
+        self._listeners.append(listener)
+
+    async def refresh(self) -> bool:
+        """Read what was appended since the last time, by whomever. Returns whether there was anything."""
+        if self._read and not await self._reader.changed():
+            return False
+        while events := await self._reader.since(self._read, limit=5000, skip=NARRATIVE):
+            self._fold.add(events)
+            self._read = events[-1].n
+        self._tell()
+        return True
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+    async def event(self, hash_or_short: str) -> Event:
+        """Return one event of the record by its hash or its short form.
+
+        Raises:
+            Refused: there is no such event, or more than one fits.
+        """
+        event = await self._reader.event(hash_or_short)
+        if event is None:
+            raise Refused(f"{self.code} has no entry {hash_or_short}.", "`warroom log` lists the entries with their ids.")
+        return event
+
+    async def history(self, target: str) -> list[Event]:
+        """Return the event `target` and every correction of it, in the order of the log."""
+        return [await self.event(target), *await self._reader.about(target)]
+
+    # -- commands in -------------------------------------------------------------------------------------
+
+    async def record(self, *bodies: Body, at: int | None = None) -> tuple[Event, ...]:
+        """Append `bodies` as one transaction; returns once they are durable. `at`: when it happened, ns UTC.
+
+        Raises:
+            StoreTrouble: the store did not take them; nothing was written, or they wait in the hand-off and it says so.
+        """
+        return await self._append([entry(body, self.actor, role=self.role, at=at) for body in bodies])
+
+    async def _append(self, entries: Sequence[Entry]) -> tuple[Event, ...]:
+        self.pending += len(entries)
+        try:
+            # Shielded: a cancelled screen task must not leave anybody in doubt about what the writer is doing.
+            events = await asyncio.shield(asyncio.wrap_future(self.case.append(*entries)))
+        finally:
+            self.pending -= len(entries)
+        self.saved_at = self.clock.now()
+        self._fold.add(events)
+        self._tell()
+        return events
+
+    async def note(self, line: str, typed: int | None = None) -> Event:
+        """Write a line of the scribe (see console/scribe.py for its grammar). `typed`: when typing began, ns UTC."""
+        now = self.clock.now()
+        return await self.write(parse(line, now if typed is None else typed, now))
+
+    async def write(self, written: Written) -> Event:
+        """Append a parsed line."""
+        return (await self.record(written.note, at=written.at))[0]
+
+    async def amend(self, target: str, text: str, reason: str) -> Event:
+        """Give the line `target` a new version; the old ones stay readable.
+
+        Raises:
+            Refused: the event is not a line that people write, or the text is empty or the same.
+        """
+        event = await self.event(target)
+        body = read(event)
+        if not isinstance(body, NoteWritten):
+            raise Refused(
+                "Only lines that people wrote can be corrected.", "Retract this one and record what is right instead."
+            )
+        if not text.strip():
+            raise Refused("A correction needs the right text.", "To take the line back, retract it.")
+        return (await self.record(EntryAmended(event.hash, text.strip(), reason)))[0]
+
+    async def retract(self, target: str, reason: str) -> Event:
+        """Take an event back: it stays on the record, struck through, and no longer counts."""
+        event = await self.event(target)
+        if event.seq == 1 and event.prev == "":
+            raise Refused("The declaration can't be taken back.", "Close the incident, with the reason.")
+        return (await self.record(EntryRetracted(event.hash, reason)))[0]
+
+    async def reinstate(self, target: str, reason: str) -> Event:
+        """Let a retracted event count again."""
+        return (await self.record(EntryReinstated((await self.event(target)).hash, reason)))[0]
+
+    async def undo(self) -> tuple[Event, Body | Unknown]:
+        """Retract the newest change of state that this room's actor made. Returns what was undone."""
+        latest = self._fold.latest(self.actor)
+        if latest is None:
+            raise Refused("There is nothing of yours to undo here.")
+        await self.record(EntryRetracted(latest[0].hash, "undone"))
+        return latest
+
+    async def retitle(self, title: str) -> None:
+        """Give the incident a better title."""
+        if not title.strip():
+            raise Refused("An incident needs a title.")
+        await self.record(Titled(title.strip()[:200]))
+
+    async def set_severity(self, severity: int, label: str, reason: str = "") -> None:
+        """Set the severity, 1 (worst) to 5; `label` as the profile names it."""
+        if severity not in range(1, 6):
+            raise Refused(f"There is no severity {severity}.", "Severities go from 1 (worst) to 5.")
+        await self.record(SeveritySet(severity, label, reason))
+
+    async def assign(self, role: str, person: str, reason: str = "") -> None:
+        """Give a role to a person; command moves, other roles may be shared."""
+        if not role.strip() or not person.strip():
+            raise Refused("A role needs a person.", "As in: commander ana.")
+        await self.record(RoleAssigned(role.strip(), person.strip(), reason))
+
+    async def release(self, role: str, person: str, reason: str = "") -> None:
+        """Take a role from a person."""
+        if person not in self.incident.roles.get(role, ()):
+            raise Refused(f"{person} is not {role} in {self.code}.")
+        await self.record(RoleReleased(role, person, reason))
+
+    async def state_moment(self, name: MomentName, at: int, confidence: Confidence = "claimed", source: str = "") -> None:
+        """Record one time of the detection chain or the response, ns UTC."""
+        await self.record(MomentRecorded(name, moment(at), confidence, source))
+
+    async def contain(self, how: str, at: int | None = None) -> Event:
+        """Confirm that the harm is contained, which starts the rollback clocks (S003-KS-9). `at`: ns UTC, None = now.
+
+        Raises:
+            Refused: it is confirmed already, `how` is empty, or `at` lies in the future.
+        """
+        state = self.incident
+        if state.contained_at is not None:
+            raise Refused(
+                f"Containment was confirmed at {iso(state.contained_at, 0)}.", "Retract that entry first if it was wrong."
+            )
+        if not how.strip():
+            raise Refused("Containment needs the how.", "Say what was stopped and how you know, in one line.")
+        if at is not None and at > self.clock.now():
+            raise Refused(f"{iso(at, 0)} lies in the future.", "Containment is confirmed once it holds.")
+        return (await self.record(ContainmentConfirmed(how.strip()), at=at))[0]
+
+    async def set_cadence(self, seconds: int, channel: str = "") -> None:
+        """Say how often updates go out; 0 stops the clock."""
+        await self.record(CadenceSet(seconds, channel))
+
+    async def promise_update(self, due: int, channel: str = "") -> None:
+        """Record when the next update was promised for, ns UTC."""
+        if due <= self.clock.now():
+            raise Refused(f"{iso(due, 0)} has passed.", "Promise a time that is still to come.")
+        await self.record(UpdatePromised(moment(due), channel))
+
+    async def tick(self, item: str, state: CheckState = "done", reason: str = "") -> None:
+        """Settle a checklist item, or open it again.
+
+        Raises:
+            Refused: there is no such item, nothing would change, or waiving and not-applicable lack a reason.
+        """
+        check = self.incident.checklist.get(item)
+        if check is None:
+            raise Refused(f"The checklist has no item {item}.", "`warroom show` lists the items.")
+        if state in ("waived", "not_applicable") and not reason.strip():
+            raise Refused(f"Marking {item} {state.replace('_', ' ')} needs a reason.", "Say why in one line.")
+        if check.state == state:
+            raise Refused(f"{item} is {state.replace('_', ' ')} already.")
+        await self.record(ItemSet(item, state, reason.strip()))
+
+    async def claim(self, item: str, person: str = "") -> None:
+        """Take an item on, or give it back with an empty person."""
+        if item not in self.incident.checklist:
+            raise Refused(f"The checklist has no item {item}.")
+        await self.record(ItemClaimed(item, person))
+
+    async def move_rollback(
+        self, action_class: str, state: RollbackState, note: str = "", effects: int | None = None
+    ) -> None:
+        """Bring an action class into `state`. `effects`: how many actions need undoing, None = as before.
+
+        Raises:
+            Refused: no such class; `verified` before anything was undone; `waived`, `held`, `substituted` or
+                `verified` without a note that says why or how.
+        """
+        row = self.incident.rollback.get(action_class)
+        if row is None:
+            raise Refused(f"There is no action class {action_class}.", "`warroom show` lists the classes.")
+        if state in ("waived", "held", "substituted", "verified") and not note.strip():
+            raise Refused(f"Marking {action_class} {state} needs a note.", "Say why, or how it was checked, in one line.")
+        if state == "verified" and row.state not in ("reversed", "substituted", "verified"):
+            raise Refused(
+                f"{action_class} is {row.state}: there is nothing to verify yet.",
+                "Mark it reversed or substituted first, or clear when the agent did nothing in this class.",
+            )
+        await self.record(RollbackMoved(action_class, state, effects, note.strip()))
+
+    async def meet_budget(self, action_class: str, budget: str, note: str = "") -> None:
+        """Record that the work behind one clock of a class is finished."""
+        row = self.incident.rollback.get(action_class)
+        if row is None or budget not in {b.id for b in row.action_class.budgets}:
+            raise Refused(f"{action_class} has no clock {budget}.")
+        if budget in row.met:
+            raise Refused(f"{budget} of {action_class} was finished at {iso(row.met[budget], 0)}.")
+        await self.record(BudgetMet(action_class, budget, note))
+
+    async def end(self, reason: str) -> None:
+        """Close the incident."""
+        if not self.incident.open:
+            raise Refused(f"{self.code} is closed already.")
+        if not reason.strip():
+            raise Refused("Closing needs a reason.", "Say in one line why the incident is over.")
+        await self.record(Closed(reason.strip()))
+
+    async def reopen(self, reason: str) -> None:
+        """Go on with a closed incident."""
+        if self.incident.open:
+            raise Refused(f"{self.code} is open.")
+        await self.record(Reopened(reason))
+
+    # -- alerts ------------------------------------------------------------------------------------------
+
+    async def link(self, alerts: Iterable[Alert]) -> None:
+        """Copy into the incident what is new about `alerts`. Repeats are harmless, from whichever process."""
+        entries = [entry_ for alert in alerts for entry_ in self._news(alert)]
+        if entries:
+            await self._append(entries)
+
+    def _news(self, alert: Alert) -> list[Entry]:
+        facts, known = alert.facts, self.incident.alerts.get(alert.id)
+        acknowledged = moment(alert.acknowledged_at) if alert.acknowledged_at else ""
+        news: list[AlertLinked] = []
+        if known is None:
+            news.append(AlertLinked(facts, "joined"))
+        elif facts.paged_at and not known.paged_at:
+            news.append(AlertLinked(facts, "paged"))
+        if acknowledged and alert.id not in self.incident.acknowledged:
+            news.append(AlertLinked(facts, "acknowledged", acknowledged, alert.acknowledged_by))
+        if alert.ended and alert.id not in self.incident.ended:
+            news.append(AlertLinked(facts, "ended", acknowledged, alert.acknowledged_by))
+        return [
+            entry(linked, "watcher", at=self._when(linked, alert), key=f"link:{self.case.id}:{alert.id}:{linked.why}")
+            for linked in news
+        ]
+
+    def _when(self, linked: AlertLinked, alert: Alert) -> int | None:
+        """Return the event time of a linked line: a joined alert stands where the agent acted."""
+        if linked.why == "joined":
+            return min(alert.opened_at, self.clock.now())
+        return alert.acknowledged_at if linked.why == "acknowledged" else None
+
+    def concerns(self, alert: Alert) -> bool:
+        """Return whether `alert` belongs here: known already, or the same agent of the same tenant."""
+        mine = self.incident.alerts
+        if alert.id in mine:
+            return True
+        if not self.incident.open or alert.last_at < self.incident.declared_at - DAY:
+            return False
+        key = (alert.facts.tenant, alert.facts.agent)
+        return any((facts.tenant, facts.agent) == key for facts in mine.values())
+

@@ -1,0 +1,66 @@
+"""From the documents of the library to the events that adopt them into an incident."""
+
+from __future__ import annotations
+
+from console.events import ActionClass, Budget, CadenceSet, ChecklistAdopted, Item, RollbackAdopted
+
+CADENCE = {1: 1800, 2: 1800}
+"""Seconds between updates by severity; the others have none until somebody sets it (S002-CK-2)."""
+
+
+def checklist(profile: str = "merged") -> ChecklistAdopted:
+    """Return the first-response checklist of `profile`, ready to adopt."""
+    from playbooks import load  # pydantic and YAML are not on the path of those who only read
+
+    document = load.checklist(profile)
+    return ChecklistAdopted(
+        profile=document.profile,
+        version=document.version,
+        items=tuple(
+            Item(
+                id=item.id,
+                text=item.text,
+                phase=item.phase,
+                due=item.due,
+                role=item.role,
+                evidence=item.evidence,
+                sources=tuple(item.sources),
+            )
+            for item in document.items
+        ),
+    )
+
+
+def rollback_classes() -> RollbackAdopted:
+    """Return the action classes of the library, ready to adopt."""
+    from playbooks import load
+
+    documents = load.rollback_classes()
+    return RollbackAdopted(
+        version=max(document.version for document in documents),
+        classes=tuple(
+            ActionClass(
+                id=document.id,
+                name=document.name,
+                budgets=tuple(Budget(b.id, b.name, b.seconds) for b in document.budgets),
+                procedure=document.procedure,
+                operator=document.operator,
+                substitute=document.substitute,
+                verification=document.verification,
+                sources=tuple(document.requirements),
+            )
+            for document in documents
+        ),
+    )
+
+
+def cadence(severity: int) -> CadenceSet | None:
+    """Return the update cadence that a severity starts with, or None when it has none."""
+    return CadenceSet(CADENCE[severity]) if severity in CADENCE else None
+
+
+def label(severity: int, profile: str = "merged") -> str:
+    """Return how `profile` names a canonical severity."""
+    from playbooks import load
+
+    return next((level.label for level in load.severities(profile).levels if level.severity == severity), f"SEV-{severity}")
