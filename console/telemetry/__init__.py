@@ -1,0 +1,1 @@
+"""Telemetry: what agents did, from wherever it is told."""
