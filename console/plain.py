@@ -1,6 +1,6 @@
 """The gate every text from outside passes before a terminal sees it.
 
-Agents, webhooks and files write what they like into names, alerts and notes. A terminal obeys escape sequences,
+Agents, webhooks and files write what they like into names, alerts and notes. A terminal obeys escapes,
 so nothing that is not a printable character reaches it: it is shown as a visible mark instead, never dropped.
 """
 

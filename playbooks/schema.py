@@ -1,0 +1,208 @@
+"""What each kind of playbook document must hold. The documents are the runbook; these models check them.
+
+Durations are written as text (`10 min`) and held in whole seconds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from playbooks import duration
+
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
+Requirement = Annotated[str, Field(pattern=r"^(S\d{3}-[A-Z0-9]+(-[0-9A-Za-z.]+)*|X-\d{1,3})$")]
+Line = Annotated[str, Field(min_length=1, max_length=500)]
+Profile = Literal["merged", "s001-10min", "s002-ics-15min", "s003-overlay", "s004-bundle"]
+Severity = Annotated[int, Field(ge=1, le=5)]
+
+
+def _seconds(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("a duration is text such as `10 min`")
+    ns = duration.parse(value)
+    if ns % duration.SECOND:
+        raise ValueError("a duration in a playbook is whole seconds")
+    return ns // duration.SECOND
+
+
+def _date(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("a date is text such as 2026-11-21")
+    return dt.date.fromisoformat(value)
+
+
+Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=1, le=366 * 86_400)]
+Date = Annotated[dt.date, BeforeValidator(_date)]
+
+
+class Part(BaseModel):
+    """Base of everything in a document: an unknown key is a mistake, and nothing changes later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Document(Part):
+    """The front matter that every document carries, so that its age and owner are never a guess."""
+
+    id: Id
+    title: Line
+    owner: Line
+    audience: Line
+    corrections: Line
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+$")]
+    last_review: Date
+    review_every_days: Annotated[int, Field(ge=1, le=366)]
+    status: Literal["template", "reviewed", "retired"]
+    tags: tuple[Id, ...] = ()
+    references: tuple[Line, ...] = ()
+    requirements: tuple[Requirement, ...] = ()
+
+    def review_due(self) -> dt.date:
+        """The day by which somebody must read the document again."""
+        return self.last_review + dt.timedelta(days=self.review_every_days)
+
+
+class Item(Part):
+    """One thing to do or to know.
+
+    Attributes:
+        due: seconds after `since`; None: no clock, but before the incident is closed.
+        since: what starts the clock: the declaration, or the moment harm was confirmed.
+        role: id of the role that owns the item.
+        evidence: whether ticking it asks for a reference to what was captured.
+        sources: the requirements that the item covers; overlapping ones are merged and all kept.
+    """
+
+    id: Id
+    text: Line
+    phase: Literal["contain", "declare", "assess", "preserve", "communicate", "recover", "learn"]
+    due: Seconds | None
+    since: Literal["declared", "harm_confirmed"] = "declared"
+    role: Id
+    evidence: bool = False
+    help: Annotated[str, Field(max_length=1000)] = ""
+    sources: Annotated[tuple[Requirement, ...], Field(min_length=1)]
+
+
+class Checklist(Document):
+    """The merged checklist. `profiles` names, for each profile, the source keys whose items it shows."""
+
+    profiles: dict[str, tuple[Annotated[str, Field(pattern=r"^S\d{3}$")], ...]]
+    items: Annotated[tuple[Item, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> Checklist:
+        _unique("item", [item.id for item in self.items])
+        return self
+
+
+class Clock(Part):
+    """One time budget of an action class, in seconds from containment."""
+
+    id: Id
+    name: Line
+    budget: Seconds
+
+
+class RollbackClass(Document):
+    """How the effects of one class of agent actions are undone, or answered for where they cannot be.
+
+    Attributes:
+        number: the class's place in the source's table; classes added later go on counting.
+        reversible: whether an action of this class can be undone at all.
+        clocks: every budget of the class; all of them start at containment.
+        operator: who may carry it out.
+        needs: what the team must have written down before the first incident.
+        substitute: what is done instead where reversal is impossible.
+        verification: how it is shown that the rollback worked.
+    """
+
+    number: Annotated[int, Field(ge=1, le=99)]
+    name: Line
+    examples: tuple[Line, ...]
+    reversible: Literal["yes", "partly", "no"]
+    clocks: Annotated[tuple[Clock, ...], Field(min_length=1)]
+    procedure: Annotated[tuple[Line, ...], Field(min_length=1)]
+    operator: Line
+    needs: tuple[Line, ...]
+    substitute: Annotated[tuple[Line, ...], Field(min_length=1)]
+    verification: Annotated[tuple[Line, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> RollbackClass:
+        _unique("clock", [clock.id for clock in self.clocks])
+        return self
+
+
+class Level(Part):
+    """One severity: the canonical number, and what a profile calls it.
+
+    Attributes:
+        severity: 1 (worst) to 5.
+        label: the name on screen and on the record.
+        aliases: other names that people type for it.
+    """
+
+    severity: Severity
+    label: Annotated[str, Field(min_length=1, max_length=12)]
+    aliases: tuple[Annotated[str, Field(min_length=1, max_length=12)], ...] = ()
+    impact: Line
+    scope: Line
+    slo: Line
+    criteria: Annotated[tuple[Line, ...], Field(min_length=1)]
+    examples: tuple[Line, ...] = ()
+    sources: Annotated[tuple[Requirement, ...], Field(min_length=1)]
+
+
+class SeverityScale(Document):
+    """A severity scale and the profiles that use it. `unsure` is the level to page at when in doubt."""
+
+    profiles: Annotated[tuple[Profile, ...], Field(min_length=1)]
+    unsure: Severity
+    levels: Annotated[tuple[Level, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> SeverityScale:
+        _unique("level", [str(level.severity) for level in self.levels])
+        _unique("name", [name.lower() for level in self.levels for name in (level.label, *level.aliases)])
+        if self.unsure not in {level.severity for level in self.levels}:
+            raise ValueError(f"`unsure` names severity {self.unsure}, which the scale does not have")
+        return self
+
+
+class Role(Part):
+    """One role of the incident command system.
+
+    Attributes:
+        short: the word in the header.
+        needed: `always`, or only when the incident calls for it.
+    """
+
+    id: Id
+    title: Line
+    short: Annotated[str, Field(min_length=1, max_length=8)]
+    duties: Annotated[tuple[Line, ...], Field(min_length=1)]
+    needed: Literal["always", "as-needed"]
+    sources: Annotated[tuple[Requirement, ...], Field(min_length=1)]
+
+
+class Roles(Document):
+    """The roles that people take in an incident."""
+
+    roles: Annotated[tuple[Role, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> Roles:
+        _unique("role", [role.id for role in self.roles])
+        return self
+
+
+def _unique(what: str, names: list[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"the {what} `{name}` appears twice")
+        seen.add(name)
