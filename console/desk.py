@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from data.case import Case, CaseReader
+from data.home import Home, found
+
 from console import runbook
 from console.alerts import Alert, Board
 from console.events import (
@@ -17,13 +20,11 @@ from console.events import (
     entry,
     moment,
 )
-from console.incident import Fold, Incident
+from console.incident import COMMANDER, Fold, Incident
 from console.refusal import Refused
 from console.room import NARRATIVE, Room
 from console.timeline import project
-from data.case import Case, CaseReader
 from data.clock import iso
-from data.home import Home, found
 
 
 class Desk:
@@ -127,13 +128,17 @@ class Desk:
         if not name:
             first = next((state for state in incidents if state.open), None)
             if first is None:
-                raise Refused("There is no open incident.", 'Declare one: warroom declare "what is wrong" --severity 2.')
+                raise Refused(
+                    "There is no open incident.", 'Declare one: warroom declare "what is wrong" --severity 2.'
+                )
             return first
         wanted = name.removeprefix("INC-").removeprefix("inc-").lower()
         fits = [state for state in incidents if state.case.startswith(wanted)] if wanted else []
         if len(fits) != 1:
             raise Refused(
-                f"{len(fits) or 'No'} incidents begin with {name}." if fits else f"There is no incident {name}.",
+                f"{len(fits) or 'No'} incidents begin with {name}."
+                if fits
+                else f"There is no incident {name}.",
                 "`warroom incidents` lists them.",
             )
         return fits[0]
@@ -188,16 +193,23 @@ class Desk:
         """
         title = " ".join(title.split())
         if not title:
-            raise Refused("An incident needs a title.", "Say what is wrong in one line; it can be changed later.")
+            raise Refused(
+                "An incident needs a title.", "Say what is wrong in one line; it can be changed later."
+            )
         if severity not in range(1, 6):
-            raise Refused(f"There is no severity {severity}.", "Severities go from 1 (worst) to 5; when unsure, 2.")
+            raise Refused(
+                f"There is no severity {severity}.", "Severities go from 1 (worst) to 5; when unsure, 2."
+            )
         chosen = [self.alert(alert) for alert in alerts]
         label = await asyncio.to_thread(runbook.label, severity)
         founding = Declared(title[:200], severity, label, mode=self.home.mode, reason=reason)
         case = await asyncio.to_thread(found, self.home, entry(founding, self.actor), project)
         await self.leave()
         room = await Room.open(self.home, case, self.actor)
-        bodies: list[Body] = [RoleAssigned("commander", commander or self.actor, "declared"), *_missing(room.incident)]
+        bodies: list[Body] = [
+            RoleAssigned(COMMANDER, commander or self.actor, "declared"),
+            *_missing(room.incident),
+        ]
         if (cadence := runbook.cadence(severity)) is not None:
             bodies.append(cadence)
         await room.record(*bodies)
@@ -231,7 +243,9 @@ class Desk:
         """Record that this desk's actor works on an alert."""
         alert = self.alert(name)
         if alert.acknowledged_at:
-            raise Refused(f"{alert.acknowledged_by} acknowledged {alert.id} at {iso(alert.acknowledged_at, 0)}.")
+            raise Refused(
+                f"{alert.acknowledged_by} acknowledged {alert.id} at {iso(alert.acknowledged_at, 0)}."
+            )
         await self._tell_watch(AlertAcknowledged(alert.id, note))
         return alert
 
@@ -240,7 +254,9 @@ class Desk:
         if not reason.strip():
             raise Refused("Silencing needs a reason.", "Say in one line why nobody needs to look.")
         alert = self.alert(name)
-        await self._tell_watch(AlertSilenced(alert.id, moment(until) if until is not None else "", reason.strip()))
+        await self._tell_watch(
+            AlertSilenced(alert.id, moment(until) if until is not None else "", reason.strip())
+        )
         return alert
 
     async def _tell_watch(self, body: Body) -> None:

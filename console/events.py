@@ -52,7 +52,9 @@ MomentName = Literal[
 ]
 Confidence = Literal["recorded", "claimed", "estimated"]
 CheckState = Literal["open", "done", "not_applicable", "waived"]
-RollbackState = Literal["untouched", "open", "reversing", "reversed", "substituted", "verified", "held", "waived", "clear"]
+RollbackState = Literal[
+    "untouched", "open", "reversing", "reversed", "substituted", "verified", "held", "waived", "clear"
+]
 
 
 class Body(Struct, frozen=True, omit_defaults=True):
@@ -227,12 +229,17 @@ class EntryReinstated(Body, frozen=True):
 
 
 class Item(Struct, frozen=True, omit_defaults=True):
-    """One checklist item as it stood when the incident adopted it. `due`: seconds after declaration."""
+    """One checklist item as it stood when the incident adopted it.
+
+    `due`: seconds after `since`; 0 = no clock, but before the incident is closed.
+    """
 
     id: Name
     text: Short
     phase: Name = ""
     due: Seconds = 0
+    since: Literal["declared", "harm_confirmed"] = "declared"
+    help: Annotated[str, Meta(max_length=1000)] = ""
     role: Name = ""
     evidence: bool = False
     sources: tuple[Name, ...] = ()
@@ -281,10 +288,13 @@ class ActionClass(Struct, frozen=True, omit_defaults=True):
     id: Name
     name: Short
     budgets: tuple[Budget, ...]
-    procedure: Text = ""
+    number: Count = 0
+    reversible: Literal["yes", "partly", "no"] = "partly"
+    examples: tuple[Short, ...] = ()
+    procedure: tuple[Short, ...] = ()
     operator: Short = ""
-    substitute: Text = ""
-    verification: Text = ""
+    substitute: tuple[Short, ...] = ()
+    verification: tuple[Short, ...] = ()
     sources: tuple[Name, ...] = ()
 
 
@@ -474,7 +484,13 @@ def read(event: Event) -> Body | Unknown:
 
 
 def entry(
-    body: Body, actor: str, *, role: str = "", at: int | None = None, refs: tuple[Ref, ...] = (), key: str = ""
+    body: Body,
+    actor: str,
+    *,
+    role: str = "",
+    at: int | None = None,
+    refs: tuple[Ref, ...] = (),
+    key: str = "",
 ) -> Entry:
     """Return `body` as an entry for the log. `at`: nanoseconds UTC, None = now.
 
@@ -482,7 +498,9 @@ def entry(
         msgspec.ValidationError: a field is out of its bounds; nothing was written.
     """
     plain = msgspec.to_builtins(body)
-    msgspec.convert(plain, type(body))  # Structs check on decoding only, and nothing unreadable may reach the log
+    msgspec.convert(
+        plain, type(body)
+    )  # Structs check on decoding only, and nothing unreadable may reach the log
     return Entry(kind=body.kind, body=encode(plain), actor=actor, role=role, at=at, refs=refs, key=key)
 
 

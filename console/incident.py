@@ -50,6 +50,8 @@ from console.events import (
 from data.envelope import Event
 
 SECOND = 1_000_000_000
+COMMANDER = "ic"
+"""Id of the role that only one person holds at a time."""
 UNDONE: frozenset[RollbackState] = frozenset({"verified", "waived", "clear"})
 """Rollback states in which nothing is left to do for a class."""
 
@@ -74,10 +76,6 @@ class Check:
     at: int = 0
     reason: str = ""
     claimed: str = ""
-
-    def due_at(self, declared_at: int) -> int | None:
-        """Return when the item is due (ns UTC), or None when it has no due time."""
-        return declared_at + self.item.due * SECOND if self.item.due else None
 
 
 @dataclass(slots=True)
@@ -164,9 +162,16 @@ class Incident:
 
     @property
     def next_item(self) -> Check | None:
-        """The open item that is due first."""
+        """The open item that is due first; in the order of the list among equals."""
         waiting = [check for check in self.checklist.values() if check.state == "open"]
-        return min(waiting, key=lambda check: check.item.due or 1 << 40, default=None)
+        return min(waiting, key=lambda check: self.due_at(check) or 1 << 62, default=None)
+
+    def due_at(self, check: Check) -> int | None:
+        """Return when a checklist item is due (ns UTC); None when it has no clock, or none that runs yet."""
+        since: int | None = self.declared_at
+        if check.item.since == "harm_confirmed":
+            since = self.stamps["harm_confirmed"].at if "harm_confirmed" in self.stamps else None
+        return since + check.item.due * SECOND if check.item.due and since else None
 
     def deadline(self, budget: Budget) -> int | None:
         """Return when `budget` runs out (ns UTC); clocks start at containment (S003-KS-9), None before."""
@@ -195,7 +200,7 @@ def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
             state.severity, state.label = body.severity, body.label
         case RoleAssigned():
             # Command is held by one person; every other role may be shared.
-            people = [] if body.role == "commander" else state.roles.get(body.role, [])
+            people = [] if body.role == COMMANDER else state.roles.get(body.role, [])
             state.roles[body.role] = [p for p in people if p != body.person] + [body.person]
         case RoleReleased():
             left = [p for p in state.roles.get(body.role, []) if p != body.person]
@@ -343,7 +348,18 @@ class Fold:
         return None
 
 
-UNDOABLE = (ItemSet, ItemClaimed, RollbackMoved, BudgetMet, SeveritySet, RoleAssigned, RoleReleased, CadenceSet, UpdatePromised, Titled)
+UNDOABLE = (
+    ItemSet,
+    ItemClaimed,
+    RollbackMoved,
+    BudgetMet,
+    SeveritySet,
+    RoleAssigned,
+    RoleReleased,
+    CadenceSet,
+    UpdatePromised,
+    Titled,
+)
 
 
 def fold(events: Iterable[Event]) -> Incident:

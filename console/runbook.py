@@ -14,14 +14,16 @@ def checklist(profile: str = "merged") -> ChecklistAdopted:
 
     document = load.checklist(profile)
     return ChecklistAdopted(
-        profile=document.profile,
+        profile=profile,
         version=document.version,
         items=tuple(
             Item(
                 id=item.id,
                 text=item.text,
                 phase=item.phase,
-                due=item.due,
+                due=item.due or 0,
+                since=item.since,
+                help=item.help,
                 role=item.role,
                 evidence=item.evidence,
                 sources=tuple(item.sources),
@@ -42,7 +44,10 @@ def rollback_classes() -> RollbackAdopted:
             ActionClass(
                 id=document.id,
                 name=document.name,
-                budgets=tuple(Budget(b.id, b.name, b.seconds) for b in document.budgets),
+                budgets=tuple(Budget(clock.id, clock.name, clock.budget) for clock in document.clocks),
+                number=document.number,
+                reversible=document.reversible,
+                examples=document.examples,
                 procedure=document.procedure,
                 operator=document.operator,
                 substitute=document.substitute,
@@ -63,4 +68,6 @@ def label(severity: int, profile: str = "merged") -> str:
     """Return how `profile` names a canonical severity."""
     from playbooks import load
 
-    return next((level.label for level in load.severities(profile).levels if level.severity == severity), f"SEV-{severity}")
+    return next(
+        (each.label for each in load.severities(profile) if each.severity == severity), f"SEV-{severity}"
+    )
