@@ -88,8 +88,12 @@ class Item(Part):
 
 
 class Checklist(Document):
-    """The merged checklist. `profiles` names, for each profile, the source keys whose items it shows."""
+    """The checklist of one `profile`.
 
+    `profiles` names, for each profile, the source keys whose items of the merged list it shows.
+    """
+
+    profile: Profile = "merged"
     profiles: dict[str, tuple[Annotated[str, Field(pattern=r"^S\d{3}$")], ...]]
     items: Annotated[tuple[Item, ...], Field(min_length=1)]
 
@@ -99,12 +103,12 @@ class Checklist(Document):
         return self
 
 
-class Clock(Part):
-    """One time budget of an action class, in seconds from containment."""
+class Budget(Part):
+    """One clock of an action class: the work called `name` is finished within `seconds` after containment."""
 
     id: Id
     name: Line
-    budget: Seconds
+    seconds: Annotated[Seconds, Field(alias="within")]
 
 
 class RollbackClass(Document):
@@ -113,7 +117,7 @@ class RollbackClass(Document):
     Attributes:
         number: the class's place in the source's table; classes added later go on counting.
         reversible: whether an action of this class can be undone at all.
-        clocks: every budget of the class; all of them start at containment.
+        budgets: every clock of the class; all of them start at containment.
         operator: who may carry it out.
         needs: what the team must have written down before the first incident.
         substitute: what is done instead where reversal is impossible.
@@ -124,7 +128,7 @@ class RollbackClass(Document):
     name: Line
     examples: tuple[Line, ...]
     reversible: Literal["yes", "partly", "no"]
-    clocks: Annotated[tuple[Clock, ...], Field(min_length=1)]
+    budgets: Annotated[tuple[Budget, ...], Field(min_length=1)]
     procedure: Annotated[tuple[Line, ...], Field(min_length=1)]
     operator: Line
     needs: tuple[Line, ...]
@@ -133,7 +137,7 @@ class RollbackClass(Document):
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> RollbackClass:
-        _unique("clock", [clock.id for clock in self.clocks])
+        _unique("budget", [budget.id for budget in self.budgets])
         return self
 
 

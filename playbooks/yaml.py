@@ -1,7 +1,7 @@
 """A reader for the part of YAML that documents need, and nothing that a hostile file could use.
 
 libyaml finds the tokens; the values are built here: mappings with unique text keys, lists, text, whole
-numbers, true, false and null. There are no tags, anchors, aliases, dates or objects, and every value keeps its
+numbers, true, false and null. There are no tags, anchors, aliases, dates or objects. Every value keeps its
 line.
 """
 
