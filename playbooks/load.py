@@ -92,7 +92,7 @@ def checklist(profile: str = "merged", root: Path = LIBRARY) -> Checklist:
     whole = document(root / "checklists" / "first-response.yaml", Checklist)
     keys = dict(whole.profiles)[_profile(profile)]
     shown = tuple(item for item in whole.items if any(source[:4] in keys for source in item.sources))
-    return whole.model_copy(update={"profile": profile, "items": shown})
+    return whole.model_copy(update={"items": shown})
 
 
 @cache
@@ -118,7 +118,7 @@ def rollback_classes(root: Path = LIBRARY) -> tuple[RollbackClass, ...]:
 
 
 @cache
-def severities(profile: str = "merged", root: Path = LIBRARY) -> SeverityScale:
+def severity_scale(profile: str = "merged", root: Path = LIBRARY) -> SeverityScale:
     """The severity scale of a profile.
 
     Raises:
@@ -134,10 +134,15 @@ def severities(profile: str = "merged", root: Path = LIBRARY) -> SeverityScale:
     raise KeyError(profile)
 
 
+def severities(profile: str = "merged", root: Path = LIBRARY) -> tuple[Level, ...]:
+    """The levels of the profile's severity scale, worst first (raises as `severity_scale`)."""
+    return severity_scale(profile, root).levels
+
+
 def level(text: str, profile: str = "merged", root: Path = LIBRARY) -> Level | None:
     """The level that a person means by a number, a label or an alias (`2`, `SEV-2`, `sev2`, `P1`, `S2`)."""
     wanted = _plain(text)
-    for each in severities(profile, root).levels:
+    for each in severities(profile, root):
         if wanted in {str(each.severity), *map(_plain, (each.label, *each.aliases))}:
             return each
     return None

@@ -88,12 +88,8 @@ class Item(Part):
 
 
 class Checklist(Document):
-    """The checklist of one `profile`.
+    """The merged checklist. `profiles` names, for each profile, the source keys whose items it shows."""
 
-    `profiles` names, for each profile, the source keys whose items of the merged list it shows.
-    """
-
-    profile: Profile = "merged"
     profiles: dict[str, tuple[Annotated[str, Field(pattern=r"^S\d{3}$")], ...]]
     items: Annotated[tuple[Item, ...], Field(min_length=1)]
 
@@ -103,12 +99,12 @@ class Checklist(Document):
         return self
 
 
-class Budget(Part):
-    """One clock of an action class: the work called `name` is finished within `seconds` after containment."""
+class Clock(Part):
+    """One time budget of an action class, in seconds from containment."""
 
     id: Id
     name: Line
-    seconds: Annotated[Seconds, Field(alias="within")]
+    budget: Seconds
 
 
 class RollbackClass(Document):
@@ -117,7 +113,7 @@ class RollbackClass(Document):
     Attributes:
         number: the class's place in the source's table; classes added later go on counting.
         reversible: whether an action of this class can be undone at all.
-        budgets: every clock of the class; all of them start at containment.
+        clocks: every budget of the class; all of them start at containment.
         operator: who may carry it out.
         needs: what the team must have written down before the first incident.
         substitute: what is done instead where reversal is impossible.
@@ -128,7 +124,7 @@ class RollbackClass(Document):
     name: Line
     examples: tuple[Line, ...]
     reversible: Literal["yes", "partly", "no"]
-    budgets: Annotated[tuple[Budget, ...], Field(min_length=1)]
+    clocks: Annotated[tuple[Clock, ...], Field(min_length=1)]
     procedure: Annotated[tuple[Line, ...], Field(min_length=1)]
     operator: Line
     needs: tuple[Line, ...]
@@ -137,7 +133,7 @@ class RollbackClass(Document):
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> RollbackClass:
-        _unique("budget", [budget.id for budget in self.budgets])
+        _unique("clock", [clock.id for clock in self.clocks])
         return self
 
 

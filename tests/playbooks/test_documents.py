@@ -54,14 +54,14 @@ def test_a_profile_shows_its_own_part_of_the_one_list() -> None:
 @pytest.mark.req("S002-ROL-1", "S002-ROL-2", "S002-ROL-3", "S002-ROL-4", "S002-ROL-5")
 def test_items_belong_to_the_five_roles() -> None:
     roles = {role.id for role in load.roles()}
-    assert roles == {"commander", "ops", "security", "scribe", "comms"}
+    assert roles == {"ic", "ops", "security", "scribe", "comms"}
     assert {item.role for item in load.checklist().items} <= roles
 
 
 @pytest.mark.req("X-22", "S003-RB-1c", "S003-RB-2c", "S003-RB-3b", "S003-RB-4c", "S003-RB-5b", "S003-RB-6b")
 @pytest.mark.req("S003-RB-7b")
 def test_the_seven_classes_carry_every_clock() -> None:
-    clocks = {each.number: [budget.seconds for budget in each.budgets] for each in load.rollback_classes()}
+    clocks = {each.number: [clock.budget for clock in each.clocks] for each in load.rollback_classes()}
     assert clocks == {
         1: [4 * HOUR],
         2: [24 * HOUR],
@@ -106,13 +106,13 @@ def test_every_name_of_a_severity_maps_to_the_canonical_number(meant: Meant) -> 
 
 @pytest.mark.req("S002-SEV-7")
 def test_unsure_pages_at_the_second_level() -> None:
-    assert load.severities().unsure == 2
+    assert load.severity_scale().unsure == 2
     assert load.level("SEV-9") is None
 
 
 @pytest.mark.req("S002-META-1", "S003-VR-1", "S003-VR-2")
 def test_every_document_says_who_owns_it_and_when_it_is_read_again() -> None:
-    documents = [load.checklist(), *load.rollback_classes(), *map(load.severities, load.PROFILES)]
+    documents = [load.checklist(), *load.rollback_classes(), *map(load.severity_scale, load.PROFILES)]
     for each in documents:
         assert each.owner
         assert each.audience
