@@ -1,0 +1,40 @@
+"""Events without a store: enough of an envelope for the folds to work on."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from console.events import Body, entry
+from data.clock import parse_iso
+from data.envelope import Event
+
+T0 = parse_iso("2026-11-21T14:00:00Z")
+SECOND = 1_000_000_000
+CASE = "7qf2" + "a" * 22
+
+
+def event(body: Body, n: int, *, actor: str = "ana", rep: str = "a" * 32, at: int | None = None) -> Event:
+    """Return `body` as the `n`-th event of a strand, one second after the one before."""
+    written = entry(body, actor)
+    wall = T0 + n * SECOND
+    return Event(
+        n=n,
+        case=CASE,
+        rep=rep,
+        inc=1,
+        seq=n,
+        hlc=f"{(wall // 1_000_000) << 16:016x}",
+        at=wall if at is None else at,
+        wall=wall,
+        actor=actor,
+        role="",
+        kind=written.kind,
+        prev="" if n == 1 else "0" * 64,
+        hash=sha256(f"{rep}{n}".encode() + written.body).hexdigest(),
+        body=written.body,
+    )
+
+
+def strand(*bodies: Body, actor: str = "ana") -> list[Event]:
+    """Return `bodies` as consecutive events."""
+    return [event(body, n, actor=actor) for n, body in enumerate(bodies, 1)]

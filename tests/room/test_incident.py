@@ -1,0 +1,223 @@
+"""The fold: what events add up to, in whatever order and pieces they arrive."""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console import events as ev
+from console.incident import Fold, fold
+from data.envelope import Event
+from tests.room.strand import SECOND, T0, event, strand
+
+ITEMS = (
+    ev.Item("stop", "Stop the path", due=30, since="harm_confirmed", role="ops"),
+    ev.Item("declare", "Declare", due=600, role="ic"),
+    ev.Item("learn", "Write it up"),
+)
+CLASSES = (
+    ev.ActionClass(
+        "docs",
+        "Documents",
+        (ev.Budget("unpublish", "unpublished", 3600), ev.Budget("seo", "SEO", 86_400)),
+        number=4,
+    ),
+    ev.ActionClass("comms", "Mail", (ev.Budget("follow", "follow-up", 14_400),), number=3),
+)
+DECLARED = ev.Declared("refund loop", 1, "SEV-1")
+
+
+def facts(**change: object) -> ev.AlertFacts:
+    plain = ev.AlertFacts(
+        id="aaaa2222",
+        rule="cost-rate",
+        version="1",
+        tenant="default",
+        agent="support-1",
+        opened_at="2026-11-21T13:50:00.000000000Z",
+        last_at="2026-11-21T13:55:00.000000000Z",
+        detected_at="2026-11-21T13:51:00.000000000Z",
+        received_at="2026-11-21T13:50:30.000000000Z",
+        sentence="support-1 spent too much",
+    )
+    return msgspec.structs.replace(plain, **change)
+
+
+NAMES = st.sampled_from(["ana", "ben", "dee"])
+BODIES = st.one_of(
+    st.builds(ev.NoteWritten, st.sampled_from(["seen", "gone"])),
+    st.builds(ev.UpdateSent, st.just("status page says identified")),
+    st.builds(ev.SeveritySet, st.integers(1, 5), st.sampled_from(["SEV-1", "SEV-2"])),
+    st.builds(ev.RoleAssigned, st.sampled_from(["ic", "ops"]), NAMES),
+    st.builds(ev.RoleReleased, st.sampled_from(["ic", "ops"]), NAMES),
+    st.builds(
+        ev.ItemSet,
+        st.sampled_from(["stop", "declare", "nothing"]),
+        st.sampled_from(["open", "done", "waived"]),
+    ),
+    st.builds(ev.ItemClaimed, st.sampled_from(["stop", "declare"]), NAMES),
+    st.builds(
+        ev.RollbackMoved,
+        st.sampled_from(["docs", "comms"]),
+        st.sampled_from(["open", "reversed", "verified"]),
+    ),
+    st.builds(
+        ev.BudgetMet, st.sampled_from(["docs", "comms"]), st.sampled_from(["unpublish", "seo", "follow"])
+    ),
+    st.builds(ev.ContainmentConfirmed, st.just("credentials frozen")),
+    st.builds(ev.CadenceSet, st.sampled_from([0, 900, 1800])),
+    st.builds(ev.UpdatePromised, st.just("2026-11-21T14:30:00Z")),
+    st.builds(ev.AlertLinked, st.builds(facts, id=st.sampled_from(["a1", "b2"]), peak=st.integers(0, 9))),
+    st.builds(ev.Closed, st.just("over")),
+    st.builds(ev.Reopened, st.just("not over")),
+    st.just(None),  # a retraction of something that came before
+    st.just(0),  # a reinstatement of it
+)
+
+
+@st.composite
+def strands(draw: st.DrawFn) -> list[Event]:
+    made = strand(DECLARED, ev.ChecklistAdopted("merged", "1", ITEMS), ev.RollbackAdopted("1", CLASSES))
+    for body in draw(st.lists(BODIES, max_size=30)):
+        target = made[draw(st.integers(0, len(made) - 1))].hash
+        if body is None:
+            body = ev.EntryRetracted(target)
+        elif body == 0:
+            body = ev.EntryReinstated(target)
+        made.append(
+            event(body, len(made) + 1, actor=draw(NAMES), rep=draw(st.sampled_from(["a" * 32, "b" * 32])))
+        )
+    return made
+
+
+@given(strands(), st.randoms(use_true_random=False), st.integers(1, 7))
+def test_incremental_equals_full_in_any_order_of_arrival(
+    events: list[Event], rnd: random.Random, size: int
+) -> None:
+    whole = fold(events)
+    for arrival in (events, rnd.sample(events, len(events)), [*events, *events]):
+        piecewise = Fold()
+        for start in range(0, len(arrival), size):
+            piecewise.add(arrival[start : start + size])
+        assert piecewise.incident == whole
+
+
+@given(strands())
+def test_a_retracted_event_counts_as_if_it_had_never_been(events: list[Event]) -> None:
+    last = len(events)
+    victim = next((e for e in reversed(events) if e.seq > 1 and not e.kind.startswith("entry.")), None)
+    assert victim is not None
+    gone = fold([*events, event(ev.EntryRetracted(victim.hash), last + 1)])
+    assert gone == fold([e for e in events if e.hash != victim.hash])
+    back = fold(
+        [
+            *events,
+            event(ev.EntryRetracted(victim.hash), last + 1),
+            event(ev.EntryReinstated(victim.hash), last + 2),
+        ]
+    )
+    reinstated_before = fold([*events, event(ev.EntryReinstated(victim.hash), last + 1)])
+    assert back == reinstated_before
+
+
+def test_unknown_kinds_and_unreadable_bodies_are_counted_and_harmless() -> None:
+    events = strand(DECLARED)
+    events.append(
+        msgspec.structs.replace(event(DECLARED, 2), kind="oracle.spoke", body=b'{"x":1}', hash="1" * 64)
+    )
+    events.append(
+        msgspec.structs.replace(
+            event(DECLARED, 3), kind="severity.set", body=b'{"severity":9}', hash="2" * 64
+        )
+    )
+    state = fold(events)
+    assert state.unknown == {"oracle.spoke": 1, "severity.set": 1}
+    assert (state.title, state.severity) == ("refund loop", 1)
+
+
+@pytest.mark.req("S003-KS-9", "X-22")
+def test_containment_starts_every_clock_of_an_opened_class() -> None:
+    made = strand(DECLARED, ev.RollbackAdopted("1", CLASSES), ev.RollbackMoved("docs", "open"))
+    state = fold(made)
+    assert state.worst(state.rollback["docs"]) is None
+    state = fold([*made, event(ev.ContainmentConfirmed("frozen"), 4, at=T0 + 100 * SECOND)])
+    worst = state.worst(state.rollback["docs"])
+    assert worst is not None
+    assert (worst[0].id, worst[1]) == ("unpublish", T0 + 3700 * SECOND)
+    assert state.worst(state.rollback["comms"]) is None, "an untouched class has no clock"
+    state = fold(
+        [
+            *made,
+            event(ev.ContainmentConfirmed("frozen"), 4, at=T0),
+            event(ev.BudgetMet("docs", "unpublish"), 5),
+        ]
+    )
+    worst = state.worst(state.rollback["docs"])
+    assert worst is not None
+    assert (worst[0].id, worst[1]) == ("seo", T0 + 86_400 * SECOND)
+
+
+@pytest.mark.req("S002-ROL-1")
+def test_command_moves_and_other_roles_are_shared() -> None:
+    state = fold(
+        strand(
+            DECLARED,
+            ev.RoleAssigned("ic", "ana"),
+            ev.RoleAssigned("ops", "ben"),
+            ev.RoleAssigned("ops", "chi"),
+            ev.RoleAssigned("ic", "dee", "shift ends"),
+            ev.RoleReleased("ops", "ben"),
+        )
+    )
+    assert state.roles == {"ic": ["dee"], "ops": ["chi"]}
+
+
+@pytest.mark.req("S002-CK-2", "S002-TK-8")
+def test_the_next_update_is_due_by_cadence_or_by_promise() -> None:
+    made = strand(DECLARED, ev.CadenceSet(1800))
+    assert fold(made).next_update_due == made[0].at + 1800 * SECOND
+    made.append(event(ev.UpdatePromised("2026-11-21T14:10:00Z"), 3))
+    assert fold(made).next_update_due == T0 + 600 * SECOND
+    made.append(event(ev.UpdateSent("identified"), 4))
+    assert fold(made).next_update_due == made[3].at + 1800 * SECOND
+    made.append(event(ev.Closed("over"), 5))
+    assert fold(made).next_update_due is None
+
+
+@pytest.mark.req("S003-MT-1", "S003-MT-2", "S003-MT-3", "S003-MT-4", "S003-MT-5")
+def test_the_detection_chain_comes_from_the_earliest_alert() -> None:
+    made = strand(
+        DECLARED,
+        ev.AlertLinked(facts(paged_at="2026-11-21T13:51:01.000000000Z")),
+        ev.AlertLinked(facts(id="b", opened_at="2026-11-21T13:40:00Z", received_at="2026-11-21T13:59:00Z")),
+        ev.AlertLinked(facts(), "acknowledged", "2026-11-21T13:58:00Z", "ana"),
+    )
+    stamps = fold(made).stamps
+    assert {name: stamp.at - T0 for name, stamp in stamps.items()} == {
+        "action": -1200 * SECOND,
+        "signal": -570 * SECOND,
+        "trigger": -540 * SECOND,
+        "page": -539 * SECOND,
+        "acknowledgement": -120 * SECOND,
+    }
+    made.append(event(ev.MomentRecorded("action", "2026-11-21T13:00:00Z", "estimated", "customer mail"), 5))
+    made.append(event(ev.AlertLinked(facts(id="c", opened_at="2026-11-21T12:00:00Z")), 6))
+    action = fold(made).stamps["action"]
+    assert (action.at - T0, action.confidence) == (-3600 * SECOND, "estimated"), "what a person stated stands"
+
+
+@pytest.mark.req("S001-FT-0", "X-5")
+def test_items_are_due_from_declaration_or_from_confirmed_harm() -> None:
+    made = strand(DECLARED, ev.ChecklistAdopted("merged", "1", ITEMS))
+    state = fold(made)
+    due = {check.item.id: state.due_at(check) for check in state.checklist.values()}
+    assert due == {"stop": None, "declare": made[0].at + 600 * SECOND, "learn": None}
+    made.append(event(ev.MomentRecorded("harm_confirmed", "2026-11-21T14:01:00Z"), 3))
+    state = fold(made)
+    assert state.due_at(state.checklist["stop"]) == T0 + 90 * SECOND
+    assert state.next_item is not None
+    assert state.next_item.item.id == "stop"
