@@ -1,0 +1,173 @@
+"""A case: one directory with the evidence of one incident, and the right way to add to it."""
+
+from pathlib import Path
+from threading import Lock as Mutex
+
+from data import lock
+from data.envelope import Entry, case_id, check_group, seal
+from data.follower import PATIENCE_SECONDS, Answer, Follower
+from data.handoff import Handoff
+from data.hlc import HybridClock
+from data.home import Home
+from data.line import Projector
+from data.log import NAME, Log, connect, explain, found_log, founding_hash
+from data.projector import ProjectorThread
+from data.trouble import StoreTrouble
+from data.writer import Writer
+
+
+class Case:
+    """A case that can be added to, opened by `Case.open` or `found`.
+
+    The first process to take the lock writes the log; others hand it their entries through the disk,
+    and the first of them that finds the writer gone takes its place. Callers see no difference.
+
+    Attributes:
+        id: 26 base32 characters.
+        directory: Where it lies.
+    """
+
+    def __init__(self, directory: Path, home: Home, project: Projector, patience: float) -> None:
+        self.directory = directory
+        self._home = home
+        self._project = project
+        self._mutex = Mutex()
+        self._closed = False
+        self._lock: lock.Lock | None = None
+        self._writer: Writer | None = None
+        self._projector: ProjectorThread | None = None
+        self._follower: Follower | None = None
+        self._trouble = ""
+        self._patience = patience
+        db = connect(directory / NAME)
+        try:
+            self.id = case_id(founding_hash(db, directory / NAME))
+        finally:
+            db.close()
+        self._step_up()
+
+    @classmethod
+    def open(
+        cls, directory: Path, home: Home, project: Projector, *, patience: float = PATIENCE_SECONDS
+    ) -> "Case":
+        """Open an existing case for adding.
+
+        Args:
+            directory: The case directory.
+            home: Says who writes and what time it is.
+            project: Keeps view.db up to date while this process writes.
+            patience: Seconds until an entry that another process does not take is reported as waiting.
+
+        Raises:
+            StoreTrouble: If there is no log, or it is damaged or of another format. If it can be read but
+                not written, the case opens and `trouble` says so.
+        """
+        return cls(directory, home, project, patience)
+
+    @property
+    def writer(self) -> bool:
+        """Whether this process writes the log."""
+        return self._writer is not None
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the record, in plain words; "" if nothing is."""
+        writer, projector = self._writer, self._projector
+        return (writer.trouble if writer else "") or self._trouble or (projector.trouble if projector else "")
+
+    def refused(self) -> list[str]:
+        """Names of the files in handoff/ that were not entries and were set aside."""
+        return Handoff(self.directory, 0).refused()
+
+    def append(self, *entries: Entry) -> Answer:
+        """Add entries to the record, all or none; returns at once.
+
+        Returns:
+            A future of the events, in the order of the entries, resolved when they are on the disk. An
+            entry whose key the log knows already gives the event that it became then. The future fails
+            with `StoreTrouble` if they are not on the record; it cannot be cancelled.
+
+        Raises:
+            BadEntry: If an entry must not reach the record.
+            RuntimeError: If the case was closed.
+        """
+        check_group(entries)
+        with self._mutex:
+            if self._closed:
+                raise RuntimeError("the case is closed")
+            if self._writer is not None:
+                return self._writer.submit(entries)
+            if self._follower is None:
+                self._follower = Follower(self.directory, self._home.clock, self._step_up, self._patience)
+            return self._follower.submit(entries)
+
+    def close(self) -> None:
+        """Finish what was begun and let another process write."""
+        with self._mutex:
+            self._closed = True
+        if self._follower is not None:
+            self._follower.close()
+        if self._writer is not None:
+            self._writer.close()
+        if self._projector is not None:
+            self._projector.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _step_up(self) -> None:
+        """Become the writer if nobody is."""
+        if self._writer is not None:
+            return
+        try:
+            taken = lock.Lock.take(self.directory / lock.NAME)
+        except OSError as error:
+            self._trouble = str(explain(error, self.directory / NAME))
+            return
+        if taken is None:
+            return
+        try:
+            writer = Writer(self.directory, self._home.replica, self._home.clock, self._grown)
+        except StoreTrouble as trouble:
+            taken.release()
+            self._trouble = str(trouble)
+            return
+        self._trouble = ""
+        self._lock = taken
+        self._projector = ProjectorThread(self.directory, self._project)
+        self._writer = writer
+
+    def _grown(self) -> None:
+        if self._projector is not None:
+            self._projector.wake()
+
+
+def found(home: Home, entry: Entry, project: Projector, *, directory: Path | None = None) -> Case:
+    """Found a case: its first event is its identity.
+
+    Args:
+        home: Where, by whom and when.
+        entry: The founding entry.
+        project: As in `Case.open`.
+        directory: Elsewhere than under the home's cases, such as `home.watch_dir`. If there is a case
+            already, that one is opened and the entry is dropped.
+
+    Raises:
+        BadEntry: If the entry must not reach the record.
+        StoreTrouble: If the case cannot be written.
+    """
+    check_group((entry,))
+    wall = home.clock.now()
+    founding = seal(
+        entry,
+        case=None,
+        rep=home.replica,
+        inc=Log.inc,
+        seq=1,
+        hlc=HybridClock().tick(wall),
+        wall=wall,
+        clk=home.clock.quality,
+        prev=None,
+    )
+    target = directory or home.case_dir(case_id(founding.hash))
+    found_log(target, founding)
+    return Case.open(target, home, project)

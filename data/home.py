@@ -1,0 +1,138 @@
+"""The home directory: whose console this is, whether it is real or a drill, and where the cases are."""
+
+import re
+import secrets
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from data.clock import Clock, ScaledClock, SystemClock, iso, parse_iso
+from data.durable import make_directory, publish, write_temporary
+from data.log import NAME as LOG
+from data.log import explain
+from data.trouble import StoreTrouble
+
+Mode = Literal["live", "drill"]
+FILE = "home.json"
+MAX_FILE_BYTES = 64 * 1024
+
+_CASE = re.compile(r"[a-z2-7]{26}", re.ASCII)
+_REPLICA = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+class _Clock(msgspec.Struct, frozen=True):
+    start: str
+    anchor: str
+    speed: float
+
+
+class _Home(msgspec.Struct, frozen=True):
+    v: int
+    mode: Mode
+    replica: str
+    clock: _Clock | None = None
+
+
+class Home:
+    """A home directory, opened by `Home.open`.
+
+    Attributes:
+        path: The directory.
+        mode: "live" or "drill"; fixed when the directory was made.
+        replica: What writes here, 32 hex digits; fixed as well.
+        clock: The time that everything in this home goes by.
+    """
+
+    def __init__(self, path: Path, mode: Mode, replica: str, clock: Clock) -> None:
+        self.path = path
+        self.mode = mode
+        self.replica = replica
+        self.clock = clock
+
+    @classmethod
+    def open(cls, path: Path, mode: Mode = "live", clock: Clock | None = None) -> "Home":
+        """Open a home directory, or make one.
+
+        Args:
+            path: The directory.
+            mode: Must be what it was made as.
+            clock: Goes before the machine's time. A `ScaledClock` is written into a new drill home, and
+                every process that opens that home later goes by the one that is written there.
+
+        Raises:
+            StoreTrouble: If it is a home of the other mode, damaged, or cannot be made.
+        """
+        path = path.absolute()
+        file = path / FILE
+        try:
+            make_directory(path)
+            if not file.exists():
+                home = _Home(1, mode, secrets.token_hex(16), _written(mode, clock))
+                publish(write_temporary(path, msgspec.json.encode(home)), file)
+            home = _read(file)
+        except OSError as error:
+            raise explain(error, file) from error
+        if home.mode != mode:
+            kinds = {"live": "for real incidents", "drill": "for drills"}
+            raise StoreTrouble(
+                f"{path} is a home {kinds[home.mode]}, and was opened {kinds[mode]}.",
+                "The two never share a directory, so that a drill cannot touch a real incident.",
+                "Name another directory with --home.",
+            )
+        if home.clock is not None and (clock is None or isinstance(clock, ScaledClock)):
+            clock = ScaledClock(parse_iso(home.clock.start), parse_iso(home.clock.anchor), home.clock.speed)
+        return cls(path, home.mode, home.replica, clock or SystemClock())
+
+    def cases(self) -> list[str]:
+        """The ids of all cases, in no order that means anything."""
+        try:
+            return sorted(
+                entry.name
+                for entry in (self.path / "cases").iterdir()
+                if _CASE.fullmatch(entry.name) and (entry / LOG).is_file()
+            )
+        except FileNotFoundError:
+            return []
+
+    def case_dir(self, case_id: str) -> Path:
+        """The directory of a case, which need not exist.
+
+        Raises:
+            ValueError: If this is not a case id.
+        """
+        if not _CASE.fullmatch(case_id):
+            raise ValueError(f"not a case id: {case_id[:80]!r}")
+        return self.path / "cases" / case_id
+
+    @property
+    def watch_dir(self) -> Path:
+        """The directory of the watcher's own case."""
+        return self.path / "watch"
+
+
+def _written(mode: Mode, clock: Clock | None) -> _Clock | None:
+    if mode == "live":
+        return None
+    if not isinstance(clock, ScaledClock):
+        now = SystemClock().now()
+        clock = ScaledClock(now, now, 1)
+    return _Clock(iso(clock.start_ns, 9), iso(clock.anchor_ns, 9), clock.speed)
+
+
+def _read(file: Path) -> _Home:
+    with file.open("rb") as stream:
+        raw = stream.read(MAX_FILE_BYTES)
+    try:
+        home = msgspec.json.decode(raw, type=_Home)
+        if home.v != 1 or not _REPLICA.fullmatch(home.replica):
+            raise ValueError("its version or replica is not one this program knows")
+        if home.clock is not None:
+            ScaledClock(parse_iso(home.clock.start), parse_iso(home.clock.anchor), home.clock.speed)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise StoreTrouble(
+            f"{file} cannot be read ({error}).",
+            "It says who writes here; the incidents beside it are not affected.",
+            "Put the file back from a backup, or start with another directory by --home.",
+        ) from None
+    return home

@@ -1,0 +1,101 @@
+"""The thread that keeps view.db up with the log, after each commit and never in its transaction."""
+
+import os
+import sqlite3
+from pathlib import Path
+from threading import Event as Signal
+from threading import Thread
+
+from data import projection
+from data.line import Projector
+from data.log import NAME, connect, explain
+from data.projection import Projection
+from data.trouble import StoreTrouble
+
+BATCH = 500
+LOOK_SECONDS = 1.0
+"""How often to see whether somebody deleted the file."""
+
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
+
+
+class ProjectorThread:
+    """Follows the log of one case while this process writes it.
+
+    Args:
+        directory: The case directory.
+        project: Turns one event into what it asks of the timeline.
+    """
+
+    def __init__(self, directory: Path, project: Projector) -> None:
+        self._log = directory / NAME
+        self._path = directory / projection.NAME
+        self._project = project
+        self._wake = Signal()
+        self._closing = False
+        self.trouble = ""
+        self._thread = Thread(target=self._run, name="view-projector", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that the log has grown."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Bring the view up to the log as it is now, then stop."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        log: sqlite3.Connection | None = None
+        view: Projection | None = None
+        checked = remade = False
+        while True:
+            self._wake.clear()
+            try:
+                if log is None:
+                    log = connect(self._log)
+                if view is not None and self._gone(view):
+                    view.close()
+                    view = None
+                    projection.remove(self._path)
+                if view is None:
+                    view = Projection(self._path, log, self._project)
+                while view.follow(BATCH):
+                    pass
+                self.trouble = view.misfit
+                remade = False
+                if not checked and not self._closing:
+                    checked = True
+                    if not view.sound():
+                        view.close()
+                        view = None
+                        projection.remove(self._path)
+                        continue
+            except (sqlite3.Error, OSError) as error:
+                if view is not None:
+                    view.close()
+                    view = None
+                code = getattr(error, "sqlite_errorcode", None) or 0
+                damaged = isinstance(error, sqlite3.Error) and code & 0xFF in _DAMAGE
+                if damaged and not remade:
+                    remade = True
+                    projection.remove(self._path)
+                    continue
+                self.trouble = f"The timeline is not up to date. {explain(error, self._path)}"
+            except StoreTrouble as trouble:
+                self.trouble = str(trouble)
+            if self._closing:
+                break
+            self._wake.wait(LOOK_SECONDS)
+        if view is not None:
+            view.close()
+        if log is not None:
+            log.close()
+
+    def _gone(self, view: Projection) -> bool:
+        try:
+            return os.stat(self._path).st_ino != view.inode
+        except FileNotFoundError:
+            return True
