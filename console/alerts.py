@@ -59,7 +59,7 @@ class Alert:
     def state(self, now: int) -> AlertState:
         """Return what the alert asks of people at `now` (ns UTC).
 
-        An acknowledged alert stays on the board until its episode is over; one that ended unacknowledged says so.
+        An acknowledged alert stays on the board until its episode is over.
         """
         if self.acknowledged_at:
             return "ended" if self.ended else "acknowledged"

@@ -1,4 +1,4 @@
-"""The desk: the alerts, the incidents, and the way into each. One per program; every window acts through it."""
+"""The desk: the alerts, the incidents, and the way into each; every window acts through it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Desk:
             self.room.listen(listener)
 
     async def refresh(self) -> bool:
-        """Read what others appended since the last time. Returns whether anything changed; cheap when nothing did."""
+        """Read what others appended since the last time. Returns whether there was anything."""
         changed = await self._refresh_board()
         if self.room is not None:
             if changed:
@@ -119,7 +119,9 @@ class Desk:
         return fold.incident
 
     async def find(self, name: str = "") -> Incident:
-        """Return the incident that `name` means: its code, the beginning of its case id, or nothing for the newest open one.
+        """Return the incident that `name` means: its code or the beginning of its case id.
+
+        Nothing means the newest open one.
 
         Raises:
             Refused: none or several fit.

@@ -158,7 +158,7 @@ class MomentRecorded(Body, frozen=True):
 
 @kind("containment.confirmed")
 class ContainmentConfirmed(Body, frozen=True):
-    """A person states that the harm is contained. The envelope's `at` starts the rollback clocks (S003-KS-9)."""
+    """The harm is contained, a person says. The envelope's `at` starts the rollback clocks (S003-KS-9)."""
 
     how: Text
 
@@ -308,7 +308,7 @@ class RollbackAdopted(Body, frozen=True):
 
 @kind("rollback.moved")
 class RollbackMoved(Body, frozen=True):
-    """An action class changes state. `effects`: how many actions are known to need undoing; null = not counted."""
+    """An action class changes state. `effects`: how many actions need undoing; null = not counted."""
 
     action_class: Name
     state: RollbackState
@@ -344,7 +344,7 @@ class SampledAction(Struct, frozen=True, omit_defaults=True):
 class AlertFacts(Struct, frozen=True, omit_defaults=True):
     """What a tripwire saw. Money in nano-USD.
 
-    `limit` is the literal limit that opened the alert, `page_limit` the one that pages; `sentence` says it for people.
+    `limit` is the literal limit that opened the alert, `page_limit` the one that pages.
     """
 
     id: Name

@@ -1,8 +1,8 @@
 """The incident: what its events add up to.
 
 `Fold` takes events in any order of arrival and keeps `Fold.incident` equal to the full fold of everything it
-was given, in the total order of the log. Lines of the timeline change nothing here (they live in the view), so
-the state of an incident stays small however long its timeline is.
+was given, in the total order of the log. Lines of the timeline change nothing here (they live in the view),
+so the state of an incident stays small however long its timeline is.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Rollback:
         return self.state in UNDONE
 
     def running(self) -> list[Budget]:
-        """Return the budgets whose clocks run, shortest first; none before the class is opened or once it is finished."""
+        """Return the budgets whose clocks run, shortest first: those of an opened, unfinished class."""
         if self.state == "untouched" or self.finished:
             return []
         return sorted((b for b in self.action_class.budgets if b.id not in self.met), key=lambda b: b.seconds)
@@ -295,8 +295,8 @@ Order = tuple[str, str, int, int, str]
 class Fold:
     """Keeps an `Incident` equal to the full fold of all events added so far, in whatever order they came.
 
-    Events that bear state are few (ticks, roles, alerts) and are kept; a late arrival or a retraction folds them
-    again, which makes incremental = full by construction.
+    Events that bear state are few (ticks, roles, alerts) and are kept; a late arrival or a retraction folds
+    them again, which makes incremental = full by construction.
     """
 
     def __init__(self) -> None:
@@ -341,7 +341,7 @@ class Fold:
         self.incident, self._withdrawn = state, withdrawn
 
     def latest(self, actor: str) -> tuple[Event, Body | Unknown] | None:
-        """Return the newest event by `actor` that bears state and is not withdrawn: what undo would retract."""
+        """Return the newest change of state by `actor` that still counts: what undo would retract."""
         for _, event, body in reversed(self._kept):
             if event.actor == actor and not self._withdrawn.get(event.hash) and isinstance(body, UNDOABLE):
                 return event, body

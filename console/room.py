@@ -1,13 +1,18 @@
 """The room: one incident, as commands in and state out. Screens, CLI and tests all act through it.
 
-Every command appends events and returns once they are on the record. What a person may not do raises `Refused`;
-what the store cannot do raises `StoreTrouble`. In both cases nothing was written.
+Every command appends events and returns once they are on the record. What a person may not do raises
+`Refused`; what the store cannot do raises `StoreTrouble`. In both cases nothing was written.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+
+from data.case import Case, CaseReader
+from data.drafts import Drafts
+from data.home import Home
+from data.view import Lines
 
 from console.alerts import Alert
 from console.events import (
@@ -43,12 +48,8 @@ from console.events import (
 from console.incident import Fold, Incident
 from console.refusal import Refused
 from console.scribe import Written, parse
-from data.case import Case, CaseReader
 from data.clock import Clock, iso
-from data.drafts import Drafts
 from data.envelope import Entry, Event
-from data.home import Home
-from data.view import Lines
 
 NARRATIVE = frozenset({NoteWritten.kind})
 """Kinds that change no state and are therefore not read to open a room."""
@@ -67,7 +68,9 @@ class Room:
         pending: own events handed to the writer and not yet on disk.
     """
 
-    def __init__(self, case: Case, reader: CaseReader, lines: Lines, drafts: Drafts, clock: Clock, actor: str) -> None:
+    def __init__(
+        self, case: Case, reader: CaseReader, lines: Lines, drafts: Drafts, clock: Clock, actor: str
+    ) -> None:
         self.case, self.lines, self.drafts, self.clock, self.actor = case, lines, drafts, clock, actor
         self.saved_at = 0
         self.pending = 0
@@ -145,7 +148,10 @@ class Room:
         """
         event = await self._reader.event(hash_or_short)
         if event is None:
-            raise Refused(f"{self.code} has no entry {hash_or_short}.", "`warroom log` lists the entries with their ids.")
+            raise Refused(
+                f"{self.code} has no entry {hash_or_short}.",
+                "`warroom log` lists the entries with their ids.",
+            )
         return event
 
     async def history(self, target: str) -> list[Event]:
@@ -158,14 +164,14 @@ class Room:
         """Append `bodies` as one transaction; returns once they are durable. `at`: when it happened, ns UTC.
 
         Raises:
-            StoreTrouble: the store did not take them; nothing was written, or they wait in the hand-off and it says so.
+            StoreTrouble: the store did not take them; the message says where they are now.
         """
         return await self._append([entry(body, self.actor, role=self.role, at=at) for body in bodies])
 
     async def _append(self, entries: Sequence[Entry]) -> tuple[Event, ...]:
         self.pending += len(entries)
         try:
-            # Shielded: a cancelled screen task must not leave anybody in doubt about what the writer is doing.
+            # Shielded: a cancelled screen task must not leave anybody in doubt about what the writer does.
             events = await asyncio.shield(asyncio.wrap_future(self.case.append(*entries)))
         finally:
             self.pending -= len(entries)
@@ -175,7 +181,7 @@ class Room:
         return events
 
     async def note(self, line: str, typed: int | None = None) -> Event:
-        """Write a line of the scribe (see console/scribe.py for its grammar). `typed`: when typing began, ns UTC."""
+        """Write a line of the scribe (grammar: console/scribe.py). `typed`: when typing began, ns UTC."""
         now = self.clock.now()
         return await self.write(parse(line, now if typed is None else typed, now))
 
@@ -193,7 +199,8 @@ class Room:
         body = read(event)
         if not isinstance(body, NoteWritten):
             raise Refused(
-                "Only lines that people wrote can be corrected.", "Retract this one and record what is right instead."
+                "Only lines that people wrote can be corrected.",
+                "Retract this one and record what is right instead.",
             )
         if not text.strip():
             raise Refused("A correction needs the right text.", "To take the line back, retract it.")
@@ -242,12 +249,16 @@ class Room:
             raise Refused(f"{person} is not {role} in {self.code}.")
         await self.record(RoleReleased(role, person, reason))
 
-    async def state_moment(self, name: MomentName, at: int, confidence: Confidence = "claimed", source: str = "") -> None:
+    async def state_moment(
+        self, name: MomentName, at: int, confidence: Confidence = "claimed", source: str = ""
+    ) -> None:
         """Record one time of the detection chain or the response, ns UTC."""
         await self.record(MomentRecorded(name, moment(at), confidence, source))
 
     async def contain(self, how: str, at: int | None = None) -> Event:
-        """Confirm that the harm is contained, which starts the rollback clocks (S003-KS-9). `at`: ns UTC, None = now.
+        """Confirm that the harm is contained, which starts the rollback clocks (S003-KS-9).
+
+        `at`: since when it holds, ns UTC; None = now.
 
         Raises:
             Refused: it is confirmed already, `how` is empty, or `at` lies in the future.
@@ -255,7 +266,8 @@ class Room:
         state = self.incident
         if state.contained_at is not None:
             raise Refused(
-                f"Containment was confirmed at {iso(state.contained_at, 0)}.", "Retract that entry first if it was wrong."
+                f"Containment was confirmed at {iso(state.contained_at, 0)}.",
+                "Retract that entry first if it was wrong.",
             )
         if not how.strip():
             raise Refused("Containment needs the how.", "Say what was stopped and how you know, in one line.")
@@ -307,7 +319,10 @@ class Room:
         if row is None:
             raise Refused(f"There is no action class {action_class}.", "`warroom show` lists the classes.")
         if state in ("waived", "held", "substituted", "verified") and not note.strip():
-            raise Refused(f"Marking {action_class} {state} needs a note.", "Say why, or how it was checked, in one line.")
+            raise Refused(
+                f"Marking {action_class} {state} needs a note.",
+                "Say why, or how it was checked, in one line.",
+            )
         if state == "verified" and row.state not in ("reversed", "substituted", "verified"):
             raise Refused(
                 f"{action_class} is {row.state}: there is nothing to verify yet.",
@@ -359,7 +374,12 @@ class Room:
         if alert.ended and alert.id not in self.incident.ended:
             news.append(AlertLinked(facts, "ended", acknowledged, alert.acknowledged_by))
         return [
-            entry(linked, "watcher", at=self._when(linked, alert), key=f"link:{self.case.id}:{alert.id}:{linked.why}")
+            entry(
+                linked,
+                "watcher",
+                at=self._when(linked, alert),
+                key=f"link:{self.case.id}:{alert.id}:{linked.why}",
+            )
             for linked in news
         ]
 
@@ -378,4 +398,3 @@ class Room:
             return False
         key = (alert.facts.tenant, alert.facts.agent)
         return any((facts.tenant, facts.agent) == key for facts in mine.values())
-

@@ -1,15 +1,16 @@
-"""What the scribe types: one line in, one timeline entry out.
+r"""What the scribe types: one line in, one timeline entry out.
 
     !hold the refunds until finance confirms      a decision
     ?planner-3 still has the old key              a hypothesis
     >revoked the egress token                     an action taken
     +status page says identified                  a communication
-    \\!starts with a bang                          a plain note
+    \!starts with a bang                          a plain note
     14:05 first refund seen                       back-dated to the last 14:05 UTC
     14:05:20 …   2026-11-20T23:50Z …              to the second; to a date
     -5m …   -90s …   -2h …                        back-dated by that much
 
-`@name` mentions a person or a role, `#tag` tags the entry; both stay in the text. Time and sigil may come in either order.
+`@name` mentions a person or a role, `#tag` tags the entry; both stay in the text. Time and sigil may come in
+either order.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def parse(line: str, typed: int, now: int) -> Written:
         raise Refused("There is nothing to write yet.", "Type what happened, then Enter.")
     if len(text) > LONGEST:
         raise Refused(
-            f"The entry has {len(text):,} characters; the longest is {LONGEST:,}.", "Split it, or attach it as a file."
+            f"The entry has {len(text):,} characters; the longest is {LONGEST:,}.",
+            "Split it, or attach it as a file.",
         )
     note = (UpdateSent if style == "comms" else NoteWritten)(
         text=text,
@@ -87,7 +89,10 @@ def _time(text: str, typed: int, now: int) -> tuple[int, str]:
     if found := _AGO.match(text):
         ago = int(found[1]) * _UNITS[found[2]]
         if ago > 366 * DAY:
-            raise Refused(f"{found[0].strip()} is more than a year ago.", "Write the full time, as in 2026-11-20T23:50Z.")
+            raise Refused(
+                f"{found[0].strip()} is more than a year ago.",
+                "Write the full time, as in 2026-11-20T23:50Z.",
+            )
         return typed - ago, text[found.end() :]
     if found := _DATED.match(text):
         try:
@@ -100,7 +105,9 @@ def _time(text: str, typed: int, now: int) -> tuple[int, str]:
     if found := _CLOCK.match(text):
         hours, minutes, seconds = int(found[1]), int(found[2]), int(found[3] or 0)
         if hours > 23 or minutes > 59 or seconds > 59:
-            raise Refused(f"{found[0].strip()} is not a time of day.", "Write hours and minutes in UTC, as in 14:05.")
+            raise Refused(
+                f"{found[0].strip()} is not a time of day.", "Write hours and minutes in UTC, as in 14:05."
+            )
         at = typed - typed % DAY + (hours * 3600 + minutes * 60 + seconds) * SECOND
         # Just after midnight 23:58 means yesterday; there is no other way for it to have happened already.
         return (at if at <= now else at - DAY), text[found.end() :]

@@ -1,12 +1,14 @@
 """The timeline: what each event looks like as a line.
 
-`project` is pure: the view may be deleted and is rebuilt from the log with it. Raise `VERSION` when a line would look
-different, so that views made by an older version are rebuilt.
+`project` is pure: the view may be deleted and is rebuilt from the log with it. Raise `VERSION` when a line
+would look different, so that views made by an older version are rebuilt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from data.line import SYSTEM, Patch, Put
 
 from console.events import (
     AlertAcknowledged,
@@ -48,18 +50,24 @@ from console.events import (
 )
 from data.clock import iso
 from data.envelope import Event
-from data.view import Patch, Put
 
 VERSION = 1
 
-CORRECTED, RETRACTED, BACKDATED = 1, 2, 4
-"""Flags of a line."""
+CORRECTED, RETRACTED, BACKDATED = 2, 4, 8
+"""Flags of a line, beside `SYSTEM`."""
 
 LOW, NORMAL, HIGH, CRITICAL = 0, 1, 2, 3
 """Levels of a line: housekeeping, what people say, what needs a look, what pages."""
 
-MARKS: dict[Style, str] = {"note": " ", "action": ">", "decision": "!", "hypothesis": "?", "question": "?", "comms": "+"}
-SYSTEM = "·"
+MARKS: dict[Style, str] = {
+    "note": " ",
+    "action": ">",
+    "decision": "!",
+    "hypothesis": "?",
+    "question": "?",
+    "comms": "+",
+}
+BOOKKEEPING = "·"
 PAGING, OPENED = "✖", "▲"
 
 STATES = {
@@ -92,11 +100,11 @@ def project(event: Event) -> Sequence[Put | Patch]:
                 ),
             )
         case EntryAmended():
-            return (Patch(body.target, text=body.text, add=CORRECTED),)
+            return (Patch(body.target, text=body.text, set_flags=CORRECTED),)
         case EntryRetracted():
-            return (Patch(body.target, add=RETRACTED),)
+            return (Patch(body.target, set_flags=RETRACTED),)
         case EntryReinstated():
-            return (Patch(body.target, remove=RETRACTED),)
+            return (Patch(body.target, clear_flags=RETRACTED),)
         case AlertOpened(alert=facts):
             return (_alert("", facts),)
         case AlertLinked(alert=facts, why="joined" | "paged"):
@@ -104,18 +112,26 @@ def project(event: Event) -> Sequence[Put | Patch]:
         case AlertMoved() | AlertClosed() | WatchFounded():
             return ()
         case _:
-            return (Put(text=_sentence(body), mark=SYSTEM, level=_level(body)),)
+            level = _level(body)
+            return (
+                Put(text=_sentence(body), mark=BOOKKEEPING, level=level, flags=SYSTEM if level == LOW else 0),
+            )
 
 
 def _alert(lead: str, facts: AlertFacts) -> Put:
     mark = PAGING if facts.pages else OPENED
-    return Put(text=lead + facts.sentence, mark=mark, level=alert_level(facts), tags=f"#{facts.rule} @{facts.agent}")
+    return Put(
+        text=lead + facts.sentence, mark=mark, level=alert_level(facts), tags=f"#{facts.rule} @{facts.agent}"
+    )
 
 
 def _level(body: object) -> int:
     if isinstance(body, Declared | SeveritySet | ContainmentConfirmed | Closed | Reopened):
         return HIGH
     return NORMAL if isinstance(body, RoleAssigned | RollbackMoved | BudgetMet | ItemSet) else LOW
+
+
+project.version = VERSION  # type: ignore[attr-defined]
 
 
 def _because(reason: str) -> str:
