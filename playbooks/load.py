@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
-    from playbooks.schema import Checklist, Level, Role, RollbackClass, SeverityScale
+    from playbooks.schema import Checklist, Level, Role, RollbackClass, Scenario, SeverityScale
 
 PROFILES = ("merged", "s001-10min", "s002-ics-15min", "s003-overlay", "s004-bundle")
 LIBRARY = Path(__file__).parent
@@ -154,6 +154,26 @@ def roles(root: Path = LIBRARY) -> tuple[Role, ...]:
     from playbooks.schema import Roles
 
     return document(root / "roles.yaml", Roles).roles
+
+
+def scenarios(root: Path = LIBRARY) -> tuple[str, ...]:
+    """The names of the drill scenarios."""
+    return tuple(path.stem for path in _folder(root, "scenarios"))
+
+
+@cache
+def scenario(name: str, root: Path = LIBRARY) -> Scenario:
+    """A drill scenario.
+
+    Raises:
+        KeyError: no such scenario.
+        PlaybookTrouble: the document is broken.
+    """
+    from playbooks.schema import Scenario
+
+    if name not in scenarios(root):
+        raise KeyError(name)
+    return document(root / "scenarios" / f"{name}.yaml", Scenario)
 
 
 def _profile(name: str) -> str:

@@ -206,3 +206,94 @@ def _unique(what: str, names: list[str]) -> None:
         if name in seen:
             raise ValueError(f"the {what} `{name}` appears twice")
         seen.add(name)
+
+
+Text = Annotated[str, Field(max_length=200)]
+
+
+class Call(Part):
+    """One kind of action in a scenario's traffic.
+
+    Attributes:
+        share: how often it comes up, relative to the other calls of the same list.
+        cost: micro-USD of one call, give or take a fifth; None for calls that cost nothing by themselves.
+        artifact: for `artifact`, its type; it is then visible to customers.
+        reviewed: whether a human approves the artifact before it goes out.
+    """
+
+    kind: Literal["model", "tool", "api", "artifact"]
+    share: Annotated[int, Field(ge=1, le=1000)]
+    tool: Text = ""
+    endpoint: Text = ""
+    model: Text = ""
+    cost: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    artifact: Text = ""
+    reviewed: bool = True
+    side_effect: Literal["none", "done", "unknown"] = "none"
+    action_class: Annotated[int, Field(ge=1, le=7)] | None = None
+
+
+class ScenarioAgent(Part):
+    """A simulated agent: what it is declared to do, and how it behaves on a quiet day.
+
+    Attributes:
+        per_hour: actions in a busy hour.
+        night: percent of that at 03:00 UTC.
+    """
+
+    name: Id
+    owner: Line
+    principal: Text = ""
+    tools: tuple[Line, ...]
+    deny: tuple[Line, ...] = ()
+    per_hour: Annotated[int, Field(ge=1, le=100_000)]
+    night: Annotated[int, Field(ge=1, le=100)]
+    calls: Annotated[tuple[Call, ...], Field(min_length=1)]
+
+
+class Loop(Part):
+    """What goes wrong: beside its usual work, `agent` repeats `calls`, from `after` the start on."""
+
+    agent: Id
+    after: Seconds
+    lasts: Seconds
+    per_minute: Annotated[int, Field(ge=1, le=10_000)]
+    calls: Annotated[tuple[Call, ...], Field(min_length=1)]
+
+
+class Response(Part):
+    """What the responders of a headless drill do: one command of the room, `after` the first page."""
+
+    after: Seconds
+    actor: Line
+    do: Literal[
+        "declare", "assign", "note", "tick", "contain", "rollback", "budget", "update", "acknowledge", "close"
+    ]
+    args: tuple[Line, ...] = ()
+
+
+class Scenario(Document):
+    """A synthetic incident.
+
+    Attributes:
+        starts: the drill's time at its start, ISO 8601; everything before is history.
+        history: how far the quiet past reaches back.
+        lasts: how long agents go on acting after the start.
+        expects: ids of the tripwires that the loop must set off.
+        response: the script that a headless drill plays.
+    """
+
+    starts: Line
+    history: Seconds
+    lasts: Seconds
+    expects: Annotated[tuple[Id, ...], Field(min_length=1)]
+    agents: Annotated[tuple[ScenarioAgent, ...], Field(min_length=1)]
+    loop: Loop
+    response: tuple[Response, ...] = ()
+
+    @model_validator(mode="after")
+    def _the_loop_has_its_agent(self) -> Scenario:
+        _unique("agent", [agent.name for agent in self.agents])
+        if self.loop.agent not in {agent.name for agent in self.agents}:
+            raise ValueError(f"the loop is about `{self.loop.agent}`, which is not one of the agents")
+        return self
