@@ -33,10 +33,11 @@ class Desk:
     Args:
         home: the store, live or drill.
         actor: who acts here; stands on every event.
+        role: what stands beside it in an incident where the actor holds no role.
     """
 
-    def __init__(self, home: Home, actor: str) -> None:
-        self.home, self.actor, self.clock = home, actor, home.clock
+    def __init__(self, home: Home, actor: str, role: str = "") -> None:
+        self.home, self.actor, self.role, self.clock = home, actor, role, home.clock
         self.board = Board()
         self.room: Room | None = None
         self._watch: CaseReader | None = None
@@ -45,9 +46,9 @@ class Desk:
         self._listeners: list[Callable[[], None]] = []
 
     @classmethod
-    async def open(cls, home: Home, actor: str) -> Desk:
+    async def open(cls, home: Home, actor: str, role: str = "") -> Desk:
         """Open the desk of `home` and read its board."""
-        desk = cls(home, actor)
+        desk = cls(home, actor, role)
         await desk.refresh()
         return desk
 
@@ -155,7 +156,7 @@ class Desk:
 
     async def _occupy(self, case: Case) -> Room:
         await self.leave()
-        room = await Room.open(self.home, case, self.actor)
+        room = await Room.open(self.home, case, self.actor, self.role)
         missing = await asyncio.to_thread(_missing, room.incident)
         if missing:
             # Killed between the declaration and its checklist: the next to open the room completes it.
@@ -207,7 +208,7 @@ class Desk:
         founding = Declared(title[:200], severity, label, mode=self.home.mode, reason=reason)
         case = await asyncio.to_thread(found, self.home, entry(founding, self.actor), project)
         await self.leave()
-        room = await Room.open(self.home, case, self.actor)
+        room = await Room.open(self.home, case, self.actor, self.role)
         bodies: list[Body] = [
             RoleAssigned(COMMANDER, commander or self.actor, "declared"),
             *_missing(room.incident),
@@ -263,7 +264,7 @@ class Desk:
 
     async def _tell_watch(self, body: Body) -> None:
         """Append to the watcher's case: through the watcher when one runs, else directly."""
-        told = entry(body, self.actor, role=self.room.role if self.room is not None else "")
+        told = entry(body, self.actor, role=self.room.role if self.room is not None else self.role)
 
         def tell() -> None:
             # Opened for one append only: the lock of this case belongs to the watcher.

@@ -69,18 +69,19 @@ class Room:
     """
 
     def __init__(
-        self, case: Case, reader: CaseReader, lines: Lines, drafts: Drafts, clock: Clock, actor: str
+        self, case: Case, reader: CaseReader, lines: Lines, drafts: Drafts, clock: Clock, actor: str, role: str
     ) -> None:
         self.case, self.lines, self.drafts, self.clock, self.actor = case, lines, drafts, clock, actor
         self.saved_at = 0
         self.pending = 0
+        self._usual_role = role
         self._reader = reader
         self._fold = Fold()
         self._read = 0
         self._listeners: list[Callable[[], None]] = []
 
     @classmethod
-    async def open(cls, home: Home, case: Case, actor: str) -> Room:
+    async def open(cls, home: Home, case: Case, actor: str, role: str = "") -> Room:
         """Open the room of `case`, reading its state. Takes over `case`, and closes it when this fails."""
         directory = home.case_dir(case.id)
         try:
@@ -89,7 +90,7 @@ class Room:
         except BaseException:
             await asyncio.to_thread(case.close)
             raise
-        room = cls(case, reader, lines, Drafts(directory, home.clock), home.clock, actor)
+        room = cls(case, reader, lines, Drafts(directory, home.clock), home.clock, actor, role)
         await room.refresh()
         return room
 
@@ -119,8 +120,9 @@ class Room:
 
     @property
     def role(self) -> str:
-        """The first role that this room's actor holds in the incident, or nothing."""
-        return next((role for role, people in self.incident.roles.items() if self.actor in people), "")
+        """The first role that this room's actor holds in the incident, else the usual one, or nothing."""
+        held = (role for role, people in self.incident.roles.items() if self.actor in people)
+        return next(held, self._usual_role)
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener` on the event loop after every change of state or of the timeline."""
