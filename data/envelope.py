@@ -56,8 +56,8 @@ class Entry(msgspec.Struct, frozen=True):
         role: In which role, at most 64 characters.
         at: When it happened, nanoseconds UTC; None means now.
         refs: Blobs it speaks of, at most 256.
-        key: A name for this entry, at most 200 characters; an entry with a key that the log already has is not
-            appended again.
+        key: A name for this entry, at most 200 characters; an entry whose key the log already has is
+            not appended again.
     """
 
     kind: str

@@ -47,23 +47,23 @@ CREATE TABLE handed (
 
 Row = tuple[int, bytes, bytes, bytes | None]
 EVENT_COLUMNS = "n, hash, head, body"
+UNREADABLE = "unreadable"
 
 
 def read_row(row: Row) -> Event:
     """Turn a row of `EVENT_COLUMNS` into an event.
 
-    Raises:
-        StoreTrouble: If its bytes are not an event.
+    A row whose bytes are not an event becomes one of kind `UNREADABLE`, without a time or an author: one
+    damaged event must not keep the others from being read, and must not be passed over in silence.
     """
     n, digest, head, body = row
     try:
         return to_event(n, decode_header(head), digest, body)
     except (ValueError, TypeError, msgspec.MsgspecError):
-        raise StoreTrouble(
-            f"Event {n} of the log cannot be read.",
-            "Its bytes were changed after it was written; the other events are not affected.",
-            "Keep the directory as it is and run `warroom verify` to see what is damaged.",
-        ) from None
+        return Event(
+            n=n, case="", rep="0" * 32, inc=0, seq=n, hlc="0" * 16, at=0, wall=0, actor="", role="",
+            kind=UNREADABLE, prev="", hash=digest.hex(), body=None,
+        )  # fmt: skip
 
 
 def explain(error: sqlite3.Error | OSError, path: Path) -> StoreTrouble:
@@ -90,7 +90,7 @@ def explain(error: sqlite3.Error | OSError, path: Path) -> StoreTrouble:
         return StoreTrouble(
             f"{name} is damaged.",
             "Some of what it holds may not be readable; nothing more is written to it.",
-            f"Copy {path.parent} to a safe place before anything else, then run `warroom verify` on the copy.",
+            f"Copy {path.parent} to a safe place first, then run `warroom verify` on the copy.",
         )
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreTrouble(
@@ -99,7 +99,7 @@ def explain(error: sqlite3.Error | OSError, path: Path) -> StoreTrouble:
     return StoreTrouble(
         f"The disk reported an error while {name} was in use ({error}).",
         safe,
-        f"Check the disk that holds {path}; what was being saved must be entered again if it is not in the timeline.",
+        f"Check the disk that holds {path}; enter again what the timeline does not show.",
     )
 
 
@@ -279,7 +279,10 @@ class Log:
         for strand, rep, inc, seq, expected, digest, head in ends:
             if digest is None or digest != expected or event_hash(head) != digest:
                 raise damaged
-            reading = decode_header(head).hlc
+            try:
+                reading = decode_header(head).hlc
+            except (TypeError, msgspec.MsgspecError):
+                raise damaged from None
             if rep == self.replica:
                 self._hlc = HybridClock(max(reading, self._hlc.last))
                 if inc == self.inc:

@@ -33,7 +33,8 @@ CREATE TABLE built (
 CREATE TABLE lines (
     id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL, hash BLOB NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL,
-    mark TEXT NOT NULL, level INTEGER NOT NULL, flags INTEGER NOT NULL, text TEXT NOT NULL, tags TEXT NOT NULL,
+    mark TEXT NOT NULL, level INTEGER NOT NULL, flags INTEGER NOT NULL,
+    text TEXT NOT NULL, tags TEXT NOT NULL,
     ord BLOB NOT NULL, rev INTEGER, moved INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX lines_ord ON lines (ord);
@@ -214,10 +215,8 @@ class Projection:
             key = order_key(event.at, event)
             self._grow(key)
             digest = bytes.fromhex(event.hash)
-            rows.append(
-                (event.n, event.at, digest, event.kind, event.actor)
-                + (put.mark, put.level, put.flags, put.text, put.tags, key)
-            )
+            own = (event.n, event.at, digest, event.kind, event.actor)
+            rows.append((*own, put.mark, put.level, put.flags, put.text, put.tags, key))
             words.append((event.n, put.text, put.tags, event.actor))
         self._db.executemany("INSERT INTO lines VALUES (?,?,?,?,?,?,?,?,?,?,?,NULL,NULL)", rows)
         self._db.executemany("INSERT INTO search (rowid, text, tags, actor) VALUES (?, ?, ?, ?)", words)

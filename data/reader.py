@@ -1,0 +1,113 @@
+"""Reading a case while somebody else may write it."""
+
+import sqlite3
+from base64 import b32decode
+from binascii import Error as NotBase32
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from data.envelope import Event, case_id
+from data.log import EVENT_COLUMNS, NAME, connect, explain, founding_hash, read_row
+from data.view import Lines
+
+MAX_EVENTS = 10_000
+
+
+class CaseReader:
+    """Reads the events of a case, opened by `CaseReader.open`.
+
+    Attributes:
+        id: 26 base32 characters.
+        directory: Where it lies.
+        lines: Its timeline.
+    """
+
+    def __init__(self, directory: Path, identity: str, db: aiosqlite.Connection, lines: Lines) -> None:
+        self.directory = directory
+        self.id = identity
+        self.lines = lines
+        self._db = db
+        self._version = -1
+
+    @classmethod
+    async def open(cls, directory: Path) -> "CaseReader":
+        """Open a case directory for reading; makes no evidence files.
+
+        Raises:
+            StoreTrouble: If there is no log, or it is damaged, or of another format.
+        """
+        path = directory / NAME
+        checked = connect(path)
+        try:
+            identity = case_id(founding_hash(checked, path))
+        finally:
+            checked.close()
+        try:
+            db = await aiosqlite.connect(
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+            )
+        except sqlite3.Error as error:
+            raise explain(error, path) from error
+        try:
+            for setting in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
+                await db.execute(f"PRAGMA {setting}")
+            return cls(directory, identity, db, await Lines.open(directory))
+        except BaseException:
+            await db.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the files."""
+        await self.lines.close()
+        await self._db.close()
+
+    async def changed(self) -> bool:
+        """Whether the log or its view may have changed since the last call; cheap."""
+        version = (await self._rows("PRAGMA data_version"))[0][0]
+        changed, self._version = version != self._version, version
+        return await self.lines.changed() or changed
+
+    async def since(self, n: int, limit: int = 1000) -> list[Event]:
+        """The events that arrived after number `n`, in order of arrival.
+
+        An event whose bytes were damaged comes as one of kind `data.log.UNREADABLE`.
+
+        Args:
+            n: 0 for all from the start.
+            limit: How many at most, up to 10,000.
+
+        Raises:
+            StoreTrouble: If the log cannot be read.
+        """
+        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE n > ? ORDER BY n LIMIT ?"  # noqa: S608
+        return [read_row(row) for row in await self._rows(query, (n, min(limit, MAX_EVENTS)))]
+
+    async def event(self, name: str) -> Event | None:
+        """An event by its hash (64 hex digits) or its short form (8 base32 characters, any case).
+
+        Returns:
+            None if there is none, or if a short form fits more than one.
+        """
+        try:
+            low = b32decode(name.upper()) if len(name) == 8 else bytes.fromhex(name)
+        except (ValueError, NotBase32):
+            return None
+        if len(low) not in (5, 32):
+            return None
+        high = low + b"\xff" * (32 - len(low))
+        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE hash BETWEEN ? AND ? LIMIT 2"  # noqa: S608
+        rows = await self._rows(query, (low, high))
+        return read_row(rows[0]) if len(rows) == 1 else None
+
+    async def last(self) -> int:
+        """Arrival number of the newest event."""
+        return int((await self._rows("SELECT max(n) FROM events"))[0][0] or 0)
+
+    async def _rows(self, query: str, values: Sequence[object] = ()) -> Sequence[Any]:
+        try:
+            return list(await self._db.execute_fetchall(query, values))
+        except sqlite3.Error as error:
+            raise explain(error, self.directory / NAME) from error

@@ -1,0 +1,258 @@
+"""The timeline for reading: range reads of view.db by position, time, hash and words."""
+
+import os
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from data import log, projection
+from data.line import ALL, SYSTEM, Filter, Line, Patch, Projector, Put
+from data.log import connect, explain
+from data.projection import LINE_COLUMNS, time_key
+from data.query import LIKE, like, match
+from data.selection import Selection
+
+__all__ = ["ALL", "SYSTEM", "Filter", "Line", "Lines", "Patch", "Projector", "Put"]
+
+MAX_WINDOW = 10_000
+MAX_SCAN = 20_000
+"""Lines that a search looks at when the index is of no use."""
+SELECTIONS = 2
+
+_BLOCK_BEFORE = "SELECT coalesce(sum(size), 0) FROM blocks WHERE first < "
+_WINDOW = f"""
+WITH sums AS (SELECT first, sum(size) OVER (ORDER BY first) - size AS before FROM blocks),
+     block AS (SELECT first, before FROM sums WHERE before <= :start ORDER BY first DESC LIMIT 1)
+SELECT {LINE_COLUMNS} FROM lines WHERE ord >= (SELECT first FROM block)
+ORDER BY ord LIMIT :count OFFSET :start - (SELECT before FROM block)
+"""  # noqa: S608
+_RANK = f"""
+SELECT ({_BLOCK_BEFORE} block.first)
+     + (SELECT count(*) FROM lines WHERE ord >= block.first AND ord < :key)
+FROM (SELECT max(first) AS first FROM blocks WHERE first <= :key) AS block
+"""  # noqa: S608
+_RANK_OF_LINE = f"""
+SELECT ({_BLOCK_BEFORE} block.first)
+     + (SELECT count(*) FROM lines AS l WHERE l.ord >= block.first AND l.ord < block.ord)
+FROM (SELECT ord, (SELECT max(first) FROM blocks WHERE first <= ord) AS first
+      FROM lines WHERE id = ?) AS block
+"""  # noqa: S608
+
+
+class Lines:
+    """Reads a timeline of any length in pieces, opened by `Lines.open`.
+
+    Every answer comes from one SQL statement, so it is consistent in itself and a cancelled caller
+    leaves nothing open. A view that is missing or being made again reads as the lines it has so far.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._log = directory / log.NAME
+        self._path = directory / projection.NAME
+        self._db: aiosqlite.Connection | None = None
+        self._inode = 0
+        self._version = -1
+        self._selections: OrderedDict[Filter, Selection] = OrderedDict()
+
+    @classmethod
+    async def open(cls, directory: Path) -> "Lines":
+        """Open the timeline of a case directory for reading; makes no files.
+
+        Raises:
+            StoreTrouble: If there is no evidence log, or it is not one that can be read.
+        """
+        connect(directory / log.NAME).close()
+        lines = cls(directory)
+        await lines._reopen()
+        return lines
+
+    async def close(self) -> None:
+        """Close the files."""
+        db, self._db = self._db, None
+        if db is not None:
+            await db.close()
+
+    async def changed(self) -> bool:
+        """Whether the lines may differ from what they were at the last call; cheap."""
+        await self._reopen()
+        if self._db is None:
+            version = -1
+        else:
+            version = (await self._rows("PRAGMA data_version"))[0][0] + (self._inode << 32)
+        changed, self._version = version != self._version, version
+        return changed
+
+    async def upto(self) -> int:
+        """Arrival number of the last event that the view knows; it can lag behind the log for a moment."""
+        rows = await self._rows("SELECT upto FROM built")
+        return int(rows[0][0]) if rows else 0
+
+    async def count(self, flt: Filter = ALL) -> int:
+        """How many lines there are."""
+        if flt == ALL:
+            rows = await self._rows("SELECT coalesce(sum(size), 0) FROM blocks")
+            return int(rows[0][0]) if rows else 0
+        selection = await self._select(flt)
+        return len(selection.ids) if selection else 0
+
+    async def window(self, start: int, count: int, flt: Filter = ALL) -> list[Line]:
+        """Lines by position in timeline order.
+
+        Args:
+            start: Position of the first, from 0.
+            count: How many at most, up to 10,000.
+            flt: Positions count only lines that it lets through.
+
+        Returns:
+            As many as there are in that range.
+        """
+        start, count = max(start, 0), min(max(count, 0), MAX_WINDOW)
+        if flt == ALL:
+            return _lines(await self._rows(_WINDOW, {"start": start, "count": count}))
+        selection = await self._select(flt)
+        ids = list(selection.ids[start : start + count]) if selection else []
+        wanted = ", ".join(map(str, ids))
+        rows = await self._rows(f"SELECT {LINE_COLUMNS} FROM lines WHERE id IN ({wanted})")  # noqa: S608
+        found = {line.id: line for line in _lines(rows)}
+        return [found[line] for line in ids if line in found]
+
+    async def position(self, at_ns: int, flt: Filter = ALL) -> int:
+        """Position of the first line at or after a time; the count of lines if all are earlier."""
+        if flt != ALL:
+            selection = await self._select(flt)
+            return selection.position(at_ns) if selection else 0
+        rows = await self._rows(_RANK, {"key": time_key(at_ns)})
+        return int(rows[0][0]) if rows else 0
+
+    async def index_of(self, hash_hex: str, flt: Filter = ALL) -> int | None:
+        """Position of an event's line.
+
+        Args:
+            hash_hex: 64 hex digits.
+            flt: As in `window`.
+
+        Returns:
+            None if the event has no line, or the filter does not let it through.
+        """
+        try:
+            digest = bytes.fromhex(hash_hex)
+        except ValueError:
+            return None
+        rows = await self._rows(
+            "SELECT id, at FROM lines WHERE id = (SELECT n FROM log.events WHERE hash = ?)", [digest]
+        )
+        if not rows:
+            return None
+        if flt != ALL:
+            selection = await self._select(flt)
+            return selection.index_of(*rows[0]) if selection else None
+        rank = await self._rows(_RANK_OF_LINE, [rows[0][0]])
+        return int(rank[0][0]) if rank else None
+
+    async def search(self, query: str, limit: int = 200) -> list[Line]:
+        """Find lines by words, newest first.
+
+        Args:
+            query: Words that must all occur, the last one perhaps unfinished. What has no words in it
+                is looked for as it stands in the newest 20,000 lines.
+            limit: How many; if there are more, those that were recorded last.
+        """
+        limit = min(max(limit, 0), MAX_WINDOW)
+        if not query.strip():
+            return []
+        expression = match(query)
+        if expression is not None:
+            rows = await self._rows(
+                f"SELECT {LINE_COLUMNS} FROM lines WHERE id IN"  # noqa: S608
+                " (SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC LIMIT ?)"
+                " ORDER BY ord DESC",
+                [expression, limit],
+            )
+        else:
+            rows = await self._rows(
+                f"SELECT {LINE_COLUMNS} FROM lines WHERE id IN"  # noqa: S608
+                f" (SELECT id FROM (SELECT * FROM lines ORDER BY id DESC LIMIT {MAX_SCAN})"
+                f" WHERE {LIKE} LIMIT ?) ORDER BY ord DESC",
+                [like(query.strip()), limit],
+            )
+        return _lines(rows)
+
+    async def _select(self, flt: Filter) -> Selection | None:
+        if self._db is None:
+            await self._reopen()
+        if self._db is None:
+            return None
+        selection = self._selections.get(flt) or Selection(flt)
+        self._selections[flt] = selection
+        self._selections.move_to_end(flt)
+        if len(self._selections) > SELECTIONS:
+            self._selections.popitem(last=False)
+        try:
+            await selection.refresh(self._db)
+        except sqlite3.Error as error:
+            self._selections.pop(flt, None)
+            await self._give_up(error)
+        return selection
+
+    async def _rows(self, query: str, values: Any = ()) -> Sequence[Any]:
+        if self._db is None:
+            await self._reopen()
+        if self._db is None:
+            return []
+        try:
+            return list(await self._db.execute_fetchall(query, values))
+        except sqlite3.Error as error:
+            await self._give_up(error)
+            raise
+
+    async def _give_up(self, error: sqlite3.Error) -> None:
+        """Drop a view that is damaged, so that the writer makes it again."""
+        code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) and self._current() == self._inode:
+            self._path.unlink(missing_ok=True)
+        await self.close()
+        raise explain(error, self._path) from error
+
+    def _current(self) -> int:
+        try:
+            return os.stat(self._path).st_ino
+        except OSError:
+            return 0
+
+    async def _reopen(self) -> None:
+        """Open the view that is there now, if it is not the one that is open."""
+        inode = self._current()
+        if self._db is not None and inode == self._inode:
+            return
+        await self.close()
+        self._selections.clear()
+        if not inode:
+            return
+        db = await aiosqlite.connect(
+            f"{self._path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+        )
+        try:
+            await db.execute("PRAGMA query_only = ON")
+            await db.execute("PRAGMA trusted_schema = OFF")
+            await db.execute("ATTACH ? AS log", (f"{self._log.absolute().as_uri()}?mode=ro",))
+            await db.execute_fetchall("SELECT upto FROM built")
+        except sqlite3.OperationalError:
+            # It is just being made: it reads as empty until its tables are there.
+            await db.close()
+        except sqlite3.Error as error:
+            self._inode = inode
+            await db.close()
+            await self._give_up(error)
+        except BaseException:
+            await db.close()
+            raise
+        else:
+            self._db, self._inode = db, inode
+
+
+def _lines(rows: Sequence[Any]) -> list[Line]:
+    return [Line(row[0], row[1], row[2].hex(), *row[3:]) for row in rows]
