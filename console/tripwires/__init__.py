@@ -1,0 +1,1 @@
+"""The tripwires: rules over agent actions that open alerts."""

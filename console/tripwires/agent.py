@@ -1,0 +1,305 @@
+"""One agent as the tripwires see it: its last hour call by call, its baseline, its endpoints, its wires."""
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from console.telemetry.action import Action
+from console.tripwires.alert import SAMPLE
+from console.tripwires.baseline import LEARNING, Bucket, Hours, Limiter, Limits
+from console.tripwires.episode import Wire
+from console.tripwires.inventory import Inventory, Verdict
+from console.tripwires.rules import HISTORY, HOUR, SLACK
+
+NONE_YET = -(1 << 63)
+_COMPACT = 64
+_KEEP = HOUR + SLACK
+
+
+# A sum may exceed 64 bits, which a snapshot cannot hold as a number.
+Sum = int | str
+
+
+class SavedAgent(Struct, frozen=True, array_like=True):
+    """One agent in a snapshot; what follows from the rest (limits, window sums) is derived again."""
+
+    tenant: str
+    name: str
+    first: int
+    mark: int
+    hour: int
+    hour_cost: Sum
+    hour_calls: int
+    past: list[tuple[int, Sum, int]]
+    spare: tuple[int, Sum, int] | None
+    times: bytes
+    costs: bytes
+    head: int
+    refunds: bool
+    endpoints: dict[str, int]
+    fresh: dict[str, tuple[int, int | None]]
+    recent: list[Action]
+    wires: list[Wire]
+    late: int
+    skewed: int
+    unknown_cost: int
+    sampled: int
+    provisional: int
+
+
+class Agent:
+    """State of one (tenant, agent). Times are nanoseconds UTC, money nano-USD.
+
+    `times` and `costs` hold the calls of the last hour and of the slack before it, sorted by time, 16 bytes a
+    call; those from `head` on are in the window that ends at `mark`, the latest event time so far.
+    """
+
+    __slots__ = (
+        "calls_ceiling",
+        "cost_ceiling",
+        "costs",
+        "endpoints",
+        "first",
+        "fresh",
+        "head",
+        "hour",
+        "hour_calls",
+        "hour_cost",
+        "hour_end",
+        "hours",
+        "late",
+        "limits",
+        "mark",
+        "max_calls",
+        "max_cost",
+        "name",
+        "provisional",
+        "recent",
+        "refunds",
+        "sampled",
+        "skewed",
+        "spend",
+        "tenant",
+        "times",
+        "unknown_cost",
+        "verdicts",
+        "wires",
+    )
+
+    def __init__(self, tenant: str, name: str) -> None:
+        self.tenant = tenant
+        self.name = name
+        self.first = NONE_YET
+        self.mark = NONE_YET
+        self.hour = 0
+        self.hour_end = NONE_YET
+        self.hour_cost = 0
+        self.hour_calls = 0
+        self.hours = Hours()
+        self.times = array("q")
+        self.costs = array("q")
+        self.head = 0
+        self.spend = 0
+        self.refunds = False
+        self.limits: Limits = LEARNING
+        self.max_cost = LEARNING.cost
+        self.max_calls = LEARNING.calls
+        self.cost_ceiling: int | None = None
+        self.calls_ceiling: int | None = None
+        self.endpoints: dict[str, int] = {}
+        # Endpoint -> (when its alert opened, when it was called before): late calls may correct it.
+        self.fresh: dict[str, tuple[int, int | None]] = {}
+        self.verdicts: dict[str, Verdict] = {}
+        self.recent: deque[Action] = deque(maxlen=SAMPLE)
+        self.wires: dict[tuple[str, str], Wire] = {}
+        self.late = 0
+        self.skewed = 0
+        self.unknown_cost = 0
+        self.sampled = 0
+        self.provisional = 0
+
+    def roll(self, at: int, limiter: Limiter, inventory: Inventory | None) -> None:
+        """Begin the clock hour of event time `at`, which lies after the running one."""
+        hour = at // HOUR
+        if self.mark == NONE_YET:
+            if self.first == NONE_YET:
+                self.first = at
+        else:
+            self.hours.close(Bucket(self.hour, self.hour_cost, self.hour_calls), hour)
+        self.hour = hour
+        self.hour_end = (hour + 1) * HOUR
+        self.hour_cost = self.hour_calls = 0
+        self.set_limits(limiter, inventory)
+
+    def set_limits(self, limiter: Limiter, inventory: Inventory | None) -> None:
+        """Derive the limits of the running hour."""
+        self.limits = self._limits(self.hours, self.hour, limiter, inventory)
+        self.max_cost, _, self.max_calls, _ = self.limits
+
+    def _limits(self, hours: Hours, hour: int, limiter: Limiter, inventory: Inventory | None) -> Limits:
+        cost = calls = None
+        if inventory is not None:
+            cost, calls = inventory.ceilings(self.tenant, self.name, hour * HOUR)
+        if hour == self.hour:
+            self.cost_ceiling, self.calls_ceiling = cost, calls
+        return limiter.limits(hours, self.known_for(hour), cost, calls)
+
+    def known_for(self, hour: int) -> bool:
+        """Return whether the agent had been seen when the history before `hour` began."""
+        return self.first // HOUR <= hour - HISTORY
+
+    def call(self, at: int, cost: int) -> bool:
+        """Count a call at or after `mark`, within the running hour; return whether a limit is exceeded."""
+        self.mark = at
+        times = self.times
+        costs = self.costs
+        times.append(at)
+        costs.append(cost)
+        self.hour_cost += cost
+        self.hour_calls += 1
+        spend = self.spend + cost
+        head = self.head
+        edge = at - HOUR
+        if times[head] <= edge:
+            while times[head] <= edge:
+                spend -= costs[head]
+                head += 1
+            if head >= _COMPACT and head * 2 > len(times):
+                cut = bisect_left(times, at - _KEEP)
+                del times[:cut], costs[:cut]
+                head -= cut
+            self.head = head
+        self.spend = spend
+        return spend > self.max_cost or len(times) - head > self.max_calls
+
+    def insert(self, at: int, cost: int, limiter: Limiter, inventory: Inventory | None) -> bool:
+        """Count a call that belongs before `mark`, by no more than the slack.
+
+        Returns:
+            whether the evaluations from `at` on may have changed, so that they must be made again.
+        """
+        index = bisect_right(self.times, at)
+        start = bisect_right(self.times, at - HOUR)
+        # No window that ends in [at, mark] holds more than everything between its earliest start and mark.
+        before = sum(self.costs[start : self.head])
+        self.times.insert(index, at)
+        self.costs.insert(index, cost)
+        self.spend += cost
+        self.first = min(self.first, at)
+        hour = at // HOUR
+        if hour != self.hour:
+            self.hours.add(hour, cost, self.hour)
+            self.set_limits(limiter, inventory)
+            return True
+        self.hour_cost += cost
+        self.hour_calls += 1
+        if cost < 0 or self.refunds:
+            return True
+        return self.spend + before > self.max_cost or len(self.times) - start > self.max_calls
+
+    def count_late(self, at: int, cost: int, limiter: Limiter, inventory: Inventory | None) -> None:
+        """Count a call that came too late for the window in the sums of its hour."""
+        self.late += 1
+        self.first = min(self.first, at)
+        hour = at // HOUR
+        if hour == self.hour:
+            self.hour_cost += cost
+            self.hour_calls += 1
+        else:
+            self.hours.add(hour, cost, self.hour)
+            self.set_limits(limiter, inventory)
+
+    def evaluate(
+        self, start: int, limiter: Limiter, inventory: Inventory | None
+    ) -> Iterator[tuple[int, int, int, Limits]]:
+        """Yield (time, spend, calls, limits) for every distinct event time from `start` on."""
+        times, costs = self.times, self.costs
+        i, n = bisect_left(times, start), len(times)
+        if i == n:
+            return
+        head = bisect_right(times, times[i] - HOUR)
+        spend = sum(costs[head:i])
+        hour_start = self.hour_end - HOUR
+        earlier = None
+        while i < n:
+            at = times[i]
+            while i < n and times[i] == at:
+                spend += costs[i]
+                i += 1
+            edge = at - HOUR
+            while times[head] <= edge:
+                spend -= costs[head]
+                head += 1
+            limits = self.limits
+            if at < hour_start:
+                if earlier is None:
+                    hour = at // HOUR
+                    earlier = self._limits(self.hours.before(hour), hour, limiter, inventory)
+                limits = earlier
+            yield at, spend, i - head, limits
+
+    def window(self, now: int) -> tuple[int, int]:
+        """Return spend and calls of the hour that ends at `now`, which is not before `mark`."""
+        head = bisect_right(self.times, now - HOUR)
+        return sum(self.costs[head:]), len(self.times) - head
+
+    def save(self) -> SavedAgent:
+        """Return the agent for a snapshot."""
+        return SavedAgent(
+            self.tenant,
+            self.name,
+            self.first,
+            self.mark,
+            self.hour,
+            _sum(self.hour_cost),
+            self.hour_calls,
+            [_bucket(b) for b in self.hours.past],
+            None if self.hours.spare is None else _bucket(self.hours.spare),
+            self.times.tobytes(),
+            self.costs.tobytes(),
+            self.head,
+            self.refunds,
+            self.endpoints,
+            self.fresh,
+            list(self.recent),
+            list(self.wires.values()),
+            self.late,
+            self.skewed,
+            self.unknown_cost,
+            self.sampled,
+            self.provisional,
+        )
+
+    @classmethod
+    def load(cls, saved: SavedAgent) -> "Agent":
+        """Return the agent that was saved, its limits still to be set."""
+        agent = cls(saved.tenant, saved.name)
+        agent.first, agent.mark, agent.hour = saved.first, saved.mark, saved.hour
+        agent.hour_end = (saved.hour + 1) * HOUR
+        agent.hour_cost, agent.hour_calls = int(saved.hour_cost), saved.hour_calls
+        spare = saved.spare
+        agent.hours = Hours(
+            [Bucket(hour, int(cost), calls) for hour, cost, calls in saved.past],
+            None if spare is None else Bucket(spare[0], int(spare[1]), spare[2]),
+        )
+        agent.times, agent.costs = array("q", saved.times), array("q", saved.costs)
+        agent.head = saved.head
+        agent.spend = sum(agent.costs[agent.head :])
+        agent.refunds = saved.refunds
+        agent.endpoints, agent.fresh = saved.endpoints, saved.fresh
+        agent.recent = deque(saved.recent, maxlen=SAMPLE)
+        agent.late, agent.skewed, agent.unknown_cost = saved.late, saved.skewed, saved.unknown_cost
+        agent.sampled, agent.provisional = saved.sampled, saved.provisional
+        agent.wires = {(wire.rule, wire.subject): wire for wire in saved.wires}
+        return agent
+
+
+def _sum(value: int) -> Sum:
+    return value if -(1 << 63) <= value < 1 << 63 else str(value)
+
+
+def _bucket(bucket: Bucket) -> tuple[int, Sum, int]:
+    return bucket.hour, _sum(bucket.cost), bucket.calls
