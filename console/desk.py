@@ -6,9 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from data.case import Case, CaseReader
-from data.home import Home, found
-
 from console import runbook
 from console.alerts import Alert, Board
 from console.events import (
@@ -24,7 +21,10 @@ from console.incident import COMMANDER, Fold, Incident
 from console.refusal import Refused
 from console.room import NARRATIVE, Room
 from console.timeline import project
+from data.case import Case, found
 from data.clock import iso
+from data.home import Home
+from data.reader import CaseReader
 
 
 class Desk:

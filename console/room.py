@@ -9,11 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
-from data.case import Case, CaseReader
-from data.drafts import Drafts
-from data.home import Home
-from data.view import Lines
-
 from console.alerts import Alert
 from console.events import (
     AlertLinked,
@@ -48,8 +43,13 @@ from console.events import (
 from console.incident import Fold, Incident
 from console.refusal import Refused
 from console.scribe import Written, parse
+from data.case import Case
 from data.clock import Clock, iso
+from data.drafts import Drafts
 from data.envelope import Entry, Event
+from data.home import Home
+from data.reader import CaseReader
+from data.view import Lines
 
 NARRATIVE = frozenset({NoteWritten.kind})
 """Kinds that change no state and are therefore not read to open a room."""
@@ -69,9 +69,16 @@ class Room:
     """
 
     def __init__(
-        self, case: Case, reader: CaseReader, lines: Lines, drafts: Drafts, clock: Clock, actor: str, role: str
+        self,
+        case: Case,
+        reader: CaseReader,
+        drafts: Drafts,
+        clock: Clock,
+        actor: str,
+        role: str,
     ) -> None:
-        self.case, self.lines, self.drafts, self.clock, self.actor = case, lines, drafts, clock, actor
+        self.case, self.drafts, self.clock, self.actor = case, drafts, clock, actor
+        self.lines: Lines = reader.lines
         self.saved_at = 0
         self.pending = 0
         self._usual_role = role
@@ -83,20 +90,18 @@ class Room:
     @classmethod
     async def open(cls, home: Home, case: Case, actor: str, role: str = "") -> Room:
         """Open the room of `case`, reading its state. Takes over `case`, and closes it when this fails."""
-        directory = home.case_dir(case.id)
         try:
-            reader = await CaseReader.open(directory)
-            lines = await Lines.open(directory)
+            reader = await CaseReader.open(case.directory)
         except BaseException:
             await asyncio.to_thread(case.close)
             raise
-        room = cls(case, reader, lines, Drafts(directory, home.clock), home.clock, actor, role)
+        drafts = await asyncio.to_thread(Drafts.open, case.directory, home.clock)
+        room = cls(case, reader, drafts, home.clock, actor, role)
         await room.refresh()
         return room
 
     async def close(self) -> None:
         """Finish what is pending and let go of the case."""
-        await self.lines.close()
         await self._reader.close()
         await asyncio.to_thread(self.drafts.close)
         await asyncio.to_thread(self.case.close)

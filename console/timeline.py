@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from data.line import SYSTEM, Patch, Put
-
 from console.events import (
     AlertAcknowledged,
     AlertClosed,
@@ -50,6 +48,7 @@ from console.events import (
 )
 from data.clock import iso
 from data.envelope import Event
+from data.line import SYSTEM, Patch, Put
 
 VERSION = 1
 

@@ -34,11 +34,13 @@ CREATE TABLE events (
     strand INTEGER NOT NULL REFERENCES strands,
     seq    INTEGER NOT NULL,
     hash   BLOB NOT NULL UNIQUE,
+    kind   TEXT NOT NULL,
     head   BLOB NOT NULL,
     salt   BLOB,
     body   BLOB,
     UNIQUE (strand, seq)
 ) STRICT;
+CREATE INDEX events_kind ON events (kind, n);
 CREATE TABLE handed (
     key TEXT PRIMARY KEY,
     n   INTEGER NOT NULL REFERENCES events
@@ -199,8 +201,8 @@ def found_log(directory: Path, founding: Sealed) -> bool:
                     "INSERT INTO strands VALUES (1, ?, ?, 1, ?)", (header.rep, header.inc, founding.hash)
                 )
                 db.execute(
-                    "INSERT INTO events VALUES (1, 1, 1, ?, ?, ?, ?)",
-                    (founding.hash, founding.head, founding.salt, founding.body),
+                    "INSERT INTO events VALUES (1, 1, 1, ?, ?, ?, ?, ?)",
+                    (founding.hash, founding.header.kind, founding.head, founding.salt, founding.body),
                 )
                 db.execute(f"PRAGMA application_id = {APPLICATION}")
                 db.execute(f"PRAGMA user_version = {FORMAT}")
@@ -350,10 +352,10 @@ class Log:
             else:
                 db.execute("UPDATE strands SET seq = ?, hash = ? WHERE id = ?", (seq, end.hash, strand))
             db.executemany(
-                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (n, strand, sealed.header.seq, sealed.hash, sealed.head, sealed.salt, sealed.body)
-                    for n, sealed in enumerate(staged.sealed, first)
+                    (n, strand, each.header.seq, each.hash, each.header.kind, each.head, each.salt, each.body)
+                    for n, each in enumerate(staged.sealed, first)
                 ],
             )
             db.executemany("INSERT INTO handed VALUES (?, ?)", staged.keys.items())

@@ -45,7 +45,7 @@ CREATE TABLE bases (
     flags INTEGER NOT NULL, text TEXT NOT NULL, tags TEXT NOT NULL
 ) STRICT;
 CREATE TABLE patches (
-    target BLOB, ord BLOB, i INTEGER, patch BLOB NOT NULL, PRIMARY KEY (target, ord, i)
+    target BLOB, ord BLOB, i INTEGER, n INTEGER NOT NULL, patch BLOB NOT NULL, PRIMARY KEY (target, ord, i)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE waiting (target BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE VIRTUAL TABLE search USING fts5(text, tags, actor, content='lines', content_rowid='id');
@@ -258,7 +258,9 @@ class Projection:
     def _patch(self, event: Event, index: int, patch: Patch) -> None:
         target, key = bytes.fromhex(patch.target), order_key(0, event)
         (newest,) = self._db.execute("SELECT max(ord) FROM patches WHERE target = ?", (target,)).fetchone()
-        self._db.execute("INSERT INTO patches VALUES (?, ?, ?, ?)", (target, key, index, _encode(patch)))
+        self._db.execute(
+            "INSERT INTO patches VALUES (?, ?, ?, ?, ?)", (target, key, index, event.n, _encode(patch))
+        )
         row = self._log.execute("SELECT n FROM events WHERE hash = ?", (target,)).fetchone()
         if row is None or self._db.execute("SELECT 1 FROM lines WHERE id = ?", row).fetchone() is None:
             if target not in self._waiting:

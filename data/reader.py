@@ -4,6 +4,7 @@ import sqlite3
 from base64 import b32decode
 from binascii import Error as NotBase32
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class CaseReader:
         changed, self._version = version != self._version, version
         return await self.lines.changed() or changed
 
-    async def since(self, n: int, limit: int = 1000) -> list[Event]:
+    async def since(self, n: int, limit: int = 1000, skip: frozenset[str] = frozenset()) -> list[Event]:
         """The events that arrived after number `n`, in order of arrival.
 
         An event whose bytes were damaged comes as one of kind `data.log.UNREADABLE`.
@@ -78,12 +79,33 @@ class CaseReader:
         Args:
             n: 0 for all from the start.
             limit: How many at most, up to 10,000.
+            skip: Kinds to leave out; a log that is mostly of these kinds is then read in an instant.
 
         Raises:
             StoreTrouble: If the log cannot be read.
         """
-        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE n > ? ORDER BY n LIMIT ?"  # noqa: S608
-        return [read_row(row) for row in await self._rows(query, (n, min(limit, MAX_EVENTS)))]
+        limit = min(limit, MAX_EVENTS)
+        if not skip:
+            query = f"SELECT {EVENT_COLUMNS} FROM events WHERE n > ? ORDER BY n LIMIT ?"  # noqa: S608
+            return [read_row(row) for row in await self._rows(query, (n, limit))]
+        # Between two neighbours of the sorted kinds to skip lies one range of the index; `NOT IN` would scan.
+        edges = ["", *sorted(skip), "\x7f"]
+        ranges = " UNION ALL ".join(
+            "SELECT n FROM events WHERE kind > ? AND kind < ? AND n > ?" for _ in range(len(edges) - 1)
+        )
+        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE n IN ({ranges}) ORDER BY n LIMIT ?"  # noqa: S608
+        values = [value for low, high in pairwise(edges) for value in (low, high, n)]
+        return [read_row(row) for row in await self._rows(query, (*values, limit))]
+
+    async def about(self, target: str) -> list[Event]:
+        """The events that changed the line of event `target` (64 hex digits), in the total order of the log.
+
+        They are found through the view, so the very newest may be missing for a moment.
+        """
+        numbers = ", ".join(map(str, await self.lines.patched_by(target)))
+        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE n IN ({numbers})"  # noqa: S608
+        events = [read_row(row) for row in await self._rows(query)]
+        return sorted(events, key=lambda event: event.order)
 
     async def event(self, name: str) -> Event | None:
         """An event by its hash (64 hex digits) or its short form (8 base32 characters, any case).

@@ -138,8 +138,8 @@ class _Checker:
         founding = db.execute("SELECT hash FROM events WHERE n = 1").fetchone()
         case = case_id(bytes(founding[0])) if founding else ""
         expected = 0
-        for n, strand, seq, digest, head, salt, body in db.execute(
-            "SELECT n, strand, seq, hash, head, salt, body FROM events ORDER BY n"
+        for n, strand, seq, digest, kind, head, salt, body in db.execute(
+            "SELECT n, strand, seq, hash, kind, head, salt, body FROM events ORDER BY n"
         ):
             expected += 1
             if n != expected:
@@ -156,9 +156,7 @@ class _Checker:
             found = sha256(DOMAIN + head)
             if found.digest() != digest:
                 self.add("hash", n, rep, "the header is not the one that its hash was made of")
-            state = strands.get((rep, header.inc))
-            if state is None:
-                state = strands[rep, header.inc] = [0, None, ""]
+            state = strands.setdefault((rep, header.inc), [0, None, ""])
             if header.seq != state[0] + 1:
                 self.add("gap", n, rep, f"number {header.seq} of its strand follows number {state[0]}")
             elif header.prev != state[1]:
@@ -169,7 +167,7 @@ class _Checker:
             state[0], state[1], state[2] = header.seq, digest.hex(), header.hlc
             if header.case != case and (n != 1 or header.case is not None):
                 self.add("case", n, rep, "it belongs to another case")
-            if seq != header.seq or ids.get(strand, ())[:2] != (rep, header.inc):
+            if (seq, kind) != (header.seq, header.kind) or ids.get(strand, ())[:2] != (rep, header.inc):
                 self.add("columns", n, rep, "the columns beside the header contradict it")
             self._body(n, header, salt, body)
             for ref in header.refs:

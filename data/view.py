@@ -153,6 +153,15 @@ class Lines:
         rank = await self._rows(_RANK_OF_LINE, [rows[0][0]])
         return int(rank[0][0]) if rank else None
 
+    async def patched_by(self, hash_hex: str) -> list[int]:
+        """Arrival numbers of the events that changed an event's line (64 hex digits)."""
+        try:
+            digest = bytes.fromhex(hash_hex)
+        except ValueError:
+            return []
+        rows = await self._rows("SELECT DISTINCT n FROM patches WHERE target = ?", [digest])
+        return [int(n) for (n,) in rows]
+
     async def search(self, query: str, limit: int = 200) -> list[Line]:
         """Find lines by words, newest first.
 

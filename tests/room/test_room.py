@@ -1,0 +1,240 @@
+"""The desk and the room on a real store: what people do, and what is on the record afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from console import events as ev
+from console.desk import Desk
+from console.refusal import Refused
+from console.room import Room
+from console.timeline import CORRECTED, RETRACTED, project
+from data.case import Case, found
+from data.clock import ManualClock
+from data.envelope import Event
+from data.home import Home
+from data.line import Line
+from data.verify import verify
+from tests.room.strand import SECOND, T0
+from tests.room.test_incident import facts
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(T0)
+
+
+@pytest.fixture
+def home(tmp_path: Path, clock: ManualClock) -> Home:
+    return Home.open(tmp_path / "home", clock=clock)
+
+
+@pytest.fixture
+async def desk(home: Home) -> AsyncIterator[Desk]:
+    opened = await Desk.open(home, "ana")
+    yield opened
+    await opened.close()
+
+
+def alert(home: Home, *bodies: ev.Body) -> None:
+    """Append to the watcher's case as the watcher would."""
+    case = found(home, ev.entry(ev.WatchFounded(), "watcher"), project, directory=home.watch_dir)
+    case.append(*(ev.entry(body, "watcher") for body in bodies)).result()
+    case.close()
+
+
+async def until(room: Room, fits: Callable[[list[Line]], bool]) -> list[Line]:
+    """Return the timeline once it `fits`; the view follows the log a moment later."""
+    for _ in range(400):
+        lines = await room.lines.window(0, 1000)
+        if fits(lines):
+            return lines
+        await asyncio.sleep(0.01)
+    raise AssertionError([line.text for line in lines])
+
+
+@pytest.mark.req("S002-CK-1", "S002-CK-2", "S002-USE-2", "S002-USE-3")
+async def test_declaring_founds_a_case_with_commander_checklist_classes_and_cadence(
+    desk: Desk, home: Home
+) -> None:
+    room = await desk.declare("refunds in a loop", 1)
+    state = room.incident
+    assert (state.title, state.severity, state.roles) == ("refunds in a loop", 1, {"ic": ["ana"]})
+    assert state.next_update_due == state.declared_at + 1800 * SECOND
+    assert len(state.rollback) == 7
+    assert state.checklist
+    assert verify(home.case_dir(state.case)).damage == []
+
+
+@pytest.mark.req("S002-TK-7", "S002-PM-2")
+async def test_a_corrected_line_shows_its_newest_version_and_keeps_every_other(desk: Desk) -> None:
+    room = await desk.declare("t")
+    note = await room.note("agent is etl-1")
+    await room.amend(note.hash, "agent is etl-7", "misread")
+    await room.amend(note.hash, "agents are etl-7 and etl-8", "one more")
+    await until(room, lambda lines: any("etl-8" in line.text and line.flags & CORRECTED for line in lines))
+    texts = [body.text for body in map(ev.read, await room.history(note.hash)) if hasattr(body, "text")]
+    assert texts == ["agent is etl-1", "agent is etl-7", "agents are etl-7 and etl-8"]
+
+
+async def test_retracting_a_tick_reopens_the_item_and_the_line_stays(desk: Desk) -> None:
+    room = await desk.declare("t")
+    await room.tick("declare")
+    assert room.incident.checklist["declare"].state == "done"
+    event, _ = await room.undo()
+    assert room.incident.checklist["declare"].state == "open"
+    lines = await until(room, lambda lines: any(line.flags & RETRACTED for line in lines))
+    assert next(line for line in lines if line.hash == event.hash).text == "checklist declare done"
+    await room.reinstate(event.hash, "it was right")
+    assert room.incident.checklist["declare"].state == "done"
+
+
+async def test_undo_takes_back_only_what_one_did_oneself(desk: Desk, home: Home) -> None:
+    room = await desk.declare("t")
+    other = await Desk.open(home, "ben")
+    with pytest.raises(Refused):
+        await (await other.enter(room.code)).undo()
+    await other.close()
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        lambda room: room.note("   "),
+        lambda room: room.tick("no-such-item"),
+        lambda room: room.tick("declare", "waived"),
+        lambda room: room.tick("declare", "open"),
+        lambda room: room.contain(" "),
+        lambda room: room.contain("frozen", at=T0 + 3600 * SECOND),
+        lambda room: room.move_rollback("nothing", "open"),
+        lambda room: room.move_rollback("database-writes", "verified", "looked"),
+        lambda room: room.move_rollback("database-writes", "waived"),
+        lambda room: room.meet_budget("database-writes", "nothing"),
+        lambda room: room.set_severity(6, "SEV-6"),
+        lambda room: room.assign("ic", " "),
+        lambda room: room.release("ic", "ben"),
+        lambda room: room.amend("0" * 64, "x", "y"),
+        lambda room: room.promise_update(T0 - SECOND),
+        lambda room: room.reopen("it is open"),
+        lambda room: room.end(""),
+    ],
+)
+async def test_what_cannot_be_is_refused_in_words_and_writes_nothing(
+    desk: Desk, deed: Callable[[Room], object]
+) -> None:
+    room = await desk.declare("t")
+    reader = room._reader
+    before = await reader.last()
+    with pytest.raises(Refused) as refused:
+        await deed(room)  # type: ignore[misc]
+    assert refused.value.what.endswith(".")
+    assert await reader.last() == before
+
+
+async def test_a_second_console_hands_its_events_to_the_first(desk: Desk, home: Home) -> None:
+    room = await desk.declare("t")
+    other = await Desk.open(home, "ben")
+    theirs = await other.enter(room.code)
+    assert not theirs.case.writer
+    await asyncio.gather(
+        *(theirs.note(f"from ben {n}") for n in range(20)), *(room.note(f"from ana {n}") for n in range(20))
+    )
+    lines = await until(room, lambda lines: sum("from " in line.text for line in lines) == 40)
+    assert {line.actor for line in lines if "from ben" in line.text} == {"ben"}
+    await other.close()
+    assert verify(home.case_dir(room.case.id)).damage == []
+
+
+async def test_an_incident_declared_from_an_alert_takes_it_in_and_follows_it(desk: Desk, home: Home) -> None:
+    alert(home, ev.WatchStarted("1"), ev.AlertOpened(facts()))
+    await desk.refresh()
+    room = await desk.declare("spend", 2, alerts=["aaaa"])
+    assert list(room.incident.alerts) == ["aaaa2222"]
+    assert desk.board.alerts["aaaa2222"].acknowledged_by == "ana"
+    assert room.incident.stamps["acknowledgement"].at == desk.board.alerts["aaaa2222"].acknowledged_at
+    # A later alert of the same agent joins by itself, one of another agent or tenant does not.
+    alert(
+        home,
+        ev.AlertOpened(facts(id="bbbb", rule="outcome")),
+        ev.AlertOpened(facts(id="cccc", agent="other")),
+        ev.AlertOpened(facts(id="dddd", tenant="other")),
+        ev.AlertClosed(facts(peak=99)),
+    )
+    await desk.refresh()
+    await desk.refresh()
+    assert set(room.incident.alerts) == {"aaaa2222", "bbbb"}
+    assert room.incident.alerts["aaaa2222"].peak == 99
+    joined = [event for event in await room._reader.since(0) if event.kind == "alert.linked"]
+    assert len(joined) == 4, "joined, acknowledged, joined, ended: once each however often it is refreshed"
+
+
+async def test_alerts_that_came_while_no_console_was_open_join_when_one_opens(home: Home) -> None:
+    alert(home, ev.AlertOpened(facts()))
+    first = await Desk.open(home, "ana")
+    code = (await first.declare("spend", alerts=["aaaa2222"])).code
+    await first.close()
+    alert(home, ev.AlertOpened(facts(id="bbbb")))
+    second = await Desk.open(home, "ben")
+    assert set((await second.enter(code)).incident.alerts) == {"aaaa2222", "bbbb"}
+    await second.close()
+
+
+async def test_an_acknowledgement_is_refused_twice_and_a_silence_needs_a_reason(
+    desk: Desk, home: Home
+) -> None:
+    alert(home, ev.AlertOpened(facts()))
+    await desk.refresh()
+    await desk.acknowledge("aaaa2222", "mine")
+    with pytest.raises(Refused, match="ana acknowledged"):
+        await desk.acknowledge("aaaa2222")
+    with pytest.raises(Refused):
+        await desk.silence("aaaa2222", None, " ")
+    with pytest.raises(Refused):
+        await desk.acknowledge("zzzz")
+
+
+async def test_an_incident_is_found_by_code_prefix_or_as_the_newest_open_one(
+    desk: Desk, clock: ManualClock
+) -> None:
+    first = await desk.declare("first")
+    case = first.case.id
+    clock.advance(SECOND)
+    second = await desk.declare("second")
+    assert (await desk.find("")).title == "second"
+    assert (await desk.find(case[:6].upper())).title == "first"
+    await second.end("over")
+    assert (await desk.find("")).title == "first"
+    assert [state.title for state in await desk.incidents()] == ["first", "second"]
+    with pytest.raises(Refused):
+        await desk.find("INC-")
+    with pytest.raises(Refused):
+        await desk.find("zzzzzz")
+
+
+async def test_a_declaration_cut_short_is_completed_by_whoever_opens_the_room(home: Home) -> None:
+    case: Case = found(home, ev.entry(ev.Declared("cut short", 2, "SEV-2"), "ana"), project)
+    case.close()
+    desk = await Desk.open(home, "ben")
+    room = await desk.enter()
+    assert room.incident.checklist
+    assert len(room.incident.rollback) == 7
+    await desk.close()
+
+
+async def test_a_cancelled_command_is_whole_or_absent(desk: Desk, home: Home) -> None:
+    room = await desk.declare("t")
+    tasks = [asyncio.ensure_future(room.note(f"line {n}")) for n in range(50)]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+    acknowledged = {event.hash for event in done if isinstance(event, Event)}
+    assert len(acknowledged) == 25
+    await room.note("and on")
+    on_record = {event.hash for event in await room._reader.since(0)}
+    assert acknowledged <= on_record
+    assert verify(home.case_dir(room.case.id)).damage == []
