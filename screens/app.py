@@ -1,0 +1,41 @@
+"""The door: what the command line calls. It draws first and loads the toolkit after."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+from screens.skeleton import draw
+
+if TYPE_CHECKING:
+    from console.desk import Desk
+
+
+def run(
+    open_desk: Callable[[], Awaitable[Desk]],
+    *,
+    start: str = "",
+    drill: bool = False,
+    keys: Mapping[str, str] | None = None,
+    theme: str = "",
+    expect_room: bool = True,
+) -> int:
+    """Run the console on this terminal until it is left. Returns the exit status.
+
+    Args:
+        open_desk: opens the record; awaited after the first frame.
+        start: the code of an incident, `home` for the list, or nothing: the newest open incident.
+        drill: whether the record is a drill's; only for the first ink.
+        keys: overrides of the keymap, command id to keys.
+        theme: the name of a theme; nothing = dark.
+        expect_room: whether an incident is likely to be open, so that the frame of the room is drawn first.
+    """
+    draw(f"{'DRILL  ' if drill else ''}warroom  opening the record…")
+    from screens.driver import TolerantDriver
+    from screens.warroom import WarRoomApp
+
+    app = WarRoomApp(
+        open_desk, start=start, keys=keys, theme=theme, expect_room=expect_room, driver_class=TolerantDriver
+    )
+    app.run()
+    return app.return_code or 0

@@ -1,0 +1,188 @@
+"""Everything a person can do here, once: each command feeds its key, the palette, the hints, the help and docs/keys.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Pane = Literal["", "alerts", "timeline", "checklist", "rollback", "incidents"]
+Place = Literal["everywhere", "room", "home"]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What decides whether a command is possible right now."""
+
+    place: Place = "room"
+    pane: Pane = ""
+    """The pane that has the focus."""
+    selected: bool = False
+    """Whether a row is selected in it."""
+    firing: bool = False
+    """Whether the selected alert still asks for somebody."""
+    note: bool = False
+    """Whether the selected timeline entry was written by a person."""
+    contained: bool = False
+    closed: bool = False
+    filtered: bool = False
+    writable: bool = True
+    typing: bool = False
+
+
+Possible = Callable[[Situation], str]
+"""Returns an empty string when the command is possible, else the reason why not, as a sentence."""
+
+
+def _always(_: Situation) -> str:
+    return ""
+
+
+def _write(now: Situation) -> str:
+    return "" if now.writable else "The record is read-only: nothing can be changed from here."
+
+
+def _in(pane: Pane, number: str, what: str, *, writes: bool = True) -> Possible:
+    def possible(now: Situation) -> str:
+        if writes and not now.writable:
+            return _write(now)
+        if now.pane != pane:
+            return f"This works on {what}: press {number} first."
+        return "" if now.selected else f"No {what.split(' ', 1)[1]} is selected."
+
+    return possible
+
+
+_alert = _in("alerts", "1", "an alert")
+_entry = _in("timeline", "2", "a timeline entry")
+_item = _in("checklist", "3", "a checklist item")
+_class = _in("rollback", "4", "a rollback class")
+
+
+def _own_words(now: Situation) -> str:
+    return _entry(now) or (
+        "" if now.note else "Only entries that a person wrote can be corrected; this one was not."
+    )
+
+
+def _waivable(now: Situation) -> str:
+    if now.pane not in ("checklist", "rollback"):
+        return "Waiving works on a checklist item or a rollback class: press 3 or 4 first."
+    return _write(now) or ("" if now.selected else "Nothing is selected.")
+
+
+def _open_room(now: Situation) -> str:
+    return _write(now) or ("This incident is closed; :reopen opens it again." if now.closed else "")
+
+
+def _containable(now: Situation) -> str:
+    return _open_room(now) or (
+        "Containment is already confirmed; correct it in the timeline." if now.contained else ""
+    )
+
+
+def _selected(now: Situation) -> str:
+    return "" if now.selected else "Nothing is selected: move with the arrow keys first."
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing a person can do.
+
+    Attributes:
+        id: stable name; a keymap in the configuration maps it to other keys.
+        keys: default keys, separated by commas; empty = only by name.
+        title: what the palette shows.
+        help: one sentence for the help screen and docs/keys.md.
+        hint: a word for the hint line; empty = never shown there.
+        place: where it exists.
+        name: what the command line calls it; empty = not there.
+        possible: see `Possible`.
+        typing: whether its key also works while typing in the write bar.
+    """
+
+    id: str
+    keys: str
+    title: str
+    help: str
+    hint: str = ""
+    place: Place = "room"
+    name: str = ""
+    possible: Possible = _always
+    typing: bool = False
+
+    @property
+    def action(self) -> str:
+        """The method of a screen that does it: `do_` and the id."""
+        return "do_" + self.id.replace(".", "_")
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("write.note", "i", "Write an entry", "Go to the write bar; Enter saves, Esc leaves.", "write", name="write", possible=_write),
+    Command("write.decision", "exclamation_mark", "Write a decision", "Go to the write bar with the decision mark.", name="decision", possible=_write),
+    Command("alert.ack", "a", "Acknowledge the alert", "Say that somebody works on the selected alert.", "ack", "everywhere", "ack", _alert),
+    Command("alert.ack_note", "A", "Acknowledge with a note", "Acknowledge the selected alert and say what you do about it.", "", "everywhere", "acknote", _alert),
+    Command("alert.silence", "s", "Silence the alert", "Ask for no attention for a while, with a reason.", "silence", "everywhere", "silence", _alert),
+    Command("alert.link", "l", "Add the alert to this incident", "Copy the selected alert into this incident.", "link", name="link", possible=_alert),
+    Command("open", "enter", "Open the selection", "Show everything about the selected row and what can be done with it.", "open", "everywhere", possible=_selected),
+    Command("check.done", "space", "Tick the item", "The selected checklist item is done; again: it is open.", "done", name="done", possible=_item),
+    Command("check.claim", "b", "Claim the item", "I work on this item; again: nobody does.", "claim", name="claim", possible=_item),
+    Command("check.skip", "x", "Not applicable", "The selected checklist item does not apply here, with a reason.", "n/a", name="na", possible=_item),
+    Command("rollback.move", "r", "Move the rollback on", "Choose the next state of the selected class.", "act", name="rollback", possible=_class),
+    Command("rollback.verify", "v", "Verify the rollback", "The effects of the selected class are undone, and that was checked.", "verify", name="verify", possible=_class),
+    Command("rollback.hold", "h", "Hold the rollback", "Do not undo the selected class for now, with a reason.", "hold", name="hold", possible=_class),
+    Command("waive", "w", "Waive", "The selected item or class is given up, with a reason.", "waive", name="waive", possible=_waivable),
+    Command("entry.amend", "c", "Correct the entry", "Write a new version of the selected entry; the old one stays visible.", "correct", name="amend", possible=_own_words),
+    Command("entry.retract", "t", "Take the entry back", "Strike the selected entry through, with a reason; again: it counts.", "retract", name="retract", possible=_entry),
+    Command("entry.amend_last", "f4,alt+up", "Correct my last entry", "Write a new version of what you wrote last.", "", name="amendlast", possible=_write, typing=True),
+    Command("write.lines", "f6", "One entry per line", "Save each line of what is typed as an entry of its own.", "", typing=True, possible=_write),
+    Command("undo", "z", "Undo my last change", "Take back your last tick, claim, severity, role or rollback step; the record keeps both.", "", name="undo", possible=_write),
+    Command("filter.set", "slash", "Filter the timeline", "Show only entries with these words, marks, person or tag; ! in front turns it round.", "filter", name="filter"),
+    Command("filter.clear", "backslash", "Clear the filter", "Show every entry again.", "", name="all", possible=lambda now: "" if now.filtered else "No filter is set."),
+    Command("find", "f5,ctrl+r", "Find in the timeline", "Search all entries and jump to one.", "", name="find", typing=True),
+    Command("time.next", "e", "Next alert line", "Go to the next tripwire alert in the timeline.", ""),
+    Command("time.previous", "E", "Previous alert line", "Go to the previous tripwire alert in the timeline.", ""),
+    Command("time.minute_back", "left_curly_bracket", "A minute back", "Move the timeline one minute back.", ""),
+    Command("time.minute_on", "right_curly_bracket", "A minute on", "Move the timeline one minute on.", ""),
+    Command("time.at", "", "Go to a time", "Move the timeline to a time of day, as in :at 14:05.", "", name="at"),
+    Command("severity.set", "S", "Set the severity", "Choose 1 to 5 and say why.", "severity", name="sev", possible=_open_room),
+    Command("role.assign", "R", "Assign a role", "Give a role to a person, or take it back.", "roles", name="role", possible=_open_room),
+    Command("containment.confirm", "C", "Confirm containment", "State that the harm is contained; starts the rollback clocks.", "contain", name="contain", possible=_containable),
+    Command("update.write", "U", "Write an update", "Go to the write bar with the communication mark; saving it restarts the update clock.", "update", name="update", possible=_open_room),
+    Command("cadence.set", "", "Set the update interval", "How often an update goes out, in minutes, as in :cadence 30.", "", name="cadence", possible=_open_room),
+    Command("incident.title", "", "Change the title", "Give the incident a better title.", "", name="title", possible=_open_room),
+    Command("incident.close", "", "Close the incident", "The response is over; the record stays open for corrections.", "", name="close", possible=_open_room),
+    Command("incident.reopen", "", "Reopen the incident", "The response goes on.", "", name="reopen", possible=lambda now: _write(now) or ("" if now.closed else "This incident is open.")),
+    Command("incident.declare", "D", "Declare an incident", "Start an incident: title, a digit for severity, Enter.", "declare", "everywhere", "declare"),
+    Command("focus.alerts", "1", "Alerts", "Go to the alerts; again: full screen.", "", "everywhere", "alerts"),
+    Command("focus.timeline", "2", "Timeline", "Go to the timeline; again: full screen.", "", name="timeline"),
+    Command("focus.checklist", "3", "Checklist", "Go to the checklist; again: full screen.", "", name="checklist"),
+    Command("focus.rollback", "4", "Rollback", "Go to the rollback tracker; again: full screen.", "", name="tracker"),
+    Command("view.zoom", "plus,f", "Bigger, or back", "Give the pane in use the whole screen; again: all panes.", "zoom", name="zoom"),
+    Command("home", "0", "All incidents", "Leave this room; the draft stays where it is.", "home", name="inc"),
+    Command("copy", "y", "Copy", "Copy the id of the selection to the clipboard of the terminal.", "", "everywhere", "copy", _selected),
+    Command("command.line", "colon", "Command line", "Type a command by name; Tab completes.", "command", "everywhere"),
+    Command("command.palette", "ctrl+p", "Palette", "Search all commands.", "palette", "everywhere", typing=True),
+    Command("theme", "", "Change the theme", "Dark, light, high contrast, colour-blind or the terminal's own colours.", "", "everywhere", "theme"),
+    Command("help", "question_mark,f1", "Help", "Keys and what they do here.", "help", "everywhere", "help", typing=True),
+    Command("quit", "ctrl+q", "Quit", "Leave; asks first when something is typed and not saved.", "", "everywhere", "q", typing=True),
+)  # fmt: skip
+
+BY_ID: dict[str, Command] = {command.id: command for command in COMMANDS}
+BY_NAME: dict[str, Command] = {command.name: command for command in COMMANDS if command.name}
+
+
+def commands_for(place: Place) -> list[Command]:
+    """Return the commands that exist at `place`, those that exist everywhere included."""
+    return [command for command in COMMANDS if command.place in (place, "everywhere")]
+
+
+def reason(command: Command, now: Situation) -> str:
+    """Return why `command` is not possible now, as a sentence; empty when it is."""
+    if command.place not in ("everywhere", now.place):
+        return (
+            "This belongs to an incident: open one with Enter."
+            if command.place == "room"
+            else "This belongs to the list of incidents: press 0."
+        )
+    return command.possible(now)

@@ -1,0 +1,133 @@
+"""What the room and the list of incidents share: keys become commands, commands become deeds, and every answer is said."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+from textual import events
+from textual.screen import Screen
+
+from console.desk import Desk
+from console.refusal import Refused
+from console.room import Room
+from data.trouble import StoreTrouble
+from screens.commands import BY_ID, Place, Situation, reason
+
+if TYPE_CHECKING:
+    from screens.warroom import WarRoomApp
+
+Deed = Callable[["ConsoleScreen", str], None]
+"""Does a command on a screen; the text is what the command line gave after the name, usually nothing."""
+
+DEEDS: dict[str, Deed] = {}
+"""Command id to what it does. `screens.deeds` fills it; a test holds it equal to the list of commands."""
+
+
+def does(name: str) -> Callable[[Deed], Deed]:
+    """Register a deed under the id of its command."""
+
+    def register(deed: Deed) -> Deed:
+        DEEDS[name] = deed
+        return deed
+
+    return register
+
+
+class ConsoleScreen(Screen[None]):
+    """A screen of the console. Subclasses say in which situation they are and show the state."""
+
+    AUTO_FOCUS = None
+    place: Place = "room"
+
+    @property
+    def console_app(self) -> WarRoomApp:
+        """The app."""
+        app = self.app
+        assert hasattr(app, "keymap_in_force")  # noqa: S101 - told to the type checker, true by construction
+        return app  # type: ignore[return-value]
+
+    @property
+    def desk(self) -> Desk | None:
+        """The desk, once it is open."""
+        return self.console_app.desk
+
+    @property
+    def room(self) -> Room | None:
+        """The open room, if any."""
+        desk = self.desk
+        return desk.room if desk is not None else None
+
+    @property
+    def keymap(self) -> Mapping[str, tuple[str, ...]]:
+        """The keys in force, by command id."""
+        return self.console_app.keymap_in_force
+
+    @property
+    def typed(self) -> str:
+        """What is typed here and not saved."""
+        return ""
+
+    def now(self) -> int:
+        """Return now, ns UTC, by the clock of the desk; 0 while there is none."""
+        return self.desk.clock.now() if self.desk is not None else 0
+
+    def situation(self) -> Situation:
+        """Return what decides which commands are possible."""
+        raise NotImplementedError
+
+    def say(self, text: str, tone: str = "") -> None:
+        """Show a message; text from outside passes the gate on the way."""
+        raise NotImplementedError
+
+    def show_state(self) -> None:
+        """Draw the state of the desk and of the room."""
+        raise NotImplementedError
+
+    def show_clocks(self) -> None:
+        """Draw what changes with time alone."""
+        raise NotImplementedError
+
+    async def attempt(self, work: Awaitable[object], done: str = "") -> bool:
+        """Await `work`; say `done` afterwards, or why it could not be done. Returns whether it was done."""
+        try:
+            await work
+        except Refused as refused:
+            self.say(str(refused), "high")
+        except StoreTrouble as trouble:
+            self.say(f"NOT SAVED: {trouble}", "crit")
+        else:
+            if done:
+                self.say(done, "ok")
+            return True
+        return False
+
+    def start(self, work: Awaitable[object], done: str = "") -> None:
+        """Attempt `work` without making the keyboard wait."""
+        self.run_worker(self.attempt(work, done))
+
+    def command(self, name: str, words: str = "") -> None:
+        """Do the command `name`, or say why it is not possible now."""
+        command = BY_ID[name]
+        if self.desk is None and name not in ("quit", "help"):
+            self.say("The record is being opened; one moment.", "")
+            return
+        why = reason(command, self.situation())
+        if why:
+            self.say(why, "high")
+        else:
+            DEEDS[name](self, words)
+
+    def on_key(self, event: events.Key) -> None:
+        """Turn a key that no widget wanted into its command."""
+        name = self.console_app.command_of.get(event.key)
+        if name is not None:
+            event.stop()
+            event.prevent_default()
+            self.command(name)
+        elif event.key == "escape":
+            event.stop()
+            self.back()
+
+    def back(self) -> None:
+        """Go one step back; never quits."""

@@ -1,0 +1,96 @@
+"""Deeds on checklist items; waiving also works on rollback classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from console.incident import Check
+from screens.console_screen import ConsoleScreen, does
+from screens.deeds.rollback import selected_class
+from screens.dialogs.form import Form, Text
+from screens.widgets.checklist import Checklist
+
+
+def selected_item(screen: ConsoleScreen) -> Check | None:
+    """Return the item under the cursor."""
+    row = screen.query_one(Checklist).selected
+    return screen.room.incident.checklist.get(row.id) if row is not None and screen.room is not None else None
+
+
+@does("check.done")
+def done(screen: ConsoleScreen, words: str = "") -> None:
+    """Tick, or open again."""
+    check, room = selected_item(screen), screen.room
+    if check is not None and room is not None:
+        ticked = check.state == "open"
+        screen.start(
+            room.tick(check.item.id, "done" if ticked else "open", words),
+            f"{check.item.id} is {'done' if ticked else 'open again'}",
+        )
+
+
+@does("check.claim")
+def claim(screen: ConsoleScreen, words: str = "") -> None:
+    """Take the item on, or give it back."""
+    check, room = selected_item(screen), screen.room
+    if check is not None and room is not None:
+        mine = check.claimed == room.actor
+        screen.start(
+            room.claim(check.item.id, "" if mine else room.actor),
+            f"{check.item.id} is {'free again' if mine else 'yours'}",
+        )
+
+
+@does("check.skip")
+def not_applicable(screen: ConsoleScreen, words: str = "") -> None:
+    """Ask why, then mark it not applicable."""
+    _settle(screen, "not_applicable", "Not applicable", "Why it does not apply", words)
+
+
+@does("waive")
+def waive(screen: ConsoleScreen, words: str = "") -> None:
+    """Ask why, then waive the item or the class in use."""
+    if screen.situation().pane == "checklist":
+        _settle(screen, "waived", "Waive the item", "Why it is given up", words)
+    else:
+        _waive_class(screen, words)
+
+
+def _settle(screen: ConsoleScreen, state: str, title: str, label: str, words: str) -> None:
+    check, room = selected_item(screen), screen.room
+    if check is None or room is None:
+        return
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        await room.tick(check.item.id, "waived" if state == "waived" else "not_applicable", answers["reason"])
+        screen.say(f"{check.item.id} is {state.replace('_', ' ')}", "ok")
+
+    reason = Text("reason", label, words, "A reason is needed, in one line.")
+    screen.app.push_screen(Form(title, (reason,), submit, about=check.item.text, verb=title.lower()))
+
+
+def _waive_class(screen: ConsoleScreen, words: str) -> None:
+    """Waiving effects is for good: the name of the class is typed, so that no stray key does it."""
+    row, room = selected_class(screen), screen.room
+    if row is None or room is None:
+        return
+    kind = row.action_class
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        from console.refusal import Refused
+
+        if answers["name"] != kind.id:
+            raise Refused(f"Type {kind.id} to waive it.", "Esc leaves everything as it is.")
+        await room.move_rollback(kind.id, "waived", answers["reason"])
+        screen.say(f"{kind.id} is waived", "ok")
+
+    fields = (
+        Text(
+            "name",
+            f"Its effects stay as they are. Type the name of the class: {kind.id}",
+            "",
+            f"Type {kind.id}.",
+        ),
+        Text("reason", "Why, and who accepts it", words, "Waiving needs a reason."),
+    )
+    screen.app.push_screen(Form("Waive the class", fields, submit, about=kind.name, verb="waive"))

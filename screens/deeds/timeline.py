@@ -1,0 +1,270 @@
+"""Deeds on the timeline: write, correct, retract, filter, find, move in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from console.events import NoteWritten, read
+from console.refusal import Refused
+from console.scribe import LONGEST
+from console.timeline import MARKS, RETRACTED
+from data.view import ALL, Filter, Line
+from screens.console_screen import ConsoleScreen, does
+from screens.dialogs.form import Form, Text
+from screens.times import DAY, MINUTE
+from screens.widgets.timeline import Timeline
+from screens.widgets.writer import Writer
+
+
+def _write(screen: ConsoleScreen, lead: str) -> None:
+    writer = screen.query_one(Writer)
+    if lead and not writer.text:
+        writer.fill(lead, screen.now())
+    writer.box.focus()
+
+
+@does("write.note")
+def write(screen: ConsoleScreen, words: str = "") -> None:
+    """Go to the write bar."""
+    _write(screen, words)
+
+
+@does("write.decision")
+def decide(screen: ConsoleScreen, words: str = "") -> None:
+    """Go to the write bar with the decision mark."""
+    _write(screen, "!" + words)
+
+
+@does("update.write")
+def update(screen: ConsoleScreen, words: str = "") -> None:
+    """Go to the write bar with the communication mark."""
+    _write(screen, "+" + words)
+
+
+@does("write.lines")
+def write_lines(screen: ConsoleScreen, words: str = "") -> None:
+    """Save each line of the box as an entry of its own."""
+    writer = screen.query_one(Writer)
+    lines = [line for line in writer.text.splitlines() if line.strip()]
+    typed = writer.typed
+    writer.fill("", 0)
+    for line in lines:
+        writer.post_message(Writer.Entered(line, typed))
+
+
+def _line(screen: ConsoleScreen) -> Line | None:
+    return screen.query_one(Timeline).selected
+
+
+@does("entry.amend")
+def amend(screen: ConsoleScreen, words: str = "") -> None:
+    """Ask for the right text and why, then write a new version."""
+    line = _line(screen)
+    if line is not None:
+        _amend(screen, line.hash, line.text)
+
+
+def _amend(screen: ConsoleScreen, target: str, text: str) -> None:
+    room = screen.room
+    if room is None:
+        return
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        if answers["text"] == text.strip():
+            raise Refused("The text is still the same.", "Change it, or leave with Esc.")
+        event = await room.amend(target, answers["text"], answers["reason"])
+        screen.say(f"corrected, as {event.short}; both versions stay", "ok")
+
+    fields = (
+        Text("text", "The right text", text, "A correction needs the right text.", limit=LONGEST, lines=True),
+        Text("reason", "Why", "", "A correction needs a reason, in one line."),
+    )
+    screen.app.push_screen(Form("Correct the entry", fields, submit, about=text, verb="correct"))
+
+
+@does("entry.amend_last")
+def amend_last(screen: ConsoleScreen, words: str = "") -> None:
+    """Correct what this person wrote last."""
+    room = screen.room
+    if room is None:
+        return
+
+    async def find() -> None:
+        mine = Filter(actor=room.actor, marks=frozenset(MARKS.values()), system=False)
+        count = await room.lines.count(mine)
+        lines = await room.lines.window(count - 1, 1, mine) if count else []
+        if not lines:
+            raise Refused("You have not written anything here yet.")
+        _amend(screen, lines[0].hash, lines[0].text)
+
+    screen.start(find())
+
+
+@does("entry.retract")
+def retract(screen: ConsoleScreen, words: str = "") -> None:
+    """Ask why, then strike through; a struck entry counts again."""
+    line, room = _line(screen), screen.room
+    if line is None or room is None:
+        return
+    back = bool(line.flags & RETRACTED)
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        await (room.reinstate if back else room.retract)(line.hash, answers["reason"])
+        screen.say("the entry counts again" if back else "the entry is retracted; it stays readable", "ok")
+
+    title = "Reinstate the entry" if back else "Retract the entry"
+    reason = Text("reason", "Why", words, "A reason is needed, in one line.")
+    screen.app.push_screen(
+        Form(title, (reason,), submit, about=line.text, verb="reinstate" if back else "retract")
+    )
+
+
+@does("undo")
+def undo(screen: ConsoleScreen, words: str = "") -> None:
+    """Retract this person's last change of state."""
+    room = screen.room
+    if room is None:
+        return
+
+    async def work() -> None:
+        event, _ = await room.undo()
+        screen.say(f"undone: {event.kind} of {event.short}; the record keeps both", "ok")
+
+    screen.start(work())
+
+
+# -- filter and search --------------------------------------------------------------------------------------
+
+STYLE_MARKS = {"decision": "!", "hypothesis": "?", "action": ">", "comms": "+", "alert": "✖", "system": "·"}
+
+
+def parse_filter(text: str) -> Filter:
+    """Return the filter that `text` means.
+
+    `@ana` entries by a person, `#tag`, `:decision` and the other styles, `!` first = everything else, the rest = words.
+
+    Raises:
+        Refused: a style that does not exist.
+    """
+    text = text.strip()
+    inverse = text.startswith("!")
+    words: list[str] = []
+    marks: set[str] = set()
+    actor = tag = ""
+    for word in text.removeprefix("!").split():
+        if word[0] == "@" and len(word) > 1:
+            actor = word[1:]
+        elif word[0] == "#" and len(word) > 1:
+            tag = word[1:]
+        elif word[0] == ":":
+            if word[1:] not in STYLE_MARKS:
+                raise Refused(f"There is no style {word[1:][:32]}.", f"Styles: {', '.join(STYLE_MARKS)}.")
+            marks |= {"✖", "▲"} if word == ":alert" else {STYLE_MARKS[word[1:]]}
+        else:
+            words.append(word)
+    return Filter(text=" ".join(words), marks=frozenset(marks), actor=actor, tag=tag, inverse=inverse)
+
+
+@does("filter.set")
+def set_filter(screen: ConsoleScreen, words: str = "") -> None:
+    """Ask for the filter; words after the command are the filter."""
+    timeline = screen.query_one(Timeline)
+    if words:
+        try:
+            timeline.narrow(parse_filter(words))
+        except Refused as refused:
+            screen.say(str(refused), "high")
+        return
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        timeline.narrow(parse_filter(answers["filter"]) if answers["filter"] else ALL)
+
+    field = Text(
+        "filter",
+        "Words, @person, #tag, :decision :hypothesis :action :comms :alert :system; ! in front turns it round",
+        limit=200,
+    )
+    screen.app.push_screen(Form("Filter the timeline", (field,), submit, verb="filter"))
+
+
+@does("filter.clear")
+def clear_filter(screen: ConsoleScreen, words: str = "") -> None:
+    """Show everything."""
+    screen.query_one(Timeline).narrow(ALL)
+
+
+@does("find")
+def find(screen: ConsoleScreen, words: str = "") -> None:
+    """Search all entries; the one that is chosen is shown in the timeline."""
+    from screens.dialogs.search import Search
+
+    room = screen.room
+    if room is None:
+        return
+
+    def found(hash_: str | None) -> None:
+        if hash_:
+            screen.query_one(Timeline).jump_to(hash_)
+            screen.query_one(Timeline).focus()
+
+    screen.app.push_screen(Search(room.lines, words), found)
+
+
+# -- time ---------------------------------------------------------------------------------------------------
+
+
+@does("time.next")
+def next_alert(screen: ConsoleScreen, words: str = "") -> None:
+    """Go to the next alert line."""
+    screen.query_one(Timeline).jump_alert(1)
+
+
+@does("time.previous")
+def previous_alert(screen: ConsoleScreen, words: str = "") -> None:
+    """Go to the previous alert line."""
+    screen.query_one(Timeline).jump_alert(-1)
+
+
+@does("time.minute_back")
+def minute_back(screen: ConsoleScreen, words: str = "") -> None:
+    """Go a minute back."""
+    screen.query_one(Timeline).jump_minutes(-1)
+
+
+@does("time.minute_on")
+def minute_on(screen: ConsoleScreen, words: str = "") -> None:
+    """Go a minute on."""
+    screen.query_one(Timeline).jump_minutes(1)
+
+
+@does("time.at")
+def at_time(screen: ConsoleScreen, words: str = "") -> None:
+    """Go to a time of day, the last one that has passed."""
+    hours, _, minutes = words.strip().rstrip("Z").partition(":")
+    if not (hours.isdecimal() and minutes.isdecimal() and int(hours) < 24 and int(minutes) < 60):
+        screen.say("Give a time of day in UTC, as in :at 14:05.", "high")
+        return
+    now = screen.now()
+    at = now - now % DAY + (int(hours) * 60 + int(minutes)) * MINUTE
+    screen.query_one(Timeline).jump_time(at if at <= now else at - DAY)
+
+
+async def history(screen: ConsoleScreen, hash_: str) -> None:
+    """Open the page of one entry, with its history."""
+    from screens.commands import BY_ID
+    from screens.dialogs.page import Page
+    from screens.reading import about_entry
+
+    room = screen.room
+    if room is None:
+        return
+    events = await room.history(hash_)
+    commands = [BY_ID["entry.retract"], BY_ID["copy"]]
+    if isinstance(read(events[0]), NoteWritten):
+        commands.insert(0, BY_ID["entry.amend"])
+
+    def chosen(name: str | None) -> None:
+        if name:
+            screen.command(name)
+
+    screen.app.push_screen(Page("Timeline entry", about_entry(events), commands, screen.keymap), chosen)

@@ -1,0 +1,194 @@
+"""Deeds that change what is looked at: panes, pages, palette, command line, themes, leaving."""
+
+from __future__ import annotations
+
+from screens.commands import BY_ID, Pane
+from screens.console_screen import ConsoleScreen, does
+from screens.deeds.alerts import selected_alert
+from screens.deeds.timeline import history
+from screens.dialogs.form import Choice, Form, Option
+from screens.dialogs.page import Page
+from screens.reading import about_alert, about_class, about_item
+from screens.room import RoomScreen
+from screens.widgets.checklist import Checklist
+from screens.widgets.rollback import RollbackTracker
+from screens.widgets.sheet import Para
+from screens.widgets.timeline import Timeline
+
+
+def _focus(screen: ConsoleScreen, pane: Pane) -> None:
+    if isinstance(screen, RoomScreen):
+        if screen.pane == pane and screen.rows.has_focus:
+            screen.toggle_class("-zoom")
+        else:
+            screen.focus_pane(pane)
+    elif pane == "alerts":
+        screen.query_one("#alerts").focus()
+
+
+@does("focus.alerts")
+def focus_alerts(screen: ConsoleScreen, words: str = "") -> None:
+    """Go to the alerts; again: full screen."""
+    _focus(screen, "alerts")
+
+
+@does("focus.timeline")
+def focus_timeline(screen: ConsoleScreen, words: str = "") -> None:
+    """Go to the timeline; again: full screen."""
+    _focus(screen, "timeline")
+
+
+@does("focus.checklist")
+def focus_checklist(screen: ConsoleScreen, words: str = "") -> None:
+    """Go to the checklist; again: full screen."""
+    _focus(screen, "checklist")
+
+
+@does("focus.rollback")
+def focus_rollback(screen: ConsoleScreen, words: str = "") -> None:
+    """Go to the rollback tracker; again: full screen."""
+    _focus(screen, "rollback")
+
+
+@does("view.zoom")
+def zoom(screen: ConsoleScreen, words: str = "") -> None:
+    """Give the pane in use the whole screen, or all panes their places."""
+    screen.toggle_class("-zoom")
+
+
+@does("home")
+def home(screen: ConsoleScreen, words: str = "") -> None:
+    """Show all incidents."""
+    screen.console_app.show_home()
+
+
+@does("open")
+def open_selection(screen: ConsoleScreen, words: str = "") -> None:
+    """Show everything about the selection."""
+    room, now = screen.room, screen.now()
+    pane = screen.situation().pane
+    if pane == "incidents":
+        screen.console_app.enter_selected()
+        return
+    if pane == "alerts" and (alert := selected_alert(screen)) is not None:
+        names = ["alert.ack", "alert.ack_note", "alert.silence", "incident.declare", "copy"]
+        if isinstance(screen, RoomScreen):
+            names.insert(3, "alert.link")
+        _page(screen, "Alert", about_alert(alert, now), names)
+    if room is None:
+        return
+    state = room.incident
+    if pane == "timeline" and (line := screen.query_one(Timeline).selected) is not None:
+        screen.start(history(screen, line.hash))
+    elif pane == "checklist" and (item := screen.query_one(Checklist).selected) is not None:
+        names = ["check.done", "check.claim", "check.skip", "waive"]
+        _page(screen, "Checklist item", about_item(state.checklist[item.id], state, now), names)
+    elif pane == "rollback" and (row := screen.query_one(RollbackTracker).selected) is not None:
+        names = ["rollback.move", "rollback.verify", "rollback.hold", "waive"]
+        _page(screen, "Action class", about_class(state.rollback[row.id], state, now), names)
+
+
+def _page(screen: ConsoleScreen, title: str, paragraphs: list[Para], names: list[str]) -> None:
+    def chosen(name: str | None) -> None:
+        if name:
+            screen.command(name)
+
+    screen.app.push_screen(Page(title, paragraphs, [BY_ID[name] for name in names], screen.keymap), chosen)
+
+
+@does("copy")
+def copy(screen: ConsoleScreen, words: str = "") -> None:
+    """Copy the id of the selection: an id of ours holds nothing that a terminal or a shell obeys."""
+    pane = screen.situation().pane
+    if pane == "timeline" and (line := screen.query_one(Timeline).selected) is not None:
+        _copy(screen, line.hash)
+    elif pane == "alerts" and (alert := selected_alert(screen)) is not None:
+        _copy(screen, alert.id)
+    elif pane == "checklist" and (item := screen.query_one(Checklist).selected) is not None:
+        _copy(screen, item.id)
+    elif pane == "rollback" and (row := screen.query_one(RollbackTracker).selected) is not None:
+        _copy(screen, row.id)
+    elif pane == "incidents" and (case := screen.console_app.selected_case):
+        _copy(screen, case)
+
+
+def _copy(screen: ConsoleScreen, text: str) -> None:
+    safe = "".join(char for char in text if char.isascii() and char.isprintable())
+    screen.app.copy_to_clipboard(safe)
+    screen.say(f"copied {safe}", "ok")
+
+
+@does("command.line")
+def command_line(screen: ConsoleScreen, words: str = "") -> None:
+    """Ask for a command by name."""
+    from screens.dialogs.command_line import CommandLine
+
+    def given(line: str | None) -> None:
+        name, _, rest = (line or "").strip().removeprefix(":").partition(" ")
+        if not name:
+            return
+        from screens.commands import BY_NAME
+
+        if name in BY_NAME:
+            screen.command(BY_NAME[name].id, rest.strip())
+        else:
+            screen.say(f"There is no command {name[:32]}; ? lists them.", "high")
+
+    screen.app.push_screen(CommandLine(screen.place), given)
+
+
+@does("command.palette")
+def palette(screen: ConsoleScreen, words: str = "") -> None:
+    """Search all commands."""
+    screen.app.action_command_palette()
+
+
+@does("theme")
+def theme(screen: ConsoleScreen, words: str = "") -> None:
+    """Choose a theme."""
+    from collections.abc import Mapping
+
+    from screens.themes import NAMES
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        screen.app.theme = answers["theme"]
+
+    if words in NAMES:
+        screen.app.theme = words
+        return
+    options = tuple(Option(str(number), name, name) for number, name in enumerate(NAMES, 1))
+    screen.app.push_screen(
+        Form("Theme", (Choice("theme", "Theme", options, screen.app.theme),), submit, verb="use")
+    )
+
+
+@does("help")
+def help_page(screen: ConsoleScreen, words: str = "") -> None:
+    """Show the keys and what they do here."""
+    from screens.help import paragraphs
+
+    screen.app.push_screen(Page("Help", paragraphs(screen.place, screen.situation(), screen.keymap)))
+
+
+@does("quit")
+def leave(screen: ConsoleScreen, words: str = "") -> None:
+    """Quit; ask first when something is typed and not saved."""
+    app = screen.console_app
+    text = screen.typed
+    if not text.strip():
+        app.exit()
+        return
+    from collections.abc import Mapping
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        if answers["what"] == "leave":
+            app.exit()
+        else:
+            screen.command("write.note")
+
+    options = (
+        Option("s", "stay", "stay and finish it"),
+        Option("q", "leave", "quit; the draft is here again next time"),
+    )
+    choice = Choice("what", f"Typed and not saved: {len(text):,} characters", options, "stay")
+    app.push_screen(Form("Quit", (choice,), submit, about=text, verb="do it"))

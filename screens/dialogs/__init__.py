@@ -1,0 +1,1 @@
+"""Dialogs: a form that asks, and a page that shows."""

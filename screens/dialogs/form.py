@@ -1,0 +1,232 @@
+"""A form: choices and lines of text, checked and done before it closes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Label
+
+from console.refusal import Refused
+from screens.display import content, fit
+from screens.widgets.rows import Cells, ListRows, Rows
+from screens.widgets.strips import StripLines
+from screens.widgets.writer import Box
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One answer. `key`: the single key that picks it."""
+
+    key: str
+    value: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A question with given answers."""
+
+    name: str
+    label: str
+    options: tuple[Option, ...]
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A question answered in words. `required`: the sentence shown while it is empty; empty = optional."""
+
+    name: str
+    label: str
+    value: str = ""
+    required: str = ""
+    limit: int = 2000
+    lines: bool = False
+
+
+Field = Choice | Text
+Submit = Callable[[Mapping[str, str]], Awaitable[None]]
+
+
+class Options(ListRows[Option]):
+    """The answers of one choice; the one under the cursor is chosen."""
+
+    def __init__(self, choice: Choice) -> None:
+        super().__init__(id=f"field-{choice.name}")
+        self._rows = list(choice.options)
+        self.cursor = next((i for i, option in enumerate(choice.options) if option.value == choice.value), 0)
+
+    @property
+    def value(self) -> str:
+        """The chosen answer."""
+        return self._rows[self.cursor].value
+
+    def key(self, row: Option) -> Hashable:
+        """Return the answer's value."""
+        return row.value
+
+    def paint(self, row: Option, width: int) -> Cells:
+        """Return the line of one answer."""
+        mark = "(•)" if row.value == self.value else "( )"
+        return [(f"{mark} ", "info"), (f"{row.key}  ", "strong"), (fit(row.text, width - 7), "")]
+
+    def go(self, index: int, *, step: int = 1) -> None:
+        """Choose; the mark moves, so all lines are drawn again."""
+        super().go(index, step=step)
+        self.refresh()
+
+    def on_key(self, event: events.Key) -> None:
+        """Pick an answer by its key."""
+        for index, option in enumerate(self._rows):
+            if event.character == option.key:
+                event.stop()
+                event.prevent_default()
+                self.go(index)
+
+
+class Form(ModalScreen[bool]):
+    """Asks, then does it. What is refused is said here and the form stays open; nothing is lost.
+
+    Args:
+        title: what this is about, in our own words.
+        fields: the questions, in order.
+        submit: does it; raises `Refused` with the reason when it cannot be done.
+        about: display text shown above the questions, such as the entry that is meant.
+        verb: what Enter does.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel", show=False),
+        Binding("enter", "submit", "Submit", show=False),
+    ]
+    DEFAULT_CSS = """
+    Form { align: center middle; background: $background 60%;
+        #form { width: 76; max-width: 100%; height: auto; max-height: 100%; background: $panel; border: heavy $edge-focus; padding: 0 1;
+            border-title-style: bold; overflow-y: auto; }
+        .about { color: $agent-text; width: 100%; height: auto; max-height: 6; padding: 0 0 1 2; }
+        .label { width: 100%; color: $quiet; }
+        Rows { border: none; background: transparent; height: auto; &:focus { border: none; } }
+        Box { background: $background; max-height: 6; padding: 0 1; &:focus { background: $background; } }
+    }
+    """
+
+    def __init__(
+        self, title: str, fields: tuple[Field, ...], submit: Submit, *, about: str = "", verb: str = "save"
+    ) -> None:
+        super().__init__()
+        self._title, self._fields, self._submit_to, self._about, self._verb = (
+            title,
+            fields,
+            submit,
+            about,
+            verb,
+        )
+        self._busy = False
+
+    def compose(self) -> ComposeResult:
+        """Questions in order, and a line that says what is wrong."""
+        with Vertical(id="form") as form:
+            form.border_title = Content(f" {self._title} ")
+            if self._about:
+                yield Label(content(self._about, 2000), classes="about")
+            for field in self._fields:
+                yield Label(content(field.label), classes="label")
+                if isinstance(field, Choice):
+                    options = Options(field)
+                    options.styles.height = len(field.options)
+                    yield options
+                else:
+                    yield Box(field.value, id=f"field-{field.name}", limit=field.limit, lines=field.lines)
+            yield StripLines(id="form-says")
+
+    def on_mount(self) -> None:
+        """Go to the first question."""
+        if self._fields:
+            first = self.query_one(f"#field-{self._fields[0].name}")
+            first.focus()
+            if isinstance(first, Box):
+                first.move_cursor(first.document.end)
+        self._say("")
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The answers so far."""
+        answers: dict[str, str] = {}
+        for field in self._fields:
+            widget = self.query_one(f"#field-{field.name}")
+            if isinstance(widget, Options):
+                answers[field.name] = widget.value
+            elif isinstance(widget, Box):
+                answers[field.name] = widget.text.strip()
+        return answers
+
+    def _say(self, wrong: str) -> None:
+        keys = [
+            ("Enter", "strong", 0),
+            (self._verb, "quiet", 0),
+            ("Tab", "strong", 3),
+            ("next", "quiet", 3),
+            ("Esc", "strong", 0),
+            ("cancel", "quiet", 0),
+        ]
+        self.query_one("#form-says", StripLines).show(
+            ([(content(wrong, 400).plain, "high", 0)] if wrong else keys, [])
+        )
+
+    def on_box_finished(self, event: Box.Finished) -> None:
+        """Enter in a box submits, Esc cancels."""
+        event.stop()
+        if isinstance(event, Box.Left):
+            self.action_cancel()
+        else:
+            self.action_submit()
+
+    on_box_left = on_box_finished
+
+    def on_box_cut(self, event: Box.Cut) -> None:
+        """Say how much of a paste was kept."""
+        event.stop()
+        self._say(f"The paste was cut: {event.kept:,} of {event.of:,} characters kept.")
+
+    def on_rows_opened(self, event: Rows.Opened) -> None:
+        """A second click on an answer submits."""
+        event.stop()
+        self.action_submit()
+
+    def action_cancel(self) -> None:
+        """Close without doing anything."""
+        if not self._busy:
+            self.dismiss(False)
+
+    def action_submit(self) -> None:
+        """Do it, once, when nothing is missing; otherwise go to what is missing."""
+        answers = self.values
+        for field in self._fields:
+            if isinstance(field, Text) and field.required and not answers[field.name]:
+                widget = self.query_one(f"#field-{field.name}")
+                if self.focused is widget or widget.has_focus:
+                    self._say(field.required)
+                else:
+                    widget.focus()
+                    self._say("")
+                return
+        if not self._busy:
+            self._busy = True
+            self.run_worker(self._do(answers), exit_on_error=True)
+
+    async def _do(self, answers: Mapping[str, str]) -> None:
+        try:
+            await self._submit_to(answers)
+        except Refused as refused:
+            self._busy = False
+            self._say(str(refused))
+        else:
+            self.dismiss(True)

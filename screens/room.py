@@ -1,0 +1,377 @@
+"""The room: one incident on one screen."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.content import Content
+from textual.css.query import NoMatches
+from textual.widget import Widget
+from textual.widgets import Static
+
+from console.alerts import Alert
+from console.events import NoteWritten
+from console.refusal import Refused
+from console.room import Room
+from data.drafts import Draft
+from data.trouble import StoreTrouble
+from data.view import ALL
+from screens.commands import Pane, Situation
+from screens.console_screen import ConsoleScreen
+from screens.display import fit
+from screens.reading import about_alert, about_class, about_item
+from screens.times import hms
+from screens.widgets.alerts import AlertRow, Alerts, alert_rows
+from screens.widgets.checklist import Checklist
+from screens.widgets.header import Header
+from screens.widgets.hints import Hints
+from screens.widgets.rollback import RollbackTracker
+from screens.widgets.rows import Rows
+from screens.widgets.sheet import Para, Sheet
+from screens.widgets.strips import Piece, StripLines
+from screens.widgets.timeline import Timeline
+from screens.widgets.writer import Writer
+
+PANES: tuple[tuple[Pane, str], ...] = (
+    ("alerts", "Alerts"),
+    ("timeline", "Timeline"),
+    ("checklist", "Checklist"),
+    ("rollback", "Rollback"),
+)
+WRITING, SENDING = "write", "sending"
+BOXES = (SENDING, WRITING)
+"""Drafts: the line that is typed, and one that is on its way to the record."""
+SMALLEST = (40, 10)
+"""Columns and rows under which only the write bar is offered."""
+
+
+class RoomScreen(ConsoleScreen):
+    """Alerts and checklist on the left, timeline and rollback on the right, the write bar under all of it."""
+
+    CSS_PATH: ClassVar[str] = "room.tcss"
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [
+        (0, "-narrow"),
+        (100, "-normal"),
+        (160, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (12, "-short"), (24, "-tall")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pane: Pane = "alerts"
+        self._drafted = False
+        self._shown: Room | None = None
+
+    def compose(self) -> ComposeResult:
+        """Header, tabs (narrow only), panes, write bar, keys."""
+        yield Header(id="header")
+        yield StripLines(id="tabs")
+        with Container(id="panes"):
+            with Container(id="left"):
+                yield Alerts(says="No alerts: the tripwires saw nothing.")
+                yield Checklist()
+            with Container(id="middle"):
+                yield Timeline()
+            with Container(id="right"):
+                yield Sheet(id="detail")
+                yield RollbackTracker()
+        yield Static(
+            Content("Too small to show the room (40×10 at least).\nThe write bar works."), id="too-small"
+        )
+        yield Writer(self.now)
+        yield Hints(id="hints")
+
+    def on_mount(self) -> None:
+        """Draw the frame; the state follows once the record is open."""
+        self.query_one("#detail", Sheet).can_focus = False
+        self.query_one("#detail", Sheet).border_title = Content(" Detail ")
+        for number, (pane, name) in enumerate(PANES, 1):
+            self.query_one(f"#{pane}", Rows).title(f" {number} {name} ")
+        self.focus_pane("alerts")
+        self.show_state()
+
+    # -- state ---------------------------------------------------------------------------------------------
+
+    def show_state(self) -> None:
+        """Draw the state of the room and of the board."""
+        room, desk = self.room, self.desk
+        if room is None or desk is None:
+            self.query_one(Header).show(([("warroom", "strong", 0), ("opening the record…", "quiet", 0)], []))
+            return
+        timeline = self.query_one(Timeline)
+        if room is not self._shown:
+            self._shown, self._drafted = room, False
+            timeline.watch_log(room.lines)
+            self.run_worker(self._adopt_drafts(room))
+        timeline.changed(self.now())
+        self.show_clocks()
+
+    def show_clocks(self) -> None:
+        """Draw what changes with time alone; whatever looks the same is not painted again."""
+        room, desk = self.room, self.desk
+        if room is None or desk is None:
+            return
+        now, state = self.now(), room.incident
+        self.query_one(Header).update(room, desk.board, now)
+        self.query_one(Alerts).update(alert_rows(self._alerts(), now, state.alerts))
+        self.query_one(Checklist).update(state, now)
+        self.query_one(RollbackTracker).update(state, now)
+        self._show_tabs()
+        self._show_detail()
+        self._show_hints()
+
+    def _alerts(self) -> list[Alert]:
+        """Return what the pane holds: the incident's alerts, and whatever else still asks for somebody."""
+        room, desk = self.room, self.desk
+        if room is None or desk is None:
+            return []
+        now, mine = self.now(), room.incident.alerts
+        on_board = [a for a in desk.board.alerts.values() if a.id in mine or a.asks(now)]
+        known = {alert.id for alert in on_board}
+        # A record that was brought from elsewhere stands alone: its alerts are on no board here.
+        return on_board + [Alert(facts, "") for id_, facts in mine.items() if id_ not in known]
+
+    def _show_tabs(self) -> None:
+        pieces: list[Piece] = []
+        for number, (pane, name) in enumerate(PANES, 1):
+            here = pane == self.pane
+            count = self._count(pane)
+            pieces.append(
+                (
+                    f"[{number} {name}{count}]" if here else f" {number} {name}{count} ",
+                    "strong" if here else "quiet",
+                    0,
+                )
+            )
+        self.query_one("#tabs", StripLines).show((pieces, []))
+
+    def _count(self, pane: Pane) -> str:
+        room = self.room
+        if room is None:
+            return ""
+        state = room.incident
+        match pane:
+            case "alerts":
+                asking = sum(row.asks for row in self.query_one(Alerts).all_rows)
+                return f" {asking}!" if asking else ""
+            case "checklist":
+                return f" {state.checked}/{len(state.checklist)}"
+            case "rollback":
+                return f" {sum(row.finished for row in state.rollback.values())}/{len(state.rollback)}"
+            case _:
+                return ""
+
+    # -- selection -----------------------------------------------------------------------------------------
+
+    @property
+    def rows(self) -> Rows[object]:
+        """The pane in use."""
+        return self.query_one(f"#{self.pane}", Rows)
+
+    @property
+    def selected_alert(self) -> Alert | None:
+        """The alert under the cursor."""
+        row: AlertRow | None = self.query_one(Alerts).selected
+        return next((alert for alert in self._alerts() if row is not None and alert.id == row.id), None)
+
+    def situation(self) -> Situation:
+        """Return what decides which commands are possible."""
+        room = self.room
+        state = room.incident if room is not None else None
+        line = self.query_one(Timeline).selected
+        return Situation(
+            place="room",
+            pane=self.pane,
+            selected=self.rows.selected is not None,
+            note=line is not None and line.kind == NoteWritten.kind,
+            contained=state is not None and state.contained_at is not None,
+            closed=state is not None and not state.open,
+            filtered=self.query_one(Timeline).filter != ALL,
+            writable=room is not None,
+            typing=self.query_one(Writer).box.has_focus,
+        )
+
+    def _show_detail(self) -> None:
+        """Follow the selection in the detail pane, where there is one."""
+        sheet = self.query_one("#detail", Sheet)
+        if not sheet.display or not sheet.size.height:
+            return
+        sheet.read(self._detail())
+
+    def _detail(self) -> list[Para]:
+        room = self.room
+        if room is None:
+            return []
+        state, now = room.incident, self.now()
+        match self.pane:
+            case "alerts" if (alert := self.selected_alert) is not None:
+                return about_alert(alert, now)
+            case "checklist" if (item := self.query_one(Checklist).selected) is not None:
+                return about_item(state.checklist[item.id], state, now)
+            case "rollback" if (row := self.query_one(RollbackTracker).selected) is not None:
+                return about_class(state.rollback[row.id], state, now)
+            case "timeline" if (line := self.query_one(Timeline).selected) is not None:
+                return [
+                    Para(line.text, f"{hms(line.at)} {line.actor}", agent=True),
+                    Para("Enter shows it with its history.", "", "quiet"),
+                ]
+            case _:
+                return []
+
+    def _show_hints(self) -> None:
+        self.query_one(Hints).update(self.situation(), self.keymap)
+
+    def on_rows_moved(self, event: Rows.Moved) -> None:
+        """Follow the selection."""
+        event.stop()
+        if self.desk is not None and event.rows.id == self.pane:
+            self._show_detail()
+            self._show_hints()
+
+    def on_rows_opened(self, event: Rows.Opened) -> None:
+        """Open what was clicked."""
+        event.stop()
+        self.command("open")
+
+    # -- panes ---------------------------------------------------------------------------------------------
+
+    def focus_pane(self, pane: Pane) -> None:
+        """Give `pane` the focus; on a narrow screen it is the one that is shown."""
+        for name, _ in PANES:
+            self.set_class(name == pane, f"-on-{name}")
+        self.pane = pane
+        self.query_one(f"#{pane}", Rows).focus()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Know which pane is in use, however it got the focus."""
+        name = event.widget.id or ""
+        if any(name == pane for pane, _ in PANES) and name != self.pane:
+            for pane, _ in PANES:
+                self.set_class(name == pane, f"-on-{pane}")
+                if name == pane:
+                    self.pane = pane
+        self.call_after_refresh(self._follow_focus)
+
+    def _follow_focus(self) -> None:
+        if self.desk is not None and self.is_attached:
+            self._show_tabs()
+            self._show_detail()
+            self._show_hints()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Say so when there is no room for the room."""
+        columns, rows = SMALLEST
+        self.set_class(event.size.width < columns or event.size.height < rows, "-tiny")
+        if self.desk is not None:
+            self.call_after_refresh(self._follow_focus)
+
+    def back(self) -> None:
+        """Leave the zoom, then the filter."""
+        if self.has_class("-zoom"):
+            self.remove_class("-zoom")
+        elif self.query_one(Timeline).filter != ALL:
+            self.command("filter.clear")
+
+    @property
+    def typed(self) -> str:
+        """What is typed and not saved."""
+        return self.query_one(Writer).text
+
+    # -- writing -------------------------------------------------------------------------------------------
+
+    def say(self, text: str, tone: str = "") -> None:
+        """Show a message under the write bar."""
+        try:
+            self.query_one(Writer).say(text, tone)
+        except NoMatches:
+            # The screen is on its way out: nobody is left to read it.
+            return
+
+    def write(self, lead: str = "") -> None:
+        """Go to the write bar; `lead` is put into it when it is empty."""
+        writer = self.query_one(Writer)
+        if lead and not writer.text:
+            writer.fill(lead, self.now())
+        writer.box.focus()
+
+    async def _adopt_drafts(self, room: Room) -> None:
+        """Put back what a console that died had not saved: its line in the box, and one that was on its way."""
+        orphans = await asyncio.to_thread(room.drafts.orphans)
+        texts: list[Draft] = []
+        for orphan in orphans:
+            if (
+                orphan.box in BOXES
+                and orphan.text.strip()
+                and await asyncio.to_thread(room.drafts.adopt, orphan)
+            ):
+                texts.append(orphan)
+        writer = self.query_one(Writer)
+        typed = writer.text
+        if texts:
+            room.drafts.clear(SENDING)
+            writer.fill(
+                "\n".join([*(draft.text for draft in texts), *([typed] if typed else [])]),
+                texts[0].started_at,
+            )
+            writer.box.focus()
+            self.say(
+                f"A draft of {hms(texts[0].started_at)}Z is back: Enter saves it, Esc leaves it here.", "high"
+            )
+        self._drafted = True
+        if typed and not texts:
+            room.drafts.put(WRITING, typed, writer.typed)
+
+    def on_writer_typed(self, event: Writer.Typed) -> None:
+        """Keep the draft; it is durable within 50 ms without the keyboard waiting for it."""
+        event.stop()
+        room = self.room
+        if room is None or not self._drafted:
+            return
+        if event.text:
+            room.drafts.put(WRITING, event.text, event.typed)
+        else:
+            room.drafts.clear(WRITING)
+
+    def on_writer_done(self, event: Writer.Done) -> None:
+        """Go back to the pane that was in use."""
+        event.stop()
+        self.focus_pane(self.pane)
+
+    def on_writer_entered(self, event: Writer.Entered) -> None:
+        """Save a line."""
+        event.stop()
+        self.run_worker(self.save(event.text, event.typed))
+
+    async def save(self, text: str, typed: int) -> None:
+        """Save a line of the scribe; what cannot be saved comes back into the box with the reason."""
+        room, writer = self.room, self.query_one(Writer)
+        if room is None:
+            writer.fill(text, typed)
+            self.say("The record is not open yet; nothing was saved.", "crit")
+            return
+        # Kept as a second draft until it is on disk: the box is free for the next line meanwhile.
+        room.drafts.put(SENDING, text, typed)
+        self.say(f"saving: {text}")
+        try:
+            event = await room.note(text, typed)
+        except (Refused, StoreTrouble) as trouble:
+            writer.fill(f"{text}\n{writer.text}" if writer.text else text, typed)
+            writer.box.focus()
+            self.say(f"NOT SAVED: {trouble}", "crit" if isinstance(trouble, StoreTrouble) else "high")
+        else:
+            self.say(f"saved {hms(room.saved_at)}  {event.short}  {fit(text, 60).strip()}", "ok")
+        room.drafts.clear(SENDING)
+
+    def on_click(self, event: events.Click) -> None:
+        """Tabs are buttons too."""
+        if isinstance(event.widget, Widget) and event.widget.id == "tabs":
+            cell = 1
+            for pane, name in PANES:
+                cell += len(name) + len(self._count(pane)) + 6
+                if event.x < cell:
+                    self.focus_pane(pane)
+                    return

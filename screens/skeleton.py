@@ -1,0 +1,19 @@
+"""The first ink: a frame drawn before the toolkit is loaded, so that nobody wonders whether anything happens."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def draw(words: str) -> None:
+    """Draw one line of `words` (ours, printable) on the alternate screen, which the app then takes over."""
+    stream = sys.__stderr__
+    if stream is None or not stream.isatty():
+        return
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        return
+    stream.write(f"\x1b[?1049h\x1b[?25l\x1b[H\x1b[7m {words:<{columns - 1}.{columns - 1}}\x1b[0m")
+    stream.flush()

@@ -1,0 +1,295 @@
+"""The app: opens the desk behind the first frame, keeps the screens up to date, and gives the terminal back."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.filter import LineFilter
+from textual.screen import Screen
+
+import screens.deeds  # noqa: F401 - registers what the commands do
+from console.desk import Desk
+from console.refusal import Refused
+from data.trouble import StoreTrouble
+from screens.commands import Command, commands_for, reason
+from screens.console_screen import ConsoleScreen
+from screens.gate import Printable
+from screens.home import HomeScreen
+from screens.keymap import resolve, shown
+from screens.room import RoomScreen
+from screens.themes import DEFAULT, NAMES, THEMES, TOKENS
+from screens.times import SECOND
+
+BEAT = 0.1
+"""Seconds between looks at the log: what arrives in between is drawn together."""
+QUIET = 10 * SECOND
+"""The least time between two calls for attention."""
+
+
+class Commands(Provider):
+    """The palette: every command that is possible now."""
+
+    def _possible(self) -> Iterable[Command]:
+        screen = self.screen
+        if isinstance(screen, ConsoleScreen):
+            now = screen.situation()
+            for command in commands_for(screen.place):
+                if not reason(command, now):
+                    yield command
+
+    def _run(self, command: Command) -> Callable[[], None]:
+        screen = self.screen
+        assert isinstance(screen, ConsoleScreen)  # noqa: S101 - `_possible` yields nothing on other screens
+        return lambda: screen.command(command.id)
+
+    def _help(self, command: Command) -> str:
+        keys = " ".join(shown(key) for key in self._keys(command))
+        return f"{command.help}{f'  [{keys}]' if keys else ''}"
+
+    def _keys(self, command: Command) -> tuple[str, ...]:
+        screen = self.screen
+        return screen.keymap[command.id] if isinstance(screen, ConsoleScreen) else ()
+
+    async def discover(self) -> Hits:
+        """Yield all of them."""
+        for command in self._possible():
+            yield DiscoveryHit(
+                Content(command.title), self._run(command), help=Content(self._help(command)).plain
+            )
+
+    async def search(self, query: str) -> Hits:
+        """Yield those whose title or name fits."""
+        matcher = self.matcher(query)
+        for command in self._possible():
+            score = max(matcher.match(command.title), matcher.match(command.name))
+            if score > 0:
+                yield Hit(
+                    score, matcher.highlight(command.title), self._run(command), help=self._help(command)
+                )
+
+
+class WarRoomApp(App[None], inherit_bindings=False):
+    """The console on a terminal.
+
+    Args:
+        open_desk: opens the record; awaited once the first frame is drawn.
+        start: the code of the incident to enter, `home` for the list, or nothing: the newest open incident.
+        keys: overrides of the keymap, command id to keys.
+        theme: the name of a theme; nothing = dark.
+        expect_room: draw the frame of the room first, because an incident is likely to be open.
+    """
+
+    TITLE = "warroom"
+    BINDINGS: ClassVar[list[BindingType]] = []
+    COMMANDS: ClassVar[set[Any]] = {Commands}
+    ENABLE_COMMAND_PALETTE = True
+    CSS = """
+    CommandPalette { background: $background 60%; }
+    * { scrollbar-size: 1 1; }
+    """
+
+    def __init__(
+        self,
+        open_desk: Callable[[], Awaitable[Desk]],
+        *,
+        start: str = "",
+        keys: Mapping[str, str] | None = None,
+        theme: str = "",
+        expect_room: bool = True,
+        driver_class: Any = None,
+    ) -> None:
+        super().__init__(driver_class=driver_class)
+        self.desk: Desk | None = None
+        self.keymap_in_force, self._problems = resolve(keys or {})
+        self.command_of = {key: name for name, keys_ in self.keymap_in_force.items() for key in keys_}
+        self._open_desk, self._start, self._expect_room = open_desk, start, expect_room
+        self.animation_level = "none"
+        for known in THEMES:
+            self.register_theme(known)
+        if theme and theme not in NAMES:
+            self._problems.append(f"theme: there is no theme {theme[:64]!r}; there are {', '.join(NAMES)}.")
+        self.theme = theme if theme in NAMES else DEFAULT
+        self._changed = False
+        self._second = 0
+        self._paging: set[str] = set()
+        self._called_at = 0
+        self._label = ""
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Return our tokens, for themes that do not set them."""
+        return TOKENS
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Return the filters; the gate is the last."""
+        return [*super().get_line_filters(), Printable()]
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Return nothing: the palette holds our commands only."""
+        return ()
+
+    def _fatal_error(self) -> None:
+        """Print the traceback without the values of variables: they may hold an agent's words and secrets."""
+        from rich.segment import Segments
+        from rich.traceback import Traceback
+
+        traceback = Traceback(show_locals=False, width=None)
+        self._exit_renderables.append(Segments(self.console.render(traceback, self.console.options)))
+        self._close_messages_no_wait()
+
+    # -- life ------------------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Draw the first frame, then open the record."""
+        if not self.is_headless:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                # Left to itself the terminal would stay in the alternate screen with the mouse captured.
+                loop.add_signal_handler(number, self.exit, None, 128 + number)
+            self._write("\x1b[22;2t")
+        room_first = self._expect_room and self._start != "home"
+        self.push_screen(RoomScreen() if room_first else HomeScreen())
+        self.call_after_refresh(self._after_first_frame)
+
+    def _after_first_frame(self) -> None:
+        self.run_worker(self._live(), group="live")
+
+    async def _live(self) -> None:
+        try:
+            self.desk = desk = await self._open_desk()
+        except (Refused, StoreTrouble) as trouble:
+            self.exit(return_code=1, message=Content(str(trouble)).plain)
+            return
+        desk.listen(self._mark)
+        await self._enter_first(desk)
+        self._state()
+        if self._problems and isinstance(self.screen, ConsoleScreen):
+            self.screen.say("  ".join(self._problems), "high")
+        while True:
+            await asyncio.sleep(BEAT)
+            await self._beat(desk)
+
+    async def _enter_first(self, desk: Desk) -> None:
+        if self._start != "home":
+            try:
+                await desk.enter(self._start)
+            except Refused as refused:
+                if self._start and isinstance(self.screen, ConsoleScreen):
+                    self._problems.append(str(refused))
+        if desk.room is None:
+            self.show_home()
+        else:
+            self.show_room()
+
+    def _say(self, text: str, tone: str) -> None:
+        if isinstance(self.screen, ConsoleScreen):
+            self.screen.say(text, tone)
+
+    def _mark(self) -> None:
+        self._changed = True
+
+    async def _beat(self, desk: Desk) -> None:
+        try:
+            if await desk.refresh():
+                self._changed = True
+        except StoreTrouble as trouble:
+            self._say(str(trouble), "crit")
+        second = desk.clock.now() // SECOND
+        if self._changed:
+            self._changed, self._second = False, second
+            self._state()
+        elif second != self._second:
+            self._second = second
+            for screen in self.screen_stack:
+                if isinstance(screen, ConsoleScreen) and screen.is_mounted:
+                    screen.show_clocks()
+
+    def _state(self) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, ConsoleScreen) and screen.is_mounted:
+                screen.show_state()
+        self._call_for_attention()
+
+    async def on_unmount(self) -> None:
+        """Finish what is pending, and give the terminal its title back."""
+        self._write("\x1b[23;2t")
+        desk, self.desk = self.desk, None
+        if desk is not None:
+            await desk.close()
+
+    # -- screens ---------------------------------------------------------------------------------------------
+
+    @property
+    def base(self) -> ConsoleScreen | None:
+        """The room or the list of incidents, under whatever dialog is open."""
+        return next(
+            (screen for screen in reversed(self.screen_stack) if isinstance(screen, ConsoleScreen)), None
+        )
+
+    def show_room(self) -> None:
+        """Show the open room."""
+        self._show(RoomScreen)
+
+    def show_home(self) -> None:
+        """Show all incidents."""
+        self._show(HomeScreen)
+
+    def _show(self, kind: type[ConsoleScreen]) -> None:
+        base = self.base
+        if isinstance(base, kind):
+            base.show_state()
+        elif base is self.screen:
+            self.switch_screen(kind())
+        else:
+            self.call_later(self._show, kind)
+
+    @property
+    def selected_case(self) -> str:
+        """The incident under the cursor of the list."""
+        base = self.base
+        return base.selected_case if isinstance(base, HomeScreen) else ""
+
+    def enter_selected(self) -> None:
+        """Enter the incident under the cursor of the list."""
+        desk, base, case = self.desk, self.base, self.selected_case
+        if desk is None or base is None or not case:
+            return
+
+        async def enter() -> None:
+            if await base.attempt(desk.enter(case)):
+                self.show_room()
+
+        self.run_worker(enter())
+
+    # -- attention -------------------------------------------------------------------------------------------
+
+    def _call_for_attention(self) -> None:
+        """Title and bell, in words of ours only; an agent's text never reaches either."""
+        desk = self.desk
+        if desk is None:
+            return
+        now = desk.clock.now()
+        paging = {alert.id for alert in desk.board.asking(now) if alert.facts.pages}
+        code = desk.room.code if desk.room is not None else "warroom"
+        drill = "DRILL " if desk.home.mode == "drill" else ""
+        label = f"{drill}{f'({len(paging)}!) ' if paging else ''}{code}"
+        if label != self._label:
+            self._label = label
+            self._write(f"\x1b]2;{label}\x07")
+        new, self._paging = paging - self._paging, paging
+        if new and now - self._called_at >= QUIET:
+            self._called_at = now
+            self.bell()
+            if not self.app_focus:
+                self._write(f"\x1b]9;warroom: {len(paging)} alerts ask for somebody\x07")
+
+    def _write(self, sequence: str) -> None:
+        driver = self._driver
+        if driver is not None and not self.is_headless:
+            driver.write(sequence)

@@ -1,0 +1,119 @@
+"""The checklist pane: phases, items, who has done what."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from console.incident import Check, Incident
+from screens.display import fit
+from screens.times import HOUR, MINUTE, hm
+from screens.widgets.rows import Cells, ListRows
+
+_BOXES = {"done": ("[x]", "ok"), "not_applicable": ("[-]", "quiet"), "waived": ("[w]", "held")}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """One line of the checklist as it is drawn; `id` is empty for the heading of a phase."""
+
+    id: str
+    box: str
+    tone: str
+    text: str
+    right: str
+    right_tone: str
+
+
+def check_rows(state: Incident, now: int) -> list[CheckRow]:
+    """Return the checklist of `state` at `now` (ns UTC), phase by phase."""
+    rows: list[CheckRow] = []
+    phase = None
+    for check in state.checklist.values():
+        if check.item.phase != phase:
+            phase = check.item.phase
+            members = [c for c in state.checklist.values() if c.item.phase == phase]
+            settled = sum(c.state != "open" for c in members)
+            rows.append(
+                CheckRow(
+                    "", phase.upper() or "FIRST RESPONSE", "strong", "", f"{settled}/{len(members)}", "quiet"
+                )
+            )
+        rows.append(_row(check, state.due_at(check), now))
+    return rows
+
+
+def _row(check: Check, due: int | None, now: int) -> CheckRow:
+    item = check.item
+    if check.state != "open":
+        box, tone = _BOXES[check.state]
+        return CheckRow(item.id, box, tone, item.text, f"{hm(check.at)} {check.by}", "quiet")
+    box = "[~]" if check.claimed else "[ ]"
+    right = [check.claimed] if check.claimed else [item.role]
+    tone = ""
+    if due is not None:
+        right.append(_due(due - now))
+        tone = "crit" if due < now else "quiet"
+    return CheckRow(
+        item.id, box, "info" if check.claimed else "", item.text, "  ".join(filter(None, right)), tone
+    )
+
+
+def _due(left: int) -> str:
+    """Return the time left in words that change once a minute."""
+    late, left = left < 0, abs(left)
+    text = (
+        f"{left // HOUR}h{left % HOUR // MINUTE:02}"
+        if left >= HOUR
+        else f"{left // MINUTE}m"
+        if left >= MINUTE
+        else "<1m"
+    )
+    return f"LATE {text}" if late else f"due {text}"
+
+
+class Checklist(ListRows[CheckRow]):
+    """The checklist of the incident."""
+
+    def __init__(self) -> None:
+        super().__init__(id="checklist")
+
+    def key(self, row: CheckRow) -> Hashable:
+        """Return the item's id, or the phase of a heading."""
+        return row.id or f"phase {row.box}"
+
+    def selectable(self, row: CheckRow | None) -> bool:
+        """Return whether `row` is an item."""
+        return row is not None and bool(row.id)
+
+    def empty(self) -> str:
+        """Return what an empty pane says."""
+        return "No checklist was adopted."
+
+    def update(self, state: Incident, now: int) -> None:
+        """Show the checklist of `state` at `now` (ns UTC)."""
+        first = not self._rows
+        rows = check_rows(state, now)
+        ahead = state.next_item
+        self.title(
+            f" 3 Checklist  {state.checked}/{len(state.checklist)} ",
+            f" next: {fit(ahead.item.id, 12).strip()} " if ahead else " all settled ",
+        )
+        if rows != self._rows:
+            self.show(rows)
+            if first and ahead is not None:
+                self.go(next(i for i, row in enumerate(rows) if row.id == ahead.item.id))
+
+    def paint(self, row: CheckRow, width: int) -> Cells:
+        """Return the line of one item or phase."""
+        if not row.id:
+            return [(fit(row.box, width - 8), row.tone), (fit(row.right, 8, right=True), row.right_tone)]
+        right = min(22, max(width // 3, 10))
+        shown = fit(row.right, right, right=True)
+        blank = len(shown) - len(shown.lstrip())
+        text = max(width - 4 - right + blank - 1, 4)
+        return [
+            (row.box + " ", row.tone),
+            (fit(row.text, text), "quiet" if row.box in ("[x]", "[-]", "[w]") else ""),
+            (" " + shown.lstrip(), row.right_tone),
+        ]

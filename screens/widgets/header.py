@@ -1,0 +1,128 @@
+"""The header: which incident, how bad, live or drill, which clock matters next, who does what, is the record safe."""
+
+from __future__ import annotations
+
+from console.alerts import Board
+from console.incident import Incident
+from console.room import Room
+from screens.display import fit
+from screens.times import clock, hms
+from screens.widgets.strips import Piece, StripLines
+
+ROLES = {
+    "commander": "IC",
+    "operations": "ops",
+    "security": "sec",
+    "scribe": "scribe",
+    "communications": "comms",
+}
+
+
+def firing(board: Board, now: int) -> tuple[int, int]:
+    """Return how many alerts ask for somebody at `now` (ns UTC), and how many of them page."""
+    asking = board.asking(now)
+    return len(asking), sum(alert.facts.pages for alert in asking)
+
+
+def alert_piece(asking: int, paging: int) -> Piece:
+    """Return the header's word on the alerts."""
+    if not asking:
+        return ("no alert asks", "quiet", 4)
+    return (
+        f"{'✖' if paging else '▲'} {asking} {'asks' if asking == 1 else 'ask'}",
+        "crit" if paging else "high",
+        0,
+    )
+
+
+def record_piece(room: Room | None) -> Piece:
+    """Return the header's word on the record."""
+    if room is None:
+        return ("", "", 9)
+    if room.trouble:
+        return ("NOT SAVED: " + fit(room.trouble, 60).strip(), "crit", 0)
+    if room.pending:
+        return (f"saving {room.pending}", "high", 0)
+    return (f"saved {hms(room.saved_at)}", "ok", 0) if room.saved_at else ("record ok", "ok", 1)
+
+
+def watcher_piece(board: Board) -> Piece:
+    """Return the header's word on the watcher: silence without a watcher means nothing."""
+    if board.started_at > board.stopped_at:
+        return ("watching", "quiet", 6)
+    return ("NOT WATCHING", "high", 1)
+
+
+def mode_piece(mode: str) -> Piece:
+    """Return the word that nobody may miss."""
+    return (" DRILL ", "drill", 0) if mode == "drill" else ("LIVE", "quiet", 5)
+
+
+class Header(StripLines):
+    """Two lines above everything, one when the terminal is low."""
+
+    def update(self, room: Room, board: Board, now: int) -> None:
+        """Show the state at `now` (ns UTC)."""
+        state = room.incident
+        label = fit(state.label, 20).strip()
+        severity = f"SEV{state.severity}" + (
+            "" if label.replace("-", "").upper() == f"SEV{state.severity}" else f" {label}"
+        )
+        tone = "crit" if state.severity == 1 else "high" if state.severity == 2 else "strong"
+        first: list[Piece] = [(state.code, "strong", 0), (severity, tone, 0), mode_piece(state.mode)]
+        if not state.open:
+            first.append((f"CLOSED {hms(state.closed_at)}", "held", 0))
+        first.append((fit(state.title, min(len(state.title) + 1, 60)).strip(), "", 7))
+        self.show(
+            (first, [watcher_piece(board), alert_piece(*firing(board, now)), record_piece(room)]),
+            (self._clocks(state, now), self._people(state)),
+        )
+
+    def _clocks(self, state: Incident, now: int) -> list[Piece]:
+        pieces: list[Piece] = []
+        end = state.closed_at or now
+        due = state.next_update_due
+        if due is not None:
+            late = due < now
+            pieces.append(
+                (
+                    f"UPDATE OVERDUE {clock(now - due)}" if late else f"update in {clock(due - now)}",
+                    "crit" if late else "",
+                    1,
+                )
+            )
+        if state.contained_at is None:
+            pieces.append(("NOT CONTAINED", "high", 1))
+        else:
+            pieces.append((f"contained {clock(end - state.contained_at)}", "ok", 1))
+            worst = [found[1] for row in state.rollback.values() if (found := state.worst(row))]
+            if worst:
+                nearest = min(worst) - now
+                pieces.append(
+                    (
+                        f"rollback {'OVER' if nearest < 0 else 'in'} {clock(abs(nearest))}",
+                        "crit" if nearest < 0 else "",
+                        3,
+                    )
+                )
+        pieces.append((f"declared {clock(end - state.declared_at)}", "quiet", 2))
+        action = state.stamps.get("action")
+        if action is not None:
+            pieces.append((f"action {clock(end - action.at)}", "quiet", 3))
+        return pieces
+
+    def _people(self, state: Incident) -> list[Piece]:
+        known = [role for role in ROLES if role in state.roles] + [
+            role for role in state.roles if role not in ROLES
+        ]
+        pieces: list[Piece] = [
+            (
+                f"{ROLES.get(role, fit(role, 10).strip())} {fit(' '.join(state.roles[role]), 24).strip()}",
+                "",
+                5 + place,
+            )
+            for place, role in enumerate(known)
+        ]
+        if "commander" not in state.roles:
+            pieces.insert(0, ("NO COMMANDER", "high", 2))
+        return pieces

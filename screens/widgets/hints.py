@@ -1,0 +1,55 @@
+"""The hint line: the keys that are worth pressing now, from the same command objects as everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from screens.commands import BY_ID, Situation, reason
+from screens.keymap import shown
+from screens.widgets.strips import Piece, StripLines
+
+ORDER: dict[str, tuple[str, ...]] = {
+    "": ("write.note",),
+    "alerts": ("alert.ack", "open", "alert.silence", "alert.link", "incident.declare", "write.note"),
+    "timeline": ("write.note", "open", "entry.amend", "entry.retract", "filter.set"),
+    "checklist": ("check.done", "check.claim", "check.skip", "waive", "open", "write.note"),
+    "rollback": ("rollback.move", "rollback.verify", "rollback.hold", "waive", "open", "containment.confirm"),
+    "incidents": ("open", "incident.declare"),
+}
+ALWAYS = (
+    "severity.set",
+    "containment.confirm",
+    "update.write",
+    "role.assign",
+    "home",
+    "command.line",
+    "help",
+)
+
+
+class Hints(StripLines):
+    """One line of keys; impossible ones are left out here and say why when pressed."""
+
+    def update(self, now: Situation, keymap: Mapping[str, tuple[str, ...]]) -> None:
+        """Show what is possible in `now`."""
+        if now.typing:
+            self.show(
+                (
+                    [
+                        ("Enter", "strong", 0),
+                        ("save", "quiet", 0),
+                        ("Esc", "strong", 0),
+                        ("leave, draft stays", "quiet", 0),
+                    ],
+                    [],
+                )
+            )
+            return
+        pieces: list[Piece] = []
+        wanted = [*ORDER.get(now.pane, ()), *(name for name in ALWAYS if name not in ORDER.get(now.pane, ()))]
+        for place, name in enumerate(wanted):
+            command = BY_ID[name]
+            if command.hint and keymap[name] and not reason(command, now):
+                keep = 0 if name in ("help", "command.line") else place + 1
+                pieces.append((f"{shown(keymap[name][0])} {command.hint}", "", keep))
+        self.show((pieces, []))

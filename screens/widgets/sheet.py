@@ -1,0 +1,98 @@
+"""Text to read: paragraphs with a label, folded to the width they get."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from screens.display import block, fit
+from screens.widgets.rows import Cells, ListRows
+
+LABEL = 12
+
+
+class Para(NamedTuple):
+    """One paragraph. `agent`: words of an agent, shown in a block of their own, so that nobody takes them for ours."""
+
+    text: str
+    label: str = ""
+    tone: str = ""
+    agent: bool = False
+
+
+class SheetLine(NamedTuple):
+    """One folded line."""
+
+    number: int
+    label: str
+    text: str
+    tone: str
+
+
+class Sheet(ListRows[SheetLine]):
+    """A page of paragraphs that scrolls and has no cursor."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._paragraphs: list[Para] = []
+
+    def read(self, paragraphs: list[Para]) -> None:
+        """Show `paragraphs` from the top, unless they are the ones already shown."""
+        if paragraphs != self._paragraphs:
+            self._paragraphs = paragraphs
+            self.top = 0
+            self._fold()
+
+    def _fold(self) -> None:
+        width = max(self.size.width - 3, 10)
+        lines: list[SheetLine] = []
+        for para in self._paragraphs:
+            label = LABEL if para.label and width > 3 * LABEL else 0
+            if para.agent:
+                folded, escaped = block(para.text, width - 2)
+                marks = f", {escaped} control characters shown as marks" if escaped else ""
+                lines.append(
+                    SheetLine(len(lines), "", f"{para.label or 'words from outside'}, inert{marks}:", "quiet")
+                )
+                lines += [SheetLine(0, "", f"│ {line}", "agent") for line in folded]
+                continue
+            folded, _ = block(para.text, width - label)
+            for place, line in enumerate(folded):
+                lines.append(
+                    SheetLine(0, para.label if label and not place else " " * bool(label), line, para.tone)
+                )
+        self.show([line._replace(number=number) for number, line in enumerate(lines)])
+
+    def on_resize(self) -> None:
+        """Fold again."""
+        self._fold()
+
+    def key(self, row: SheetLine) -> Hashable:
+        """Return the line's number."""
+        return row.number
+
+    def selectable(self, row: SheetLine | None) -> bool:
+        """Return False: there is nothing to select on a sheet."""
+        return False
+
+    def action_step(self, by: int) -> None:
+        """Scroll by one line."""
+        self.scroll_rows(self.top + by)
+
+    def action_page(self, by: int) -> None:
+        """Scroll by one screen."""
+        self.scroll_rows(self.top + by * (self.height - 1))
+
+    def action_top(self) -> None:
+        """Go to the first line."""
+        self.scroll_rows(0)
+
+    def action_tail(self) -> None:
+        """Go to the last line."""
+        self.scroll_rows(self.count)
+
+    def paint(self, row: SheetLine, width: int) -> Cells:
+        """Return one folded line."""
+        if row.label:
+            return [(fit(row.label, LABEL), "quiet"), (fit(row.text, width - LABEL), row.tone)]
+        return [(fit(row.text, width), row.tone)]

@@ -1,0 +1,215 @@
+"""The write bar: always one key away. What is typed is a draft at once and an entry when it is on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static, TextArea
+
+from console.refusal import Refused
+from console.scribe import LONGEST, parse
+from screens.display import content
+from screens.times import hms
+from screens.widgets.strips import Piece, StripLines
+
+TALLEST = 5
+
+
+class Box(TextArea):
+    """A text box: Enter finishes, Esc leaves, a paste keeps all its lines and says when it was cut."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "finish", "Finish", show=False, priority=True),
+        Binding("escape", "leave", "Leave", show=False, priority=True),
+    ]
+    DEFAULT_CSS = """
+    Box { height: auto; border: none; padding: 0; background: transparent; color: $foreground;
+        &:focus { border: none; background: transparent; } }
+    """
+
+    class Finished(Message):
+        """Enter was pressed."""
+
+        def __init__(self, box: Box) -> None:
+            super().__init__()
+            self.box = box
+
+        @property
+        def control(self) -> Box:
+            """The box."""
+            return self.box
+
+    class Left(Finished):
+        """Esc was pressed."""
+
+    class Cut(Message):
+        """A paste was longer than what is kept."""
+
+        def __init__(self, kept: int, of: int) -> None:
+            super().__init__()
+            self.kept, self.of = kept, of
+
+    def __init__(
+        self, text: str = "", *, id: str | None = None, limit: int = LONGEST, lines: bool = True
+    ) -> None:
+        super().__init__(
+            text, id=id, compact=True, soft_wrap=True, tab_behavior="focus", highlight_cursor_line=False
+        )
+        self.cursor_blink = False
+        self.limit, self._lines = limit, lines
+
+    def action_finish(self) -> None:
+        """Say that Enter was pressed."""
+        self.post_message(self.Finished(self))
+
+    def action_leave(self) -> None:
+        """Say that Esc was pressed."""
+        self.post_message(self.Left(self))
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        """Keep what fits, and say how much that was."""
+        event.stop()
+        event.prevent_default()
+        text = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        if not self._lines:
+            text = " ".join(text.split())
+        room = max(self.limit - len(self.text), 0)
+        if len(text) > room:
+            self.post_message(self.Cut(room, len(text)))
+            text = text[:room]
+        if text:
+            self.replace(text, *self.selection, maintain_selection_offset=False)
+
+
+class Writer(Vertical):
+    """The box, and a line under it that says what Enter will do or what happened last."""
+
+    DEFAULT_CSS = """
+    Writer { height: auto; background: $panel;
+        #prompt { width: 12; color: $quiet; }
+        Horizontal { height: auto; }
+        Box { max-height: 5; width: 1fr; }
+        #said { height: 1; }
+    }
+    """
+
+    class Entered(Message):
+        """A line was finished. `typed`: when typing it began, ns UTC."""
+
+        def __init__(self, text: str, typed: int) -> None:
+            super().__init__()
+            self.text, self.typed = text, typed
+
+    class Typed(Message):
+        """The draft changed. `typed`: when typing it began, ns UTC; 0 when it is empty."""
+
+        def __init__(self, text: str, typed: int) -> None:
+            super().__init__()
+            self.text, self.typed = text, typed
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        super().__init__(id="writer")
+        self._now = now
+        self.typed = 0
+        self._message: Piece = ("", "", 0)
+
+    def compose(self) -> ComposeResult:
+        """Prompt, box, and the line under them."""
+        with Horizontal():
+            yield Static(Content(" ›"), id="prompt")
+            yield Box(id="box")
+        yield StripLines(id="said")
+
+    @property
+    def box(self) -> Box:
+        """The text box."""
+        return self.query_one(Box)
+
+    @property
+    def text(self) -> str:
+        """What is typed and not saved."""
+        return self.box.text
+
+    def say(self, text: str, tone: str = "") -> None:
+        """Show a message under the box until the next one. The text passes the gate here."""
+        self._message = (content(text, 400).plain, tone, 0)
+        self._explain()
+
+    def fill(self, text: str, typed: int) -> None:
+        """Put `text` into the box, as begun at `typed` (ns UTC), with the cursor at its end."""
+        self.typed = typed
+        self.box.load_text(text)
+        self.box.move_cursor(self.box.document.end)
+        self._explain()
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        """Take the time at the first key, and hand the draft on."""
+        event.stop()
+        text = self.text
+        if not text:
+            self.typed = 0
+        elif not self.typed:
+            self.typed = self._now()
+        self.query_one("#prompt", Static).update(Content(f" › {hms(self.typed)}" if self.typed else " ›"))
+        self._explain()
+        self.post_message(self.Typed(text, self.typed))
+
+    def on_box_finished(self, event: Box.Finished) -> None:
+        """Hand the line over; the box is free for the next one."""
+        event.stop()
+        if isinstance(event, Box.Left):
+            self.screen.set_focus(None)
+            self.post_message(self.Done())
+            return
+        if self.text.strip():
+            entered = self.Entered(self.text, self.typed)
+            self.fill("", 0)
+            self.post_message(entered)
+
+    on_box_left = on_box_finished
+
+    class Done(Message):
+        """The person leaves the write bar; what is typed stays."""
+
+    def on_box_cut(self, event: Box.Cut) -> None:
+        """Say how much of a paste was kept."""
+        event.stop()
+        self.say(
+            f"The paste was cut: {event.kept:,} of {event.of:,} characters kept; an entry holds {LONGEST:,}.",
+            "high",
+        )
+
+    def _explain(self) -> None:
+        """Say what Enter will do while something is typed; otherwise the last message."""
+        line = self.query_one("#said", StripLines)
+        text = self.text
+        if not text.strip():
+            line.show(([self._message], []))
+            return
+        try:
+            written = parse(text, self.typed or self._now(), self._now())
+        except Refused as refused:
+            line.show(([(str(refused), "high", 0)], []))
+            return
+        note = written.note
+        pieces: list[Piece] = [(note.style.upper(), "strong", 0)]
+        pieces.append(
+            (
+                f"at {hms(written.at)}Z" + (", back-dated" if written.backdated else ""),
+                "info" if written.backdated else "quiet",
+                0,
+            )
+        )
+        if names := " ".join([*(f"@{name}" for name in note.mentions), *(f"#{tag}" for tag in note.tags)]):
+            pieces.append((content(names, 40).plain, "info", 3))
+        lines = text.strip().count("\n") + 1
+        if lines > 1:
+            pieces.append((f"{lines} lines: Enter saves one entry, F6 one per line", "", 2))
+        line.show((pieces, [self._message] if self._message[1] in ("crit", "high") else []))
