@@ -8,6 +8,7 @@ from pathlib import Path
 
 from console import runbook
 from console.alerts import Alert, Board
+from console.child import Child
 from console.events import (
     AlertAcknowledged,
     AlertSilenced,
@@ -21,10 +22,15 @@ from console.incident import COMMANDER, Fold, Incident
 from console.refusal import Refused
 from console.room import NARRATIVE, Room
 from console.timeline import project
+from console.watching.status import Status, running
+from console.watching.status import read as read_status
 from data.case import Case, found
 from data.clock import iso
 from data.home import Home
 from data.reader import CaseReader
+
+TEND_SECONDS = 2.0
+"""How often a desk looks whether somebody watches."""
 
 
 class Desk:
@@ -34,10 +40,17 @@ class Desk:
         home: the store, live or drill.
         actor: who acts here; stands on every event.
         role: what stands beside it in an incident where the actor holds no role.
+        child: starts a watcher when nobody watches; None = somebody else sees to that.
+
+    Attributes:
+        watch_trouble: one sentence when nobody watches and no watcher can be started, else empty.
     """
 
-    def __init__(self, home: Home, actor: str, role: str = "") -> None:
+    def __init__(self, home: Home, actor: str, role: str = "", child: Child | None = None) -> None:
         self.home, self.actor, self.role, self.clock = home, actor, role, home.clock
+        self.watch_trouble = ""
+        self._child = child
+        self._tended = float("-inf")
         self.board = Board()
         self.room: Room | None = None
         self._watch: CaseReader | None = None
@@ -46,9 +59,9 @@ class Desk:
         self._listeners: list[Callable[[], None]] = []
 
     @classmethod
-    async def open(cls, home: Home, actor: str, role: str = "") -> Desk:
+    async def open(cls, home: Home, actor: str, role: str = "", child: Child | None = None) -> Desk:
         """Open the desk of `home` and read its board."""
-        desk = cls(home, actor, role)
+        desk = cls(home, actor, role, child)
         await desk.refresh()
         return desk
 
@@ -57,6 +70,26 @@ class Desk:
         await self.leave()
         if self._watch is not None:
             await self._watch.close()
+        if self._child is not None:
+            await asyncio.to_thread(self._child.close)
+
+    @property
+    def watched(self) -> bool:
+        """Whether a watcher runs on this home now."""
+        return running(self.home.watch_dir) is not None
+
+    def watch_status(self) -> Status | None:
+        """Return what the watcher last said of itself (senders, agents, what is blind); None = it never ran."""
+        return read_status(self.home.watch_dir)
+
+    async def _tend(self) -> bool:
+        """See to it that somebody watches. Returns whether there is news about that."""
+        now = asyncio.get_running_loop().time()
+        if self._child is None or now - self._tended < TEND_SECONDS:
+            return False
+        self._tended = now
+        before, self.watch_trouble = self.watch_trouble, await asyncio.to_thread(self._child.ensure)
+        return before != self.watch_trouble
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener` on the event loop after every change of the board or of the room."""
@@ -66,7 +99,8 @@ class Desk:
 
     async def refresh(self) -> bool:
         """Read what others appended since the last time. Returns whether there was anything."""
-        changed = await self._refresh_board()
+        changed = await self._tend()
+        changed = await self._refresh_board() or changed
         if self.room is not None:
             if changed:
                 await self._link(self.room)

@@ -57,6 +57,11 @@ async def until(room: Room, fits: Callable[[list[Line]], bool]) -> list[Line]:
     raise AssertionError([line.text for line in lines])
 
 
+def state(room: Room, item: str) -> str:
+    """Return where a checklist item stands."""
+    return room.incident.checklist[item].state
+
+
 @pytest.mark.req("S002-CK-1", "S002-CK-2", "S002-USE-2", "S002-USE-3")
 async def test_declaring_founds_a_case_with_commander_checklist_classes_and_cadence(
     desk: Desk, home: Home
@@ -84,13 +89,13 @@ async def test_a_corrected_line_shows_its_newest_version_and_keeps_every_other(d
 async def test_retracting_a_tick_reopens_the_item_and_the_line_stays(desk: Desk) -> None:
     room = await desk.declare("t")
     await room.tick("declare")
-    assert room.incident.checklist["declare"].state == "done"
+    assert state(room, "declare") == "done"
     event, _ = await room.undo()
-    assert room.incident.checklist["declare"].state == "open"
+    assert state(room, "declare") == "open"
     lines = await until(room, lambda lines: any(line.flags & RETRACTED for line in lines))
     assert next(line for line in lines if line.hash == event.hash).text == "checklist declare done"
     await room.reinstate(event.hash, "it was right")
-    assert room.incident.checklist["declare"].state == "done"
+    assert state(room, "declare") == "done"
 
 
 async def test_undo_takes_back_only_what_one_did_oneself(desk: Desk, home: Home) -> None:
