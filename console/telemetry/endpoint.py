@@ -38,6 +38,7 @@ def endpoint(method: str, *, url: str = "", host: str = "", path: str = "", temp
             path = path or parts.path
         except ValueError:
             pass
+    host = host.strip()
     path = (template or path).partition("?")[0].partition("#")[0]
     if not host and not path:
         return ""
