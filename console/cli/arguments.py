@@ -1,0 +1,376 @@
+"""Every command with its options: the one table behind parsing, completion and the documentation."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from console.cli import exits
+from console.plain import visible
+
+Parser = argparse.ArgumentParser
+
+
+class Command(NamedTuple):
+    """One command.
+
+    Attributes:
+        summary: one line for the list of commands.
+        where: `module:function` within console.cli.
+        arguments: adds the command's own arguments to its parser.
+        common: the shared options that it takes.
+    """
+
+    summary: str
+    where: str
+    arguments: Callable[[Parser], None]
+    common: tuple[str, ...] = ("home", "incident", "as", "role", "json")
+
+
+def _nothing(parser: Parser) -> None:
+    pass
+
+
+def _open(parser: Parser) -> None:
+    parser.add_argument("--no-watch", action="store_true", help="start no watcher, even when none runs")
+
+
+def _watch(parser: Parser) -> None:
+    add = parser.add_argument
+    add(
+        "--jsonl",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="read actions from FILE (- is stdin); repeatable",
+    )
+    add("--until-end", action="store_true", help="read the files to their end, print the alerts and stop")
+
+
+def _demo(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--scenario", metavar="NAME", default="refund-loop", help="which scenario (default: refund-loop)")
+    add(
+        "--speed", metavar="N", type=_speed, help="drill seconds for a real second (default: 1; headless: 60)"
+    )
+    add("--seed", metavar="N", type=int, default=1, help="other traffic for another number (default: 1)")
+    add("--keep", metavar="DIR", help="use DIR as the drill's home and keep it")
+    add("--headless", action="store_true", help="no screen: play the drill and its response as plain lines")
+
+
+def _declare(parser: Parser) -> None:
+    add = parser.add_argument
+    add("title", nargs="+", help="what is wrong, in one line")
+    add(
+        "--severity",
+        metavar="LEVEL",
+        default="2",
+        help="1 to 5, or a name such as SEV-2, P1, S2 (default: 2)",
+    )
+    add("--alert", metavar="ID", action="append", default=[], help="an alert that it is about; repeatable")
+    add("--reason", default="", help="why this severity")
+    add("--commander", metavar="NAME", default="", help="who commands (default: you)")
+
+
+def _note(parser: Parser) -> None:
+    parser.add_argument(
+        "text", nargs="*", help="the line; `-5m …` or `14:05 …` back-dates it; none or - reads stdin"
+    )
+
+
+def _amend(parser: Parser) -> None:
+    parser.add_argument("entry", help="id of the entry, as `log` shows it")
+    parser.add_argument("text", nargs="+", help="the right text")
+    parser.add_argument("--reason", default="", help="why it is corrected")
+
+
+def _retract(parser: Parser) -> None:
+    parser.add_argument("entry", help="id of the entry")
+    parser.add_argument("reason", nargs="+", help="why it no longer counts")
+
+
+def _reinstate(parser: Parser) -> None:
+    parser.add_argument("entry", help="id of the entry")
+    parser.add_argument("reason", nargs="+", help="why it counts again")
+
+
+def _ack(parser: Parser) -> None:
+    parser.add_argument(
+        "alert", nargs="?", default="", help="id of the alert (default: the newest that pages)"
+    )
+    parser.add_argument("note", nargs="*", help="what you are doing about it")
+
+
+def _silence(parser: Parser) -> None:
+    parser.add_argument("alert", help="id of the alert")
+    parser.add_argument("reason", nargs="+", help="why nobody needs to look")
+    parser.add_argument(
+        "--for", dest="duration", metavar="DURATION", help="such as 15m, 1h (default: until it ends)"
+    )
+
+
+def _tick(parser: Parser) -> None:
+    parser.add_argument("item", help="id of the checklist item")
+    parser.add_argument("reason", nargs="*", help="needed to waive, or for not applicable")
+    states = ("done", "not-applicable", "waived", "open")
+    parser.add_argument("--state", choices=states, default="done", help="default: done")
+
+
+def _claim(parser: Parser) -> None:
+    parser.add_argument("item", help="id of the checklist item")
+    parser.add_argument("--release", action="store_true", help="give it back")
+
+
+def _severity(parser: Parser) -> None:
+    parser.add_argument("level", help="1 to 5, or a name such as SEV-2, P1, S2")
+    parser.add_argument("reason", nargs="*", help="why")
+
+
+def _assign(parser: Parser) -> None:
+    parser.add_argument("assigned", metavar="role", help="ic, ops, security, scribe, comms, or your own")
+    parser.add_argument("person", help="who")
+    parser.add_argument("--release", action="store_true", help="take the role from that person")
+
+
+def _contain(parser: Parser) -> None:
+    parser.add_argument("how", nargs="+", help="what was stopped, and how you know")
+    parser.add_argument("--at", metavar="TIME", default="", help="when, as in 14:05 or -5m (default: now)")
+
+
+def _rollback(parser: Parser) -> None:
+    states = ("open", "reversing", "reversed", "substituted", "verified", "held", "waived", "clear")
+    parser.add_argument("action_class", metavar="class", help="id of the action class, as `show` lists it")
+    parser.add_argument(
+        "state", choices=(*states, "met"), help="its new state; `met`: one of its clocks is finished"
+    )
+    parser.add_argument("note", nargs="*", help="why, or how it was checked")
+    parser.add_argument("--effects", metavar="N", type=int, help="how many actions need undoing")
+    parser.add_argument("--clock", metavar="ID", help="with `met`: which clock")
+
+
+def _updates(parser: Parser) -> None:
+    parser.add_argument("every", help="how often updates go out, as in 30min; off stops the clock")
+    parser.add_argument("--channel", default="", help="where")
+
+
+def _reason(parser: Parser) -> None:
+    parser.add_argument("reason", nargs="+", help="why")
+
+
+def _log(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--follow", "-f", action="store_true", help="go on printing what is added, in the order of arrival")
+    add(
+        "--filter",
+        metavar="WORDS",
+        default="",
+        help="only lines with these words; !WORDS: only lines without",
+    )
+    add("--search", metavar="WORDS", default="", help="the newest lines with these words, the newest first")
+    add("--limit", "-n", metavar="N", type=_count, default=200, help="the last N lines (default: 200)")
+    add("--all", action="store_true", help="every line")
+    add("--system", action="store_true", help="also the program's own bookkeeping")
+
+
+def _listing(parser: Parser) -> None:
+    parser.add_argument("--all", action="store_true", help="also what is over")
+
+
+def _verify(parser: Parser) -> None:
+    parser.add_argument("--all", action="store_true", help="every incident and the watcher's record")
+
+
+def _export(parser: Parser) -> None:
+    parser.add_argument(
+        "--format", choices=("md", "jsonl"), default="md", help="report or every event (default: md)"
+    )
+    parser.add_argument("--output", "-o", metavar="FILE", help="write to a new FILE instead of stdout")
+
+
+def _completion(parser: Parser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="which shell")
+
+
+def _config(parser: Parser) -> None:
+    parser.add_argument(
+        "action", nargs="?", choices=("show", "check", "path"), default="show", help="default: show"
+    )
+
+
+STORE = ("home", "json")
+
+COMMANDS: dict[str, Command] = {
+    "open": Command(
+        "open the console (what plain `warroom` does)", "open:run", _open, ("home", "incident", "as", "role")
+    ),
+    "watch": Command("take telemetry in, run the tripwires, record alerts", "watch:run", _watch, STORE),
+    "demo": Command(
+        "rehearse on a synthetic incident in a home of its own", "demo:run", _demo, ("as", "role")
+    ),
+    "declare": Command("declare an incident", "record:declare", _declare),
+    "note": Command("write a line into the timeline", "record:note", _note),
+    "amend": Command("correct a line; the old text stays readable", "record:amend", _amend),
+    "retract": Command("take an entry back; it stays, struck through", "record:retract", _retract),
+    "reinstate": Command("let a retracted entry count again", "record:reinstate", _reinstate),
+    "undo": Command("retract your newest change of state", "record:undo", _nothing),
+    "ack": Command("acknowledge an alert", "record:ack", _ack),
+    "silence": Command("ask for no attention to an alert", "record:silence", _silence),
+    "tick": Command("settle a checklist item", "record:tick", _tick),
+    "claim": Command("take a checklist item on", "record:claim", _claim),
+    "severity": Command("change the severity", "record:severity", _severity),
+    "assign": Command("give a role to a person", "record:assign", _assign),
+    "contain": Command("confirm containment, which starts the rollback clocks", "record:contain", _contain),
+    "rollback": Command("move an action class of the rollback tracker", "record:rollback", _rollback),
+    "updates": Command("set how often updates go out", "record:updates", _updates),
+    "close": Command("close the incident", "record:close", _reason),
+    "reopen": Command("go on with a closed incident", "record:reopen", _reason),
+    "show": Command(
+        "state of an incident: roles, clocks, alerts, checklist, rollback", "show:show", _nothing
+    ),
+    "log": Command("the timeline", "log:run", _log, ("home", "incident", "json")),
+    "incidents": Command("the incidents", "show:incidents", _listing, STORE),
+    "alerts": Command("the alerts", "show:alerts", _listing, STORE),
+    "verify": Command(
+        "check that the record is whole and unaltered", "verify:run", _verify, ("home", "incident", "json")
+    ),
+    "export": Command("write the report or every event", "export:run", _export, ("home", "incident")),
+    "doctor": Command("explain what works here and what does not", "doctor:run", _nothing, STORE),
+    "config": Command("show or check the configuration", "configuration:run", _config, ("json",)),
+    "completion": Command("print a completion script for a shell", "completion:run", _completion, ()),
+}
+
+
+def _shared(name: str, add: Callable[..., Any], default: Any) -> None:
+    match name:
+        case "home":
+            add(
+                "--home",
+                metavar="DIR",
+                default=default,
+                help="the home directory (default: $WARROOM_HOME, or XDG)",
+            )
+        case "incident":
+            add(
+                "--incident",
+                metavar="INC",
+                default=default,
+                help="which incident (default: the newest open one)",
+            )
+        case "as":
+            add(
+                "--as",
+                dest="actor",
+                metavar="NAME",
+                default=default,
+                help="who you are (default: me.name, or your login)",
+            )
+        case "role":
+            add(
+                "--role",
+                metavar="ROLE",
+                default=default,
+                help="your role, where you hold none in the incident",
+            )
+        case "json":
+            add("--json", action="store_true", default=default or False, help="print JSON, one value a line")
+
+
+class _Parser(Parser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(exits.USAGE, f"warroom: {visible(message, 400)}. See `{self.prog} --help`.\n")
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for: that costs more than a whole short command."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(nargs=0, **options)
+
+    def __call__(self, parser: Parser, *_: object) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"warroom {version('warroom')}")
+        parser.exit(exits.OK)
+
+
+def build(only: str = "") -> Parser:
+    """Return the parser of all commands, or of one, which is quicker."""
+    parser = _Parser(
+        prog="warroom",
+        description="War room for incidents caused by AI agents. Without a command it opens the console.",
+        epilog="`warroom COMMAND --help` explains a command. Exit codes: 0 done, 1 a check found something "
+        "wrong, 2 wrong usage, 3 refused, 4 the store failed, 130 interrupted.",
+    )
+    parser.add_argument("--version", action=_Version, help="print the version")
+    for name in ("home", "incident", "as", "role", "json"):
+        _shared(name, parser.add_argument, None)
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands", parser_class=_Parser
+    )
+    for name, command in COMMANDS.items():
+        if only in ("", name):
+            made = commands.add_parser(name, help=command.summary, description=_sentence(command.summary))
+            command.arguments(made)
+            for shared in command.common:
+                # Suppressed, so that an option before the command is not overwritten by the one after it.
+                _shared(shared, made.add_argument, argparse.SUPPRESS)
+    return parser
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line; prints and exits on --help, --version and mistakes."""
+    named = _command(argv)
+    if named and named not in COMMANDS:
+        from difflib import get_close_matches
+
+        near = get_close_matches(named, COMMANDS, n=1)
+        hint = f"; did you mean `{near[0]}`?" if near else ""
+        _Parser(prog="warroom").error(f"There is no command `{visible(named, 40)}`{hint}")
+    options, rest = build(named).parse_known_args(_guarded(argv, named))
+    if rest:
+        build(named).error(f"I do not know {' '.join(rest)}")
+    if not options.command:
+        options = build("open").parse_args([*argv, "open"])
+    return options
+
+
+def _command(argv: Sequence[str]) -> str:
+    """The first word that is neither an option nor an option's value."""
+    words = iter(argv)
+    for word in words:
+        if word in ("--home", "--incident", "--as", "--role"):
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def _guarded(argv: Sequence[str], named: str) -> list[str]:
+    """Let `note -5m text` through: a back-dated line begins with what looks like an option."""
+    words = list(argv)
+    if named in {"note", "contain"}:
+        for at in range(words.index(named) + 1, len(words)):
+            if words[at] == "--":
+                break
+            if len(words[at]) > 2 and words[at][0] == "-" and words[at][1].isdigit():
+                return [*words[:at], "--", *words[at:]]
+    return words
+
+
+def _sentence(summary: str) -> str:
+    return summary[0].upper() + summary[1:] + "."
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 1_000_000:
+        raise argparse.ArgumentTypeError("from 1 to 1000000")
+    return value
+
+
+def _speed(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 1000:
+        raise argparse.ArgumentTypeError("from 0.1 to 1000")
+    return value

@@ -1,0 +1,12 @@
+"""The exit codes of every command, in one place."""
+
+OK = 0
+FAILED = 1
+"""A check ran and found something wrong: `verify`, `doctor`, `config check`, a headless drill."""
+USAGE = 2
+"""The command line makes no sense."""
+REFUSED = 3
+"""What was asked is not possible; nothing was written."""
+STORE = 4
+"""The store could not give or take it; nothing was acknowledged."""
+INTERRUPTED = 130

@@ -1,0 +1,143 @@
+"""`warroom log`: the timeline as lines, and what is added to it as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import Namespace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from console.cli import exits
+from console.cli.context import Context
+from console.plain import visible
+from console.timeline import BACKDATED, CORRECTED, RETRACTED, project
+from data.case import Case
+from data.clock import iso
+from data.envelope import Event, short
+from data.home import Home
+from data.reader import CaseReader
+from data.view import SYSTEM, Filter, Line, Patch, Put
+
+PAGE = 5000
+POLL = 0.1
+"""Seconds between two looks at whether the log has grown."""
+
+
+def run(options: Namespace) -> int:
+    """`warroom log`."""
+    context = Context(options)
+    asyncio.run(_run(context))
+    return exits.OK
+
+
+async def _run(context: Context) -> None:
+    options = context.options
+    async with context.desk() as desk:
+        state = await desk.find(options.incident or "")
+        async with _reader(desk.home, desk.home.case_dir(state.case)) as reader:
+            seen = await reader.last()
+            if options.search:
+                for line in await reader.lines.search(
+                    options.search, 10_000 if options.all else options.limit
+                ):
+                    _print(context, line)
+            else:
+                inverse = options.filter.startswith("!")
+                flt = Filter(text=options.filter.removeprefix("!"), inverse=inverse, system=options.system)
+                count = await reader.lines.count(flt)
+                start = 0 if options.all else max(0, count - options.limit)
+                while lines := await reader.lines.window(start, PAGE, flt):
+                    for line in lines:
+                        _print(context, line)
+                    start += len(lines)
+            while options.follow:
+                while events := await reader.since(seen):
+                    for event in events:
+                        _arrived(context, event)
+                    seen = events[-1].n
+                await asyncio.sleep(POLL)
+
+
+@asynccontextmanager
+async def _reader(home: Home, directory: Path) -> AsyncIterator[CaseReader]:
+    """Open a case for reading, with a view that has caught up with the log."""
+    reader = await CaseReader.open(directory)
+    try:
+        last = await reader.last()
+        if await reader.lines.upto() < last:
+            # Its writer is a moment behind, or there is none: then opening the case brings the view up to date.
+            case = await asyncio.to_thread(Case.open, directory, home, project)
+            try:
+                for _ in range(100):
+                    if await reader.lines.upto() >= last:
+                        break
+                    await asyncio.sleep(POLL)
+            finally:
+                await asyncio.to_thread(case.close)
+        yield reader
+    finally:
+        await reader.close()
+
+
+def _print(context: Context, line: Line) -> None:
+    marks = [name for flag, name in ((CORRECTED, "corrected"), (RETRACTED, "RETRACTED")) if line.flags & flag]
+    context.say(
+        _line(line.at, short(line.hash), line.mark, line.actor, line.text, marks),
+        _value(line.at, line.hash, line.kind, line.actor, line.mark, line.text, line.tags, line.flags),
+    )
+
+
+def _arrived(context: Context, event: Event) -> None:
+    """Print what one event does to the timeline; a correction is printed with the id of what it corrects."""
+    for change in project(event):
+        if isinstance(change, Put):
+            if change.flags & SYSTEM and not context.options.system:
+                continue
+            context.say(
+                _line(event.at, event.short, change.mark, event.actor, change.text, []),
+                _value(
+                    event.at,
+                    event.hash,
+                    event.kind,
+                    event.actor,
+                    change.mark,
+                    change.text,
+                    change.tags,
+                    change.flags,
+                ),
+            )
+        elif isinstance(change, Patch):
+            done = event.kind.removeprefix("entry.")
+            text = f"{done} {short(change.target)}" + (f": {change.text}" if change.text else "")
+            context.say(
+                _line(event.at, event.short, "·", event.actor, text, []),
+                _value(event.at, event.hash, event.kind, event.actor, "·", text, "", 0)
+                | {"target": change.target},
+            )
+
+
+def _line(at: int, name: str, mark: str, actor: str, text: str, marks: list[str]) -> str:
+    flags = f"  [{', '.join(marks)}]" if marks else ""
+    # Further lines of a pasted text stand under the first, so that none can pass for an entry of its own.
+    body = visible(text, 20_000, lines=True).replace("\n", "\n" + " " * 30)
+    return f"{iso(at, 0)}  {name}  {mark or ' '} {visible(actor, 40)}: {body}{flags}"
+
+
+def _value(
+    at: int, digest: str, kind: str, actor: str, mark: str, text: str, tags: str, flags: int
+) -> dict[str, Any]:
+    return {
+        "at": iso(at, 9),
+        "id": short(digest),
+        "hash": digest,
+        "kind": kind,
+        "actor": actor,
+        "mark": mark.strip(),
+        "text": text,
+        "tags": tags.split(),
+        "corrected": bool(flags & CORRECTED),
+        "retracted": bool(flags & RETRACTED),
+        "backdated": bool(flags & BACKDATED),
+    }

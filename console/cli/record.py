@@ -1,0 +1,273 @@
+"""Commands that write: each is one call of the desk or the room, and one line of what is on record."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from argparse import Namespace
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, cast
+
+from console.cli import exits
+from console.cli.context import Context
+from console.refusal import Refused
+from console.scribe import LONGEST, parse
+from data.clock import iso
+from playbooks import duration
+
+if TYPE_CHECKING:
+    from console.desk import Desk
+    from console.events import CheckState, RollbackState
+    from console.incident import Incident
+    from console.room import Room
+    from data.envelope import Event
+
+
+def declare(options: Namespace) -> int:
+    """`warroom declare`."""
+    context = Context(options)
+    severity = _level(options.severity)
+
+    async def run() -> None:
+        async with context.desk(create=True) as desk:
+            room = await desk.declare(
+                " ".join(options.title),
+                severity,
+                alerts=options.alert,
+                reason=options.reason,
+                commander=options.commander,
+            )
+            state = room.incident
+            context.say(
+                f"{state.code} {state.label} declared {iso(state.declared_at, 0)}: {state.title}",
+                {
+                    "incident": state.code,
+                    "case": state.case,
+                    "mode": state.mode,
+                    "severity": state.severity,
+                    "label": state.label,
+                    "title": state.title,
+                    "declared_at": iso(state.declared_at, 9),
+                },
+            )
+
+    asyncio.run(run())
+    return exits.OK
+
+
+def note(options: Namespace) -> int:
+    """`warroom note`."""
+    text = " ".join(options.text)
+    if text in ("", "-"):
+        # One byte more than fits, in the widest encoding, so that the scribe refuses instead of cutting.
+        text = sys.stdin.buffer.read(4 * LONGEST + 4).decode("utf-8", "replace")
+    return _in_room(options, lambda room: room.note(text), "noted")
+
+
+def amend(options: Namespace) -> int:
+    """`warroom amend`."""
+    text = " ".join(options.text)
+    return _in_room(options, lambda room: room.amend(options.entry, text, options.reason), "corrected")
+
+
+def retract(options: Namespace) -> int:
+    """`warroom retract`."""
+    return _in_room(options, lambda room: room.retract(options.entry, _text(options.reason)), "retracted")
+
+
+def reinstate(options: Namespace) -> int:
+    """`warroom reinstate`."""
+    return _in_room(
+        options, lambda room: room.reinstate(options.entry, _text(options.reason)), "counts again"
+    )
+
+
+def undo(options: Namespace) -> int:
+    """`warroom undo`."""
+
+    async def last(room: Room) -> Event:
+        event, _ = await room.undo()
+        return event
+
+    return _in_room(options, last, "undone:")
+
+
+def tick(options: Namespace) -> int:
+    """`warroom tick`."""
+    state = cast("CheckState", options.state.replace("-", "_"))
+    reason = _text(options.reason)
+    return _in_room(
+        options,
+        lambda room: room.tick(_item(room.incident, options.item), state, reason),
+        f"{options.item} {options.state}",
+    )
+
+
+def claim(options: Namespace) -> int:
+    """`warroom claim`."""
+    return _in_room(
+        options,
+        lambda room: room.claim(_item(room.incident, options.item), "" if options.release else room.actor),
+        f"{options.item} {'given back' if options.release else 'taken'}",
+    )
+
+
+def severity(options: Namespace) -> int:
+    """`warroom severity`."""
+    from console import runbook
+
+    level = _level(options.level)
+    label = runbook.label(level)
+    return _in_room(
+        options,
+        lambda room: room.set_severity(level, label, _text(options.reason)),
+        f"severity is now {label}",
+    )
+
+
+def assign(options: Namespace) -> int:
+    """`warroom assign`."""
+    role, person = options.assigned, options.person
+    if options.release:
+        return _in_room(options, lambda room: room.release(role, person), f"{person} is no longer {role}")
+    return _in_room(options, lambda room: room.assign(role, person), f"{person} is {role}")
+
+
+def contain(options: Namespace) -> int:
+    """`warroom contain`."""
+
+    async def run(room: Room) -> Event:
+        now = room.clock.now()
+        at = parse(f"{options.at} x", now, now).at if options.at else None
+        return await room.contain(_text(options.how), at)
+
+    return _in_room(options, run, "containment confirmed, the rollback clocks run:")
+
+
+def rollback(options: Namespace) -> int:
+    """`warroom rollback`."""
+    name, text = options.action_class, _text(options.note)
+    if options.state == "met":
+        if not options.clock:
+            raise Refused("Which clock is finished?", "Name it with --clock; `warroom show` lists them.")
+        return _in_room(
+            options,
+            lambda room: room.meet_budget(name, options.clock, text),
+            f"{name}: {options.clock} finished",
+        )
+    state = cast("RollbackState", options.state)
+    return _in_room(
+        options, lambda room: room.move_rollback(name, state, text, options.effects), f"{name} is {state}"
+    )
+
+
+def updates(options: Namespace) -> int:
+    """`warroom updates`."""
+    try:
+        every = 0 if options.every == "off" else duration.parse(options.every) // duration.SECOND
+    except ValueError as error:
+        raise Refused(f"{options.every} is not how often: {error}.", "`off` stops the clock.") from None
+    return _in_room(
+        options, lambda room: room.set_cadence(every, options.channel), f"updates every {options.every}"
+    )
+
+
+def close(options: Namespace) -> int:
+    """`warroom close`."""
+    return _in_room(options, lambda room: room.end(_text(options.reason)), "closed")
+
+
+def reopen(options: Namespace) -> int:
+    """`warroom reopen`."""
+    return _in_room(options, lambda room: room.reopen(_text(options.reason)), "reopened")
+
+
+def ack(options: Namespace) -> int:
+    """`warroom ack`."""
+    context = Context(options)
+
+    async def run(desk: Desk) -> str:
+        name = options.alert or _newest(desk)
+        alert = await desk.acknowledge(name, _text(options.note))
+        return alert.id
+
+    return _at_desk(context, run, "acknowledged")
+
+
+def silence(options: Namespace) -> int:
+    """`warroom silence`."""
+    context = Context(options)
+
+    async def run(desk: Desk) -> str:
+        until = None
+        if options.duration:
+            try:
+                until = desk.clock.now() + duration.parse(options.duration)
+            except ValueError as error:
+                raise Refused(f"{options.duration} is not how long: {error}.") from None
+        alert = await desk.silence(options.alert, until, _text(options.reason))
+        return alert.id
+
+    return _at_desk(
+        context, run, f"silenced {'for ' + options.duration if options.duration else 'until it ends'}"
+    )
+
+
+def _in_room(options: Namespace, act: Callable[[Room], Awaitable[Event | None]], done: str) -> int:
+    context = Context(options)
+
+    async def run() -> None:
+        async with context.room() as room:
+            event = await act(room)
+            line = f"{room.code} saved {iso(room.saved_at, 0)}  {done}"
+            value: dict[str, object] = {
+                "incident": room.code,
+                "saved_at": iso(room.saved_at, 9),
+                "done": done,
+            }
+            if event is not None:
+                line += f" {event.short}"
+                value |= {"id": event.short, "hash": event.hash, "at": iso(event.at, 9), "kind": event.kind}
+            context.say(line, value)
+
+    asyncio.run(run())
+    return exits.OK
+
+
+def _at_desk(context: Context, act: Callable[[Desk], Awaitable[str]], done: str) -> int:
+    async def run() -> None:
+        async with context.desk() as desk:
+            alert = await act(desk)
+            context.say(f"alert {alert} {done}", {"alert": alert, "done": done})
+
+    asyncio.run(run())
+    return exits.OK
+
+
+def _newest(desk: Desk) -> str:
+    asking = desk.board.asking(desk.clock.now())
+    if not asking:
+        raise Refused("No alert asks for anybody.", "`warroom alerts --all` lists those that are over.")
+    return next((alert for alert in asking if alert.facts.pages), asking[0]).id
+
+
+def _item(state: Incident, name: str) -> str:
+    """The id of the item that `name` begins, when only one does."""
+    fits = [item for item in state.checklist if item.startswith(name)]
+    return fits[0] if len(fits) == 1 and name not in state.checklist else name
+
+
+def _level(text: str) -> int:
+    if text in ("1", "2", "3", "4", "5"):
+        return int(text)
+    from playbooks import load
+
+    found = load.level(text)
+    if found is None:
+        labels = ", ".join(each.label for each in load.severities())
+        raise Refused(f"There is no severity {text}.", f"Use 1 (worst) to 5, or {labels}; when unsure, 2.")
+    return found.severity
+
+
+def _text(words: list[str]) -> str:
+    return " ".join(words)

@@ -1,0 +1,1 @@
+"""What leaves the war room as a document."""

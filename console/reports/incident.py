@@ -1,0 +1,184 @@
+"""The report of an incident, as Markdown: made from the events alone, so that it can be made anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from console.incident import Incident, Rollback, fold
+from console.reports.markdown import inert, table
+from console.timeline import BACKDATED, CORRECTED, RETRACTED, project
+from data.clock import iso
+from data.envelope import Event
+from data.view import SYSTEM, Put
+
+SECOND = 1_000_000_000
+
+
+@dataclass
+class Entry:
+    """One line of the timeline with its history: the versions before the one that counts."""
+
+    event: Event
+    put: Put
+    text: str
+    flags: int
+    earlier: list[str]
+
+
+def timeline(events: Iterable[Event]) -> list[Entry]:
+    """Return the timeline that `events` make, in event-time order."""
+    entries: dict[str, Entry] = {}
+    ordered = sorted(events, key=lambda event: event.order)
+    changes = [(event, change) for event in ordered for change in project(event)]
+    for event, change in changes:
+        if isinstance(change, Put):
+            entries[event.hash] = Entry(event, change, change.text, change.flags, [])
+    for _, change in changes:
+        if isinstance(change, Put) or change.target not in entries:
+            continue
+        entry = entries[change.target]
+        if change.text is not None:
+            entry.earlier.append(entry.text)
+            entry.text = change.text
+        entry.flags = entry.flags & ~change.clear_flags | change.set_flags
+    return sorted(entries.values(), key=lambda entry: (entry.event.at, entry.event.order))
+
+
+def report(events: Sequence[Event], made_at: int, sound: str = "") -> Iterator[str]:
+    """Yield the lines of the report.
+
+    Args:
+        events: every event of the incident's record.
+        made_at: when the report was made, ns UTC.
+        sound: what `verify` said of the record, one sentence.
+    """
+    state = fold(events)
+    drill = "DRILL: not a real incident. " if state.mode == "drill" else ""
+    yield f"# {drill}{state.code} {inert(state.label)}: {inert(state.title)}"
+    yield ""
+    if drill:
+        yield "**DRILL.** This report is about a rehearsal; nothing in it happened."
+        yield ""
+    yield from _head(state, events, made_at, sound)
+    yield from _alerts(state)
+    yield "## Timeline"
+    yield ""
+    yield "Times are UTC: when it happened. A line that was typed for an earlier time says so."
+    yield ""
+    yield from _timeline(events)
+    yield from _checklist(state)
+    yield from _rollback(state)
+
+
+def _head(state: Incident, events: Sequence[Event], made_at: int, sound: str) -> Iterator[str]:
+    closed = f"closed {iso(state.closed_at, 0)}" if state.closed_at else "open"
+    facts = [
+        ("Case", state.case),
+        ("State", closed),
+        ("Severity", f"{state.severity} ({inert(state.label)})"),
+        ("Declared", f"{iso(state.declared_at, 0)} by {inert(state.declared_by)}"),
+        ("Report made", iso(made_at, 0)),
+        ("Record", f"{len(events)} events, the last one {events[-1].hash if events else 'none'}"),
+    ]
+    if sound:
+        facts.append(("Verified", inert(sound)))
+    yield from table(("", ""), [(name, value) for name, value in facts])
+    yield "## Roles"
+    yield ""
+    roles = [(inert(role), ", ".join(map(inert, people))) for role, people in state.roles.items()]
+    yield from table(("Role", "Person"), roles)
+    yield "## Clocks"
+    yield ""
+    stamps = [
+        (name.replace("_", " "), iso(stamp.at, 0), stamp.confidence, inert(stamp.source))
+        for name, stamp in sorted(state.stamps.items(), key=lambda item: item[1].at)
+    ]
+    yield from table(("Moment", "UTC", "How sure", "Source"), stamps)
+    if {"action", "acknowledgement"} <= state.stamps.keys():
+        span = state.stamps["acknowledgement"].at - state.stamps["action"].at
+        yield f"Action to acknowledgement: {span // SECOND} s."
+        yield ""
+    contained = (
+        f"{iso(state.contained_at, 0)}: {inert(state.contained_how)}"
+        if state.contained_at
+        else "not confirmed"
+    )
+    yield f"Containment: {contained}"
+    yield ""
+
+
+def _alerts(state: Incident) -> Iterator[str]:
+    yield "## Alerts"
+    yield ""
+    rows = [
+        (
+            inert(facts.opened_at),
+            inert(facts.rule),
+            inert(facts.agent),
+            inert(facts.sentence),
+            "acknowledged" if name in state.acknowledged else "NOT acknowledged",
+            "over" if name in state.ended else "goes on",
+        )
+        for name, facts in state.alerts.items()
+    ]
+    yield from table(("Opened", "Rule", "Agent", "What", "", ""), rows)
+
+
+def _timeline(events: Sequence[Event]) -> Iterator[str]:
+    rows: list[tuple[str, ...]] = []
+    for entry in timeline(events):
+        if entry.flags & SYSTEM:
+            continue
+        text = inert(entry.text)
+        if entry.flags & RETRACTED:
+            text = f"RETRACTED: ~~{text}~~"
+        if entry.flags & CORRECTED:
+            text += " (CORRECTED; before: " + "; ".join(map(inert, entry.earlier)) + ")"
+        if entry.flags & BACKDATED:
+            text += f" (written {iso(entry.event.wall, 0)})"
+        role = f" ({inert(entry.event.role)})" if entry.event.role else ""
+        mark = inert(entry.put.mark.strip())
+        rows.append((iso(entry.event.at, 0), entry.event.short, inert(entry.event.actor) + role, mark, text))
+    yield from table(("UTC", "Entry", "Who", "", "What"), rows)
+
+
+def _checklist(state: Incident) -> Iterator[str]:
+    yield f"## Checklist ({state.checked} of {len(state.checklist)})"
+    yield ""
+    rows = [
+        (
+            check.state.replace("_", " "),
+            inert(check.item.text),
+            inert(check.by),
+            iso(check.at, 0) if check.at else "",
+            inert(check.reason),
+            " ".join(map(inert, check.item.sources)),
+        )
+        for check in state.checklist.values()
+    ]
+    yield from table(("State", "Item", "Who", "UTC", "Reason", "Sources"), rows)
+
+
+def _rollback(state: Incident) -> Iterator[str]:
+    yield "## Rollback of effects"
+    yield ""
+    rows = [
+        (
+            inert(row.action_class.name),
+            row.state,
+            "not counted" if row.effects is None else str(row.effects),
+            "; ".join(_clocks(state, row)),
+            inert(row.note),
+        )
+        for row in state.rollback.values()
+    ]
+    yield from table(("Class", "State", "Effects", "Clocks from containment", "Note"), rows)
+
+
+def _clocks(state: Incident, row: Rollback) -> Iterator[str]:
+    for budget in row.action_class.budgets:
+        due = state.deadline(budget)
+        ends = f"due {iso(due, 0)}" if due is not None else f"{budget.seconds} s"
+        met = f", finished {iso(row.met[budget.id], 0)}" if budget.id in row.met else ""
+        yield f"{inert(budget.name)}: {ends}{met}"
