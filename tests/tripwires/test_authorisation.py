@@ -1,5 +1,7 @@
 """Tool calls against the declared inventory."""
 
+from typing import Any
+
 import pytest
 
 from console.tripwires.alert import Change
@@ -8,7 +10,7 @@ from console.tripwires.rules import DAY, HOUR
 from tests.tripwires.story import MINUTE, H, act, engine, final, play
 
 
-def judged(inventory: Inventory | None, tool: str, at: int = H, **fields: str) -> str:
+def judged(inventory: Inventory | None, tool: str, at: int = H, **fields: Any) -> str:
     """The reason of the alert about one call, '' for none."""
     alerts = play([act(at, kind="tool", tool=tool, **fields)], inventory)
     return alerts[0].reason if alerts else ""

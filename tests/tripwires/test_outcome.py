@@ -68,7 +68,8 @@ def test_a_bypass_is_said_after_the_grace_period() -> None:
     assert opened.alert.received_at == H + SECOND
     assert opened.alert.detected_at == H + 61 * SECOND
     assert opened.alert.sentence == (
-        "a published mail-1 without an approved review, since 2025-11-24T16:00:00Z; pages the operations queue."
+        "a published mail-1 without an approved review, since 2025-11-24T16:00:00Z; "
+        "pages the operations queue."
     )
 
 

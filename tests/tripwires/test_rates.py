@@ -1,5 +1,7 @@
 """Spend and call rates: the worked examples, to the nanosecond and the nano-USD."""
 
+from typing import Any
+
 import pytest
 
 from console.telemetry.action import Action
@@ -8,10 +10,10 @@ from console.tripwires.inventory import Entry, Inventory
 from console.tripwires.rules import DAY, HOUR, SECOND
 from tests.tripwires.story import MINUTE, USD, H, act, engine, final, history, play, spend, summed
 
-LITERAL = {"guard": 0.0}
+LITERAL: dict[str, Any] = {"guard": 0.0}
 
 
-def told(actions: list[Action], **rules: object) -> list[tuple[str, float, float, float]]:
+def told(actions: list[Action], **rules: Any) -> list[Any]:
     """(rule, minutes after H, value in USD or calls, limit) of every alert."""
     return [
         (
