@@ -142,10 +142,11 @@ class _Checker:
             "SELECT n, strand, seq, hash, kind, head, salt, body FROM events ORDER BY n"
         ):
             expected += 1
+            said = ids[strand][0] if strand in ids else ""
             if n != expected:
-                self.add("number", n, "", f"events {expected} to {n - 1} are missing from the file")
+                self.add("number", n, said, f"events {expected} to {n - 1} are missing from the file")
                 expected = n
-            header = self._header(n, head)
+            header = self._header(n, head, said)
             if header is None:
                 # The columns carry the chain on, so that what comes after is not blamed for it.
                 if strand in ids:
@@ -180,7 +181,7 @@ class _Checker:
             if ends.get(key) != (tuple(strands[key][:2]) if key in strands else None):
                 self.add("strand", 0, key[0], "its last event is not the one the file says it ends with")
 
-    def _header(self, n: int, head: bytes) -> Header | None:
+    def _header(self, n: int, head: bytes, said: str) -> Header | None:
         try:
             header = decode_header(head)
             if encode_header(header) != head:
@@ -188,7 +189,7 @@ class _Checker:
             if header.v != VERSION:
                 raise ValueError(f"its version is {header.v}")
         except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
-            self.add("header", n, "", f"the header cannot be read: {error}")
+            self.add("header", n, said, f"the header cannot be read: {error}")
             return None
         return header
 
