@@ -180,7 +180,12 @@ def rules(config: Config) -> Rules:
     """The rules of the tripwires as the configuration sets them."""
     from console.tripwires.rules import Rules
 
-    values = msgspec.structs.asdict(config.tripwires) | {"cost_floor": _nano(config.tripwires.cost_floor)}
+    # A snapshot of the tripwires holds plain integers only.
+    values = {
+        name: int(value) if isinstance(value, Duration) else value
+        for name, value in msgspec.structs.asdict(config.tripwires).items()
+    }
+    values["cost_floor"] = _nano(config.tripwires.cost_floor)
     return Rules(**values, routes=msgspec.to_builtins(config.routes))
 
 
