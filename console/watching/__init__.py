@@ -1,0 +1,1 @@
+"""The parts of the watcher: journal, baselines, detection, and what it says of itself."""
