@@ -55,7 +55,7 @@ async def _run(context: Context) -> None:
             while options.follow:
                 while events := await reader.since(seen):
                     for event in events:
-                        _arrived(context, event)
+                        arrived(context, event, system=options.system)
                     seen = events[-1].n
                 await asyncio.sleep(POLL)
 
@@ -67,7 +67,7 @@ async def _reader(home: Home, directory: Path) -> AsyncIterator[CaseReader]:
     try:
         last = await reader.last()
         if await reader.lines.upto() < last:
-            # Its writer is a moment behind, or there is none: then opening the case brings the view up to date.
+            # Its writer is a moment behind, or there is none: opening the case then brings it up to date.
             case = await asyncio.to_thread(Case.open, directory, home, project)
             try:
                 for _ in range(100):
@@ -89,11 +89,11 @@ def _print(context: Context, line: Line) -> None:
     )
 
 
-def _arrived(context: Context, event: Event) -> None:
+def arrived(context: Context, event: Event, *, system: bool = False) -> None:
     """Print what one event does to the timeline; a correction is printed with the id of what it corrects."""
     for change in project(event):
         if isinstance(change, Put):
-            if change.flags & SYSTEM and not context.options.system:
+            if change.flags & SYSTEM and not system:
                 continue
             context.say(
                 _line(event.at, event.short, change.mark, event.actor, change.text, []),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -32,12 +32,12 @@ def history(scenario: Scenario, seed: int = 1) -> Iterator[Action]:
     return _merged([_usual(agent, begin, start(scenario), seed) for agent in scenario.agents])
 
 
-def live(scenario: Scenario, seed: int = 1) -> Iterator[Action]:
-    """Yield what the agents do from the start on, in the order of time, the loop included."""
+def live(scenario: Scenario, seed: int = 1, halted: Callable[[], bool] = lambda: False) -> Iterator[Action]:
+    """Yield what the agents do from the start on, in the order of time, the loop included until it is `halted`."""
     begin = start(scenario)
     end = begin + scenario.lasts * SECOND
     usual = [_usual(agent, begin, end, seed + 1) for agent in scenario.agents]
-    return _merged([*usual, _loop(scenario, begin, seed)])
+    return _merged([*usual, _loop(scenario, begin, seed, halted)])
 
 
 def _merged(streams: list[Iterator[Action]]) -> Iterator[Action]:
@@ -72,7 +72,7 @@ def _rhythm(at: int, night: float) -> float:
     return night + (1 - night) * (1 + math.cos((hour - 15) / 24 * 2 * math.pi)) / 2
 
 
-def _loop(scenario: Scenario, begin: int, seed: int) -> Iterator[Action]:
+def _loop(scenario: Scenario, begin: int, seed: int, halted: Callable[[], bool]) -> Iterator[Action]:
     loop = scenario.loop
     agent = next(agent for agent in scenario.agents if agent.name == loop.agent)
     random = Random(f"{seed} loop")  # noqa: S311
@@ -81,6 +81,8 @@ def _loop(scenario: Scenario, begin: int, seed: int) -> Iterator[Action]:
     step = 60 * SECOND // loop.per_minute
     # Each kind of call comes at once and then by its share, so that every seed trips the same wires as early.
     for n in range(loop.lasts * SECOND // step):
+        if halted():
+            return
         call = loop.calls[n] if n < len(loop.calls) else random.choices(loop.calls, shares)[0]
         yield from _act(agent, call, first + n * step, f"loop.{n}", random, session="ticket-48213")
 

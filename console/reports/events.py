@@ -14,8 +14,8 @@ from data.envelope import Event
 def value(event: Event) -> dict[str, Any]:
     """Return an event as plain values.
 
-    `body` is null when it was erased. Bodies are canonical JSON: their exact bytes, which the hash vouches for,
-    are its RFC 8785 encoding. One that a damage made unreadable comes as `body_base64`.
+    `body` is null when it was erased. Bodies are canonical JSON: the bytes that the hash vouches for are its
+    RFC 8785 encoding. One that a damage made unreadable comes as `body_base64`.
     """
     body: Any = None
     unreadable = {}

@@ -15,8 +15,8 @@ _LINK = re.compile(r"\b(h)(?=ttps?:)|\b(f)(?=tp:)|\b(m)(?=ailto:)|\b(w)(?=ww\.)"
 def inert(text: str, limit: int = 20_000) -> str:
     """Return one line of `text` that every Markdown renderer shows as it was written.
 
-    Punctuation is escaped where Markdown gives it a meaning (tables, HTML, mentions and emoji names included),
-    and controls and line feeds are visible marks, so that no heading, row or link can begin.
+    Punctuation is escaped where Markdown gives it a meaning (tables, HTML, mentions, names of emoji too), and
+    controls and line feeds are visible marks, so that no heading, row or link can begin.
     """
     escaped = _SPECIAL.sub(lambda found: "\\" + found[0], visible(text, limit))
     # Bare addresses become links without any punctuation that could be escaped: their first letter is written

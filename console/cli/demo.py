@@ -1,0 +1,74 @@
+"""`warroom demo`: a rehearsal on a synthetic incident, on the console or as plain lines."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from argparse import Namespace
+from pathlib import Path
+
+from console.cli import exits
+from console.cli.context import Context
+from console.cli.log import arrived
+from console.cli.open import console, terminal
+from console.cli.trouble import complain
+from console.cli.verify import check
+from console.drills.demo import Drill
+from console.drills.script import Player
+from console.refusal import Refused
+from playbooks import load
+from playbooks.schema import Scenario
+
+HEADLESS_SPEED = 60.0
+PATIENCE = 50.0
+"""Real seconds that a headless drill gets at its usual speed."""
+
+
+def run(options: Namespace) -> int:
+    """`warroom demo`."""
+    context = Context(options)
+    try:
+        scenario = load.scenario(options.scenario)
+    except KeyError:
+        raise Refused(
+            f"There is no scenario {options.scenario}.", f"Known: {', '.join(load.scenarios())}."
+        ) from None
+    headless = options.headless or not terminal()
+    speed = options.speed or (HEADLESS_SPEED if headless else 1.0)
+    keep = Path(options.keep).expanduser() if options.keep else None
+    drill = Drill(scenario, speed, options.seed, keep)
+    try:
+        return _plain(context, drill, speed) if headless else _on_screen(context, drill)
+    finally:
+        drill.close()
+        if drill.kept:
+            complain(f"the drill is kept in {drill.path}; look at it with `warroom --home {drill.path}`.")
+
+
+def _on_screen(context: Context, drill: Drill) -> int:
+    return console(lambda: drill.desk(context.actor, context.role), drill.home, context.config, "home")
+
+
+def _plain(context: Context, drill: Drill, speed: float) -> int:
+    scenario: Scenario = drill.scenario
+    context.say(f"DRILL - not a real incident. {scenario.title}, {speed:g} times as fast as it happened.")
+    context.say(
+        f"{len(scenario.agents)} agents had {scenario.history // 86_400} quiet days: {drill.past:,} actions."
+    )
+    # A slower drill may take longer; what is waited for lies within its first ten minutes.
+    ends = time.monotonic() + max(PATIENCE, 600 / speed)
+    trouble = asyncio.run(
+        Player(drill, context.say, lambda event: arrived(context, event)).play(
+            lambda: time.monotonic() > ends
+        )
+    )
+    for case in drill.home.cases():
+        if not check(context, f"INC-{case[:4].upper()}", drill.home.case_dir(case)):
+            trouble = trouble or "The record is damaged."
+    if not check(context, "watch", drill.home.watch_dir):
+        trouble = trouble or "The record is damaged."
+    if trouble:
+        complain(trouble)
+        return exits.FAILED
+    context.say("DRILL over: every tripwire paged, the response is on the record, and the record is sound.")
+    return exits.OK

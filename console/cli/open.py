@@ -1,0 +1,54 @@
+"""`warroom`: opens the console, and starts a watcher for as long as it is open when none runs."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from console.cli.context import Context
+from console.config import Config
+from console.refusal import Refused
+
+if TYPE_CHECKING:
+    from console.desk import Desk
+    from data.home import Home
+
+
+def run(options: Namespace) -> int:
+    """`warroom open`, and `warroom` alone."""
+    if not terminal():
+        raise Refused(
+            "The console needs a terminal.", "Without one: `warroom show`, `log`, `note`, `ack`; see --help."
+        )
+    context = Context(options)
+    home = context.home(create=True)
+
+    async def open_desk() -> Desk:
+        from console.child import Child
+        from console.desk import Desk
+
+        child = None if options.no_watch else Child(home)
+        return await Desk.open(home, context.actor, context.role, child)
+
+    return console(open_desk, home, context.config, options.incident or "")
+
+
+def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config, start: str = "") -> int:
+    """Run the screens on `home` until they are left; returns the exit code."""
+    from screens.app import run as run_screens
+
+    return run_screens(
+        open_desk,
+        start=start,
+        drill=home.mode == "drill",
+        keys=config.screen.keys,
+        theme=config.screen.theme,
+        expect_room=bool(home.cases()),
+    )
+
+
+def terminal() -> bool:
+    """Whether there is a terminal to draw on and to read from."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
