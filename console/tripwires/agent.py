@@ -11,12 +11,14 @@ from console.telemetry.action import Action
 from console.tripwires.alert import SAMPLE
 from console.tripwires.baseline import LEARNING, Bucket, Hours, Limiter, Limits
 from console.tripwires.episode import Wire
-from console.tripwires.inventory import Inventory, Verdict
+from console.tripwires.inventory import BEGINNING, END, Ceilings, Inventory, Verdict
 from console.tripwires.rules import HISTORY, HOUR, SLACK
 
 NONE_YET = -(1 << 63)
 _COMPACT = 64
+_VERDICTS = 1_000
 _KEEP = HOUR + SLACK
+_UNASKED = Ceilings(None, None, END, END)
 
 
 # A sum may exceed 64 bits, which a snapshot cannot hold as a number.
@@ -58,8 +60,8 @@ class Agent:
     """
 
     __slots__ = (
-        "calls_ceiling",
-        "cost_ceiling",
+        "allowed",
+        "ceilings",
         "costs",
         "endpoints",
         "first",
@@ -107,12 +109,13 @@ class Agent:
         self.limits: Limits = LEARNING
         self.max_cost = LEARNING.cost
         self.max_calls = LEARNING.calls
-        self.cost_ceiling: int | None = None
-        self.calls_ceiling: int | None = None
+        self.ceilings = _UNASKED
         self.endpoints: dict[str, int] = {}
         # Endpoint -> (when its alert opened, when it was called before): late calls may correct it.
         self.fresh: dict[str, tuple[int, int | None]] = {}
         self.verdicts: dict[str, Verdict] = {}
+        # The tools among them that are allowed at any time.
+        self.allowed: set[str] = set()
         self.recent: deque[Action] = deque(maxlen=SAMPLE)
         self.wires: dict[tuple[str, str], Wire] = {}
         self.late = 0
@@ -140,12 +143,19 @@ class Agent:
         self.max_cost, _, self.max_calls, _ = self.limits
 
     def _limits(self, hours: Hours, hour: int, limiter: Limiter, inventory: Inventory | None) -> Limits:
-        cost = calls = None
-        if inventory is not None:
-            cost, calls = inventory.ceilings(self.tenant, self.name, hour * HOUR)
-        if hour == self.hour:
-            self.cost_ceiling, self.calls_ceiling = cost, calls
-        return limiter.limits(hours, self.known_for(hour), cost, calls)
+        start = hour * HOUR
+        if inventory is not None and not self.ceilings.start <= start < self.ceilings.end:
+            self.ceilings = inventory.ceilings(self.tenant, self.name, start)
+        return limiter.limits(hours, self.known_for(hour), self.ceilings)
+
+    def keep(self, tool: str, verdict: Verdict) -> None:
+        """Remember a verdict about a tool."""
+        if len(self.verdicts) >= _VERDICTS:
+            self.verdicts.clear()
+            self.allowed.clear()
+        self.verdicts[tool] = verdict
+        if not verdict.reason and (verdict.start, verdict.end) == (BEGINNING, END):
+            self.allowed.add(tool)
 
     def known_for(self, hour: int) -> bool:
         """Return whether the agent had been seen when the history before `hour` began."""

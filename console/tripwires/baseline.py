@@ -3,6 +3,7 @@
 from bisect import bisect_left, insort
 from typing import NamedTuple
 
+from console.tripwires.inventory import Ceilings
 from console.tripwires.rules import HISTORY, Rules, exact
 
 NEVER = 1 << 100
@@ -106,23 +107,19 @@ class Limiter:
         """Return whether the baseline says enough; `old` is an agent known for the whole history."""
         return len(hours.past) >= (self.rules.armed_hours_old if old else self.rules.armed_hours)
 
-    def limits(
-        self, hours: Hours, old: bool, cost_ceiling: int | None = None, calls_ceiling: int | None = None
-    ) -> Limits:
+    def limits(self, hours: Hours, old: bool, ceilings: Ceilings) -> Limits:
         """Return the limits after `hours`: from the baseline when it is armed, and never above a ceiling."""
         limits = LEARNING
         if self.armed(hours, old):
             cost, cost_page = self._pair(hours.costs, self._cost, self.rules.cost_floor)
             calls, calls_page = self._pair(hours.calls, self._calls, self.rules.calls_floor)
             limits = Limits(cost, cost_page, calls, calls_page)
-        if cost_ceiling is not None:
-            limits = limits._replace(
-                cost=min(limits.cost, cost_ceiling), cost_page=min(limits.cost_page, cost_ceiling)
-            )
-        if calls_ceiling is not None:
-            limits = limits._replace(
-                calls=min(limits.calls, calls_ceiling), calls_page=min(limits.calls_page, calls_ceiling)
-            )
+        if ceilings.cost is not None:
+            most = ceilings.cost
+            limits = limits._replace(cost=min(limits.cost, most), cost_page=min(limits.cost_page, most))
+        if ceilings.calls is not None:
+            most = ceilings.calls
+            limits = limits._replace(calls=min(limits.calls, most), calls_page=min(limits.calls_page, most))
         return limits
 
     def _pair(self, sums: list[int], factor: tuple[int, int], floor: int) -> tuple[int, int]:

@@ -33,7 +33,6 @@ from console.tripwires.seen import SavedSeen, Seen, identity
 
 REST = "*"
 """Stands for everything beyond a cap: endpoints, tools, agents."""
-_VERDICTS = 1_000
 _FORMAT = 1
 
 
@@ -103,14 +102,13 @@ class Engine:
                 which replays a stored file.
         """
         out: list[Change] = []
-        seen = self.seen
+        seen, outcome = self.seen, self.outcome
         young, old = seen.young, seen.old
+        turn = seen.due()
         watched = self.watched
         limiter, inventory = self.limiter, self.inventory
-        outcome = self.outcome
+        memory = self.rules.endpoint_memory
         clock = self.clock
-        most = seen.most
-        day_end = (seen.day + 1) * DAY
         total = duplicates = 0
         for action in actions:
             total += 1
@@ -120,22 +118,24 @@ class Engine:
                 continue
             young.add(known)
             at = action.at
-            now = at if received_at is None else received_at
-            skewed = at > now + SLACK
-            if skewed:
-                at = now
-            if (at >= day_end or len(young) >= most) and seen.turn(at):
-                young, old = seen.young, seen.old
-                day_end = (seen.day + 1) * DAY
-            if now > clock:
-                self.clock = clock = now
-                if outcome.deadlines and outcome.deadlines[0][0] <= clock:
-                    self._due(out)
             agent = watched.get((action.tenant, action.agent))
             if agent is None:
                 agent = self._meet(action)
-            if skewed:
-                agent.skewed += 1
+            if received_at is None:
+                now = at
+            else:
+                now = received_at
+                if at > now + SLACK:
+                    at = now
+                    agent.skewed += 1
+            if at >= turn or len(young) >= seen.most:
+                seen.turn(at)
+                young, old, turn = seen.young, seen.old, seen.due()
+                young.add(known)
+            if now > clock:
+                clock = now
+                if outcome.deadlines and outcome.deadlines[0][0] <= clock:
+                    self._due(clock, out)
             kind = action.kind
             if kind in CALLS:
                 agent.recent.append(action)
@@ -157,19 +157,14 @@ class Engine:
                     self._again(agent, at, now, out)
                 name = action.endpoint
                 if name:
-                    self._endpoint(agent, name, at, action, now, out)
+                    last = agent.endpoints.get(name)
+                    if last is not None and 0 < at - last <= memory:
+                        agent.endpoints[name] = at
+                    else:
+                        self._endpoint(agent, name, at, action, now, out)
                 name = action.tool
-                if name and inventory is not None:
-                    verdict = agent.verdicts.get(name)
-                    if verdict is None or not verdict.start <= at < verdict.end:
-                        verdict = inventory.verdict(action.tenant, action.agent, name, at)
-                        # The agents beyond the cap share one state, but not one inventory entry.
-                        if len(agent.verdicts) >= _VERDICTS or agent.name == REST:
-                            agent.verdicts.clear()
-                        if agent.name != REST:
-                            agent.verdicts[name] = verdict
-                    if verdict.reason:
-                        self._strike(agent, AUTHORISATION, name, at, verdict.reason, action, now, out)
+                if name and inventory is not None and name not in agent.allowed:
+                    self._authorise(agent, inventory, name, at, action, now, out)
                 if action.sampled:
                     agent.sampled += 1
                 if action.attributed == "provisional":
@@ -182,6 +177,7 @@ class Engine:
             elif kind == "review":
                 for ruling in outcome.review(action, at, now, self.rules):
                     self._rule(ruling, out)
+        self.clock = clock
         self.counters["actions"] += total
         self.counters["duplicate"] += duplicates
         return out
@@ -191,7 +187,7 @@ class Engine:
         out: list[Change] = []
         if now > self.clock:
             self.clock = now
-        self._due(out)
+        self._due(self.clock, out)
         for key in [key for key, wire in self.firing.items() if wire.expire(self.clock, out)]:
             wire = self.firing.pop(key)
             agent = self.watched.get((wire.tenant, wire.agent))
@@ -313,12 +309,12 @@ class Engine:
         return sum(1 for (r, _), wire in agent.wires.items() if r == rule and wire.last_at() > recent)
 
     def _cost_point(self, agent: Agent, at: int, spend: int, limit: int, page: int) -> Point:
-        reason = "ceiling" if limit == agent.cost_ceiling else ""
+        reason = "ceiling" if limit == agent.ceilings.cost else ""
         paged = self._literal or spend > page
         return Point(at, min(spend, MOST), min(limit, MOST), min(page, MOST), paged, reason)
 
     def _calls_point(self, agent: Agent, at: int, calls: int, limit: int, page: int) -> Point:
-        reason = "ceiling" if limit == agent.calls_ceiling else ""
+        reason = "ceiling" if limit == agent.ceilings.calls else ""
         paged = self._literal or calls > page
         return Point(at, calls, min(limit, MOST), min(page, MOST), paged, reason)
 
@@ -395,6 +391,26 @@ class Engine:
             del agent.fresh[name]
         wire.revise(at, points, (action,), 1, now, now, out, end=opened)
 
+    def _authorise(
+        self,
+        agent: Agent,
+        inventory: Inventory,
+        tool: str,
+        at: int,
+        action: Action,
+        now: int,
+        out: list[Change],
+    ) -> None:
+        """Judge a call of a tool, and keep the answer as long as it holds."""
+        verdict = agent.verdicts.get(tool)
+        if verdict is None or not verdict.start <= at < verdict.end:
+            verdict = inventory.verdict(action.tenant, action.agent, tool, at)
+            # The agents beyond the cap share one state, but not one inventory entry.
+            if agent.name != REST:
+                agent.keep(tool, verdict)
+        if verdict.reason:
+            self._strike(agent, AUTHORISATION, tool, at, verdict.reason, action, now, out)
+
     def _strike(
         self,
         agent: Agent,
@@ -409,8 +425,8 @@ class Engine:
         """One violation of a rule that counts violations."""
         self._wire(agent, rule, subject).add(Point(at, 1, 0, 0, True, reason), (action,), 1, now, now, out)
 
-    def _due(self, out: list[Change]) -> None:
-        for ruling in self.outcome.due(self.clock):
+    def _due(self, now: int, out: list[Change]) -> None:
+        for ruling in self.outcome.due(now):
             self._rule(ruling, out)
 
     def _rule(self, ruling: Ruling, out: list[Change]) -> None:

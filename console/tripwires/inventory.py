@@ -46,6 +46,15 @@ class Verdict(NamedTuple):
     end: int
 
 
+class Ceilings(NamedTuple):
+    """Declared ceilings per hour, None = none: nano-USD and calls. Hold for event times in `[start, end)`."""
+
+    cost: int | None
+    calls: int | None
+    start: int
+    end: int
+
+
 class _Compiled(NamedTuple):
     entry: Entry
     tenant: Pattern[str]
@@ -90,9 +99,7 @@ class Inventory:
         allowed once), `not-yet-valid`.
         """
         entries = self._of(tenant, agent)
-        edges = {edge for e in entries for edge in (e.start, e.end)}
-        start = max((edge for edge in edges if edge <= at), default=BEGINNING)
-        end = min((edge for edge in edges if edge > at), default=END)
+        start, end = _holds(entries, at)
         reason = "no-entry"
         if entries:
             valid = [e for e in entries if e.start <= at < e.end]
@@ -107,16 +114,24 @@ class Inventory:
                 reason = "not-yet-valid" if others else "undeclared"
         return Verdict(reason, start, end)
 
-    def ceilings(self, tenant: str, agent: str, at: int) -> tuple[int | None, int | None]:
-        """Return the lowest declared ceilings per hour at `at`: nano-USD and calls; None = none declared."""
-        valid = [e.entry for e in self._of(tenant, agent) if e.start <= at < e.end]
+    def ceilings(self, tenant: str, agent: str, at: int) -> Ceilings:
+        """Return the lowest ceilings declared for the agent at event time `at` (ns UTC)."""
+        entries = self._of(tenant, agent)
+        valid = [e.entry for e in entries if e.start <= at < e.end]
         costs = [e.cost_ceiling for e in valid if e.cost_ceiling is not None]
         calls = [e.calls_ceiling for e in valid if e.calls_ceiling is not None]
-        return min(costs, default=None), min(calls, default=None)
+        return Ceilings(min(costs, default=None), min(calls, default=None), *_holds(entries, at))
 
     def owner(self, tenant: str, agent: str) -> str:
         """Return who owns the agent by the first entry that says so, or ''."""
         return next((e.entry.owner for e in self._of(tenant, agent) if e.entry.owner), "")
+
+
+def _holds(entries: list[_Compiled], at: int) -> tuple[int, int]:
+    """The time around `at` in which no entry begins or ends."""
+    edges = {edge for e in entries for edge in (e.start, e.end)}
+    start = max((edge for edge in edges if edge <= at), default=BEGINNING)
+    return start, min((edge for edge in edges if edge > at), default=END)
 
 
 def _glob(text: str) -> Pattern[str]:

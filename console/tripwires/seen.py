@@ -48,18 +48,19 @@ class Seen:
         self.early = 0
         self.most = most
 
-    def turn(self, at: int) -> bool:
-        """Begin a new generation if event time `at` (ns UTC) lies in a later day or the young one is full."""
+    def due(self) -> int:
+        """Return the event time from which a new generation begins, ns UTC."""
+        return (self.day + 1) * DAY
+
+    def turn(self, at: int) -> None:
+        """Begin a new generation, since event time `at` (ns UTC) is due or the young one is full."""
         day = at // DAY
-        if day <= self.day and len(self.young) < self.most:
-            return False
         if day <= self.day:
             self.early += 1
         # After a silent day even the young generation is too old to matter.
         self.old = self.young if day <= self.day + 1 else set()
         self.young = set()
         self.day = max(day, self.day)
-        return True
 
     def save(self) -> SavedSeen:
         """Return everything that is remembered."""
