@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Lock as Mutex
 from threading import Thread
 from typing import NamedTuple, TypeVar
@@ -21,6 +21,9 @@ T = TypeVar("T")
 
 NAME = "drafts.db"
 MAX_CHARACTERS = 1024 * 1024
+RETRY_SECONDS = 1.0
+
+_Task = tuple[Callable[[sqlite3.Connection], None], Callable[[BaseException], None]]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS drafts (
@@ -66,7 +69,7 @@ class Drafts:
         self._mutex = Mutex()
         self._boxes: dict[str, Draft] = {}
         self._dirty: set[str] = set()
-        self._work: SimpleQueue[Callable[[sqlite3.Connection], None] | None] = SimpleQueue()
+        self._work: SimpleQueue[_Task | None] = SimpleQueue()
         self.trouble = ""
         self._thread = Thread(target=self._run, name="drafts", daemon=True)
         self._thread.start()
@@ -172,7 +175,7 @@ class Drafts:
     def _mark(self, box: str) -> None:
         if box not in self._dirty:
             self._dirty.add(box)
-            self._work.put(self._save)
+            self._work.put((self._save, _tell_nobody))
 
     def _lives(self, owner: str) -> bool:
         return owner == self._owner or lock.holder(_sign_of_life(self._path.parent, owner)) is not None
@@ -181,12 +184,9 @@ class Drafts:
         answer: Future[T] = Future()
 
         def work(db: sqlite3.Connection) -> None:
-            try:
-                answer.set_result(question(db))
-            except sqlite3.Error as error:
-                answer.set_exception(explain(error, self._path))
+            answer.set_result(question(db))
 
-        self._work.put(work)
+        self._work.put((work, answer.set_exception))
         return answer.result()
 
     def _save(self, db: sqlite3.Connection) -> None:
@@ -220,21 +220,31 @@ class Drafts:
 
     def _run(self) -> None:
         db: sqlite3.Connection | None = None
-        while True:
-            work = self._work.get()
+        closing = False
+        while not closing:
+            try:
+                task = self._work.get(timeout=RETRY_SECONDS if self.trouble else None)
+            except Empty:
+                task = (self._save, _tell_nobody)
+            closing = task is None
+            work, failed = task or (self._save, _tell_nobody)
             try:
                 if db is None:
                     db = _connect(self._path)
-                (work or self._save)(db)
+                work(db)
             except (sqlite3.Error, OSError) as error:
-                self.trouble = f"Drafts are not saved. {explain(error, self._path)}"
+                trouble = explain(error, self._path)
+                self.trouble = f"Drafts are not saved. {trouble}"
+                failed(trouble)
                 if db is not None:
                     db.close()
                     db = None
-            if work is None:
-                break
         if db is not None:
             db.close()
+
+
+def _tell_nobody(_: BaseException) -> None:
+    """What is typed is not awaited; `trouble` says that it is not saved."""
 
 
 def _sign_of_life(directory: Path, owner: str) -> Path:

@@ -235,7 +235,7 @@ def test_patches_take_effect_in_total_order_however_they_arrive(case: Case, tmp_
 
 async def settled(lines: Lines, upto: int) -> None:
     async with asyncio.timeout(20):
-        while await lines.upto() < upto:  # noqa: ASYNC110 - what is awaited is another thread's file
+        while await lines.upto() < upto:
             await asyncio.sleep(0.005)
             await lines.changed()
 
