@@ -162,9 +162,8 @@ class Incident:
 
     @property
     def next_item(self) -> Check | None:
-        """The open item that is due first; in the order of the list among equals."""
-        waiting = [check for check in self.checklist.values() if check.state == "open"]
-        return min(waiting, key=lambda check: self.due_at(check) or 1 << 62, default=None)
+        """The first open item: the list stands in the order in which a responder works."""
+        return next((check for check in self.checklist.values() if check.state == "open"), None)
 
     def due_at(self, check: Check) -> int | None:
         """Return when a checklist item is due (ns UTC); None when it has no clock, or none that runs yet."""
