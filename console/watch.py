@@ -286,7 +286,8 @@ class Watcher:
         before = status.read(self._directory)
         try:
             # The port of last time comes second: a sender that was told about it should find it again.
-            await intake.start(dict.fromkeys((settings.port, before.port if before else 0, 0)))
+            wanted = dict.fromkeys((settings.port, before.port if before else 0))
+            await intake.start([*(port for port in wanted if port), 0])
         except OSError as error:
             self._note(f"OTLP is not taken in: 127.0.0.1 cannot be listened on ({error.strerror})")
             return None
