@@ -33,7 +33,7 @@ def history(scenario: Scenario, seed: int = 1) -> Iterator[Action]:
 
 
 def live(scenario: Scenario, seed: int = 1, halted: Callable[[], bool] = lambda: False) -> Iterator[Action]:
-    """Yield what the agents do from the start on, in the order of time, the loop included until it is `halted`."""
+    """Yield what the agents do from the start on, in the order of time; the loop goes on until `halted`."""
     begin = start(scenario)
     end = begin + scenario.lasts * SECOND
     usual = [_usual(agent, begin, end, seed + 1) for agent in scenario.agents]

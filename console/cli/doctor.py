@@ -1,0 +1,26 @@
+"""`warroom doctor`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from console.cli import exits
+from console.cli.context import Context, kept_mode
+from console.config import home_path, load
+from console.doctor import examine
+from console.plain import visible
+
+
+def run(options: Namespace) -> int:
+    """`warroom doctor`."""
+    context = Context(options)
+    config = load()
+    path = home_path(config, options.home or "").absolute()
+    broken = False
+    for finding in examine(config, path, kept_mode(path)):
+        broken = broken or finding.state == "BROKEN"
+        fix = f"\n{'':24}-> {visible(finding.fix, 1000)}" if finding.fix else ""
+        context.say(
+            f"{finding.state:<7} {finding.about:<15} {visible(finding.text, 2000)}{fix}", finding._asdict()
+        )
+    return exits.FAILED if broken else exits.OK

@@ -1,0 +1,245 @@
+"""What works on this machine and in this home, what does not, and what to do about it. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from console.config import Config
+from console.watching import status
+from data import lock, log
+from data.clock import iso
+from data.home import Home
+from data.trouble import StoreTrouble
+
+State = Literal["ok", "note", "BROKEN"]
+MIB = 1 << 20
+FULL, SCARCE = 64 * MIB, 1024 * MIB
+STALE_SECONDS = 30
+"""A running watcher rewrites its status about once a second."""
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at: `text` says what was found, `fix` what to do when it is not well."""
+
+    about: str
+    state: State
+    text: str
+    fix: str = ""
+
+
+def examine(config: Config, path: Path, mode: str | None) -> Iterator[Finding]:
+    """Yield everything that can be said.
+
+    Args:
+        config: the configuration in force.
+        path: the home directory.
+        mode: what the home is for, None when there is none, `unreadable` when that cannot be told.
+    """
+    yield Finding("program", "ok", f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}")
+    yield from _sqlite()
+    yield from _configuration(config)
+    yield from _terminal()
+    home = None
+    if mode is None:
+        yield Finding("home", "note", f"{path} does not exist yet; the first incident or console makes it")
+    else:
+        try:
+            home = Home.open(path, "drill" if mode == "drill" else "live")
+        except StoreTrouble as trouble:
+            yield Finding("home", "BROKEN", f"{trouble.what} {trouble.meaning}", trouble.next_step)
+    yield from _disk(path)
+    if home is not None:
+        yield from _home(home)
+        yield from _cases(home)
+        yield from _watcher(home)
+
+
+def _sqlite() -> Iterator[Finding]:
+    db = sqlite3.connect(":memory:")
+    try:
+        db.execute("CREATE VIRTUAL TABLE probe USING fts5(text)")
+    except sqlite3.OperationalError:
+        yield Finding(
+            "search", "BROKEN", "this SQLite has no full-text search", "Use a Python whose SQLite has FTS5."
+        )
+    finally:
+        db.close()
+
+
+def _configuration(config: Config) -> Iterator[Finding]:
+    for problem in config.problems:
+        where = f"{problem.file}:{problem.line}" if problem.line else problem.file
+        yield Finding("configuration", "BROKEN", f"{where}: {problem.what}", problem.fix)
+    if not config.problems:
+        yield Finding("configuration", "ok", config.path or "no file; defaults are in force")
+    if not config.agent:
+        yield Finding(
+            "inventory",
+            "note",
+            "no agent is declared, so the authorisation tripwire is blind",
+            "Declare the agents and their tools as [[agent]]; see docs/configuration.md.",
+        )
+
+
+def _terminal() -> Iterator[Finding]:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        yield Finding("terminal", "note", "none here; the console needs one, every other command does not")
+        return
+    size = shutil.get_terminal_size()
+    term = os.environ.get("TERM", "")
+    around = [
+        name for name, mark in (("tmux", "TMUX"), ("screen", "STY"), ("ssh", "SSH_TTY")) if mark in os.environ
+    ]
+    inside = f", inside {' and '.join(around)}" if around else ""
+    text = f"{term or 'TERM is not set'}, {size.columns}x{size.lines}{inside}"
+    if term in ("", "dumb"):
+        yield Finding(
+            "terminal", "BROKEN", text, "Set TERM to what your terminal is, such as xterm-256color."
+        )
+    elif size.columns < 40 or size.lines < 10:
+        yield Finding(
+            "terminal", "note", text, "The console shows its panes from 40x10 on; 80x24 is comfortable."
+        )
+    else:
+        yield Finding("terminal", "ok", text)
+    encoding = (sys.stderr.encoding or "").lower().replace("-", "")
+    if encoding != "utf8":
+        yield Finding(
+            "encoding", "note", f"{sys.stderr.encoding}", "Use a UTF-8 locale, such as LANG=C.UTF-8."
+        )
+
+
+def _disk(path: Path) -> Iterator[Finding]:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    try:
+        free = shutil.disk_usage(path).free
+    except OSError as error:
+        yield Finding("disk", "BROKEN", f"{path} cannot be looked at ({error.strerror})", "Check the mount.")
+        return
+    text = f"{free // MIB:,} MiB free under {path}"
+    if free < FULL:
+        yield Finding("disk", "BROKEN", text, "Free space now: nothing can be recorded on a full disk.")
+    elif free < SCARCE:
+        yield Finding("disk", "note", text, "Free space soon.")
+    else:
+        yield Finding("disk", "ok", text)
+
+
+def _home(home: Home) -> Iterator[Finding]:
+    drill = "for DRILLS only" if home.mode == "drill" else "for real incidents"
+    yield Finding("home", "ok", f"{home.path}, {drill}; its time is {iso(home.clock.now(), 0)}")
+    for path in (home.path, home.path / "home.json", home.watch_dir / "token"):
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+        except OSError:
+            continue
+        if mode & 0o077:
+            yield Finding(
+                "permissions",
+                "BROKEN",
+                f"others can get at {path} (mode {mode:o})",
+                f"chmod go= {path}",
+            )
+    if not os.access(home.path, os.W_OK | os.X_OK):
+        yield Finding(
+            "permissions",
+            "BROKEN",
+            f"{home.path} cannot be written",
+            "Correct its owner, or name another with --home.",
+        )
+
+
+def _cases(home: Home) -> Iterator[Finding]:
+    cases = home.cases()
+    yield Finding("record", "ok", f"{len(cases)} incidents; `warroom verify --all` checks them")
+    for name, directory in ((f"INC-{case[:4].upper()}", home.case_dir(case)) for case in cases):
+        try:
+            log.connect(directory / log.NAME).close()
+        except StoreTrouble as trouble:
+            yield Finding("record", "BROKEN", f"{name}: {trouble.what} {trouble.meaning}", trouble.next_step)
+            continue
+        holder = lock.holder(directory / lock.NAME)
+        if holder is not None:
+            yield Finding("record", "ok", f"{name} is written by process {holder.pid}")
+        waiting = _waiting(directory)
+        if waiting and holder is None:
+            yield Finding(
+                "record",
+                "note",
+                f"{waiting} entries wait for {name} in {directory / 'handoff'}; they are safe",
+                f"Open it, or run `warroom show --incident {name}`: the next writer takes them in.",
+            )
+
+
+def _waiting(directory: Path) -> int:
+    try:
+        return sum(
+            not entry.name.startswith(".") and entry.is_file() for entry in (directory / "handoff").iterdir()
+        )
+    except OSError:
+        return 0
+
+
+def _watcher(home: Home) -> Iterator[Finding]:
+    holder = status.running(home.watch_dir)
+    said = status.read(home.watch_dir)
+    if holder is None:
+        last = f"; the last one was seen at {iso(said.at, 0)}" if said else ""
+        yield Finding(
+            "watcher",
+            "note",
+            f"none runs, nobody watches the agents{last}",
+            "The console starts one while it is open; a service manager keeps `warroom watch` running.",
+        )
+        return
+    if said is None or said.pid != holder.pid:
+        yield Finding(
+            "watcher", "note", f"process {holder.pid} runs and has not said anything yet", "Look again soon."
+        )
+        return
+    age = (home.clock.now() - said.at) // 1_000_000_000
+    if home.mode == "live" and age > STALE_SECONDS:
+        yield Finding(
+            "watcher",
+            "BROKEN",
+            f"process {holder.pid} runs but has said nothing for {age:,} s",
+            f"It hangs: end it (kill {holder.pid}); the next one continues where it was.",
+        )
+        return
+    states = ", ".join(f"{count:,} {name}" for name, count in sorted(said.agents.items())) or "none yet"
+    where = ", ".join(said.addresses) or "no OTLP"
+    yield Finding(
+        "watcher", "ok", f"process {holder.pid} since {iso(said.started_at, 0)}; {where}; agents: {states}"
+    )
+    for blind in said.blind:
+        yield Finding("tripwires", "note", f"blind: {blind}", "Declare the agents as [[agent]].")
+    for trouble in said.trouble:
+        yield Finding("watcher", "note", trouble)
+    if not said.senders:
+        yield Finding("senders", "note", "nobody has sent anything yet", "docs/sources.md says how to send.")
+    for sender in said.senders[:50]:
+        refused = sum(sender.refused.values())
+        counts = {
+            "refused": refused,
+            "late": sender.late,
+            "duplicate": sender.duplicate,
+            "skewed": sender.skewed,
+            "of unknown cost": sender.unknown_cost,
+            "without an agent": sender.unattributed,
+            "attributed by guess": sender.provisional,
+        }
+        rest = "".join(f", {count:,} {name}" for name, count in counts.items() if count)
+        seen = iso(sender.last_seen, 0) if sender.last_seen else "never"
+        text = f"{sender.kind} {sender.name}: {sender.accepted:,} accepted{rest}; last seen {seen}"
+        why = "; ".join(f"{reason}: {count:,}" for reason, count in sender.refused.items())
+        yield Finding(
+            "senders", "note" if refused else "ok", text, f"Refused because: {why}." if refused else ""
+        )

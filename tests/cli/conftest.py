@@ -1,0 +1,70 @@
+"""Runs the real command line in processes of its own, on temporary homes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    @property
+    def values(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Warroom:
+    """`warroom` with a home and a configuration of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("WARROOM_")},
+            "WARROOM_HOME": str(self.home),
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        }
+        self.command = [sys.executable, "-m", "console.cli"]
+
+    def __call__(self, *arguments: str, stdin: str = "", more: Mapping[str, str] | None = None) -> Done:
+        done = subprocess.run(
+            [*self.command, *arguments],
+            input=stdin.encode("utf-8", "surrogateescape"),
+            capture_output=True,
+            timeout=60,
+            check=False,
+            cwd=self.folder,
+            env={**self.environment, **(more or {})},
+        )
+        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def ok(self, *arguments: str, stdin: str = "") -> Done:
+        done = self(*arguments, stdin=stdin)
+        assert done.code == 0, done
+        return done
+
+
+@pytest.fixture
+def warroom(tmp_path: Path) -> Warroom:
+    return Warroom(tmp_path)
+
+
+@pytest.fixture
+def declared(warroom: Warroom) -> Warroom:
+    warroom.ok("--as", "ana", "declare", "refunds in a loop")
+    return warroom
