@@ -188,7 +188,7 @@ class Engine:
         if now > self.clock:
             self.clock = now
         self._due(self.clock, out)
-        for key in [key for key, wire in self.firing.items() if wire.expire(self.clock, out)]:
+        for key in [key for key in sorted(self.firing) if self.firing[key].expire(self.clock, out)]:
             wire = self.firing.pop(key)
             agent = self.watched.get((wire.tenant, wire.agent))
             if agent is not None:
@@ -200,7 +200,8 @@ class Engine:
         out: list[Change] = []
         for ruling in self.outcome.due(self.clock + self.rules.review_grace):
             self._rule(ruling, out)
-        for wire in self.firing.values():
+        for key in sorted(self.firing):
+            wire = self.firing[key]
             wire.expire(self.clock, out)
             wire.flush(out)
         return out
@@ -435,9 +436,9 @@ class Engine:
         action, at = publication.action, publication.at
         subject = action.artifact or action.artifact_type or "artifact"
         agent = self.watched.get((action.tenant, action.agent)) or self._meet(action)
-        if not ruling.reason and (OUTCOME, subject) not in agent.wires:
+        if not ruling.reasons and (OUTCOME, subject) not in agent.wires:
             return
-        points = (Point(at, 1, 0, 0, True, ruling.reason),) if ruling.reason else ()
+        points = [Point(at, 1, 0, 0, True, reason) for reason in ruling.reasons]
         self._wire(agent, OUTCOME, subject).revise(
             at, points, (action,), 1, publication.received_at, ruling.detected_at, out, end=at
         )

@@ -34,10 +34,10 @@ class Publication(Struct):
 
 
 class Ruling(Struct, frozen=True):
-    """What is now held of a publication: an empty `reason` is no objection."""
+    """What is now held against an agent's publications of one artifact at one moment; perhaps nothing."""
 
     publication: Publication
-    reason: str
+    reasons: tuple[str, ...]
     detected_at: int
 
 
@@ -62,7 +62,7 @@ class Outcome(Struct):
         if bypassed:
             heappush(self.deadlines, (now + rules.review_grace, self.serial, key))
         heappush(self.deadlines, (now + max(SLACK, rules.review_grace) + 1, -self.serial, key))
-        return None if bypassed or not publication.reason else Ruling(publication, publication.reason, now)
+        return None if bypassed or not publication.reason else self._rule(publication, now)
 
     def review(self, action: Action, at: int, now: int, rules: Rules) -> list[Ruling]:
         """Take in a review decided at event time `at`; return what it changes about recent publications."""
@@ -84,8 +84,8 @@ class Outcome(Struct):
                 continue
             publication.reason = reason
             publication.waiting = False
-            changed.append(Ruling(publication, reason, now))
-        return changed
+            changed.append(publication)
+        return [self._rule(publication, now) for publication in changed]
 
     def due(self, now: int) -> list[Ruling]:
         """Return the publications whose grace period has passed by `now` without an approval."""
@@ -96,12 +96,18 @@ class Outcome(Struct):
             publication = publications[abs(serial)]
             if serial > 0 and publication.waiting:
                 publication.waiting = False
-                overdue.append(Ruling(publication, "bypassed", deadline))
+                overdue.append(self._rule(publication, deadline))
             elif serial < 0:
                 del publications[-serial]
                 if not publications:
                     del self.recent[key]
         return overdue
+
+    def _rule(self, publication: Publication, detected_at: int) -> Ruling:
+        moment = publication.action.agent, publication.at
+        same = self.recent[_key(publication.action)].values()
+        held = (p for p in same if (p.action.agent, p.at) == moment and not p.waiting)
+        return Ruling(publication, tuple(sorted(p.reason for p in held if p.reason)), detected_at)
 
     def _judge(self, publication: Publication, rules: Rules) -> str:
         action = publication.action
