@@ -1,8 +1,8 @@
 """The OTLP/HTTP door: loopback only, a token always, and a budget for everything.
 
 The server reads and unpacks a body within its budgets and gives it to a `Sink`, which says what became of
-it. A request is answered only then: what was accepted is safe, and of what was not the sender is told in the
-terms of the protocol: retry (503), never again (400, 413, 415), or partly (200 with what was rejected and why).
+it. A request is answered only then: what was accepted is safe, and of the rest the sender is told in the terms
+of the protocol: send it again (503), never again (400, 413, 415), or which part was rejected and why (200).
 
 Metrics are answered with 200 and every data point rejected: the tripwires do not use them, and a sender
 should neither retry nor believe that they were taken.
@@ -319,11 +319,12 @@ class _Connection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Count the request and answer it without details of the program."""
-        self._refuse(
-            "not a valid HTTP request" if status < 500 else "the intake failed", (message or "").encode()
-        )
-        self.force_close()
-        return _status(status, "not a valid request" if status < 500 else "internal error", None)
+        broken = status >= 500
+        said = f"{type(exc).__name__}: {exc}" if broken else message or ""
+        self._refuse("the intake failed" if broken else "not a valid HTTP request", said.encode()[:4096])
+        response = _status(status, "internal error" if broken else "not a valid request", None)
+        response.force_close()
+        return response
 
 
 class _Closed(asyncio.Protocol):
