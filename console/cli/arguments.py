@@ -347,14 +347,16 @@ def _command(argv: Sequence[str]) -> str:
 
 
 def _guarded(argv: Sequence[str], named: str) -> list[str]:
-    """Let `note -5m text` through: a back-dated line begins with what looks like an option."""
-    words = list(argv)
-    if named in {"note", "contain"}:
-        for at in range(words.index(named) + 1, len(words)):
-            if words[at] == "--":
-                break
-            if len(words[at]) > 2 and words[at][0] == "-" and words[at][1].isdigit():
-                return [*words[:at], "--", *words[at:]]
+    """Let `note -5m text` and `--at -5m` through: times ago begin like options."""
+    words: list[str] = []
+    for word in argv:
+        ago = len(word) > 2 and word[0] == "-" and word[1].isdigit()
+        if ago and words and words[-1] == "--at":
+            words[-1] = f"--at={word}"
+        elif ago and named == "note" and "--" not in words:
+            words += ["--", word]
+        else:
+            words.append(word)
     return words
 
 

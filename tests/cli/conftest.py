@@ -68,3 +68,11 @@ def warroom(tmp_path: Path) -> Warroom:
 def declared(warroom: Warroom) -> Warroom:
     warroom.ok("--as", "ana", "declare", "refunds in a loop")
     return warroom
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Warroom:
+    """A home with one incident, for tests that change nothing in it."""
+    warroom = Warroom(tmp_path_factory.mktemp("shared"))
+    warroom.ok("declare", "refunds in a loop")
+    return warroom

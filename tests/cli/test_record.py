@@ -1,0 +1,188 @@
+"""Writing without a screen: each command does what it says, says what it did, and refuses in one sentence."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from data.clock import parse_iso
+from tests.cli.conftest import Warroom
+
+
+def state(warroom: Warroom) -> dict[str, object]:
+    (value,) = warroom.ok("show", "--json").values
+    return value
+
+
+@pytest.mark.req("S002-USE-2", "X-1")
+def test_declare_takes_any_name_of_a_severity_and_makes_the_home(warroom: Warroom) -> None:
+    (value,) = warroom.ok("declare", "tenant", "data", "leaks", "--severity", "P0", "--json").values
+    assert value["title"] == "tenant data leaks"
+    assert (value["severity"], value["label"], value["mode"]) == (1, "SEV-1", "live")
+    (listed,) = warroom.ok("incidents", "--json").values
+    assert listed["case"] == value["case"]
+
+
+def test_a_night_of_work_without_a_screen(declared: Warroom) -> None:
+    run = declared.ok
+    run("assign", "scribe", "dee")
+    run("--as", "dee", "note", "-5m first refund seen #payouts")
+    run("--as", "dee", "note", stdin="!hold every refund\n")
+    run("tick", "stop-harm")
+    run("tick", "status-page", "no customer sees it", "--state", "not-applicable")
+    run("claim", "impact")
+    run("updates", "30min", "--channel", "status page")
+    run("contain", "tool disabled at the gateway", "--at", "-1m")
+    run("rollback", "external-calls", "open", "payouts without an order", "--effects", "91")
+    run("severity", "1", "customers are hit")
+    run("severity", "3", "by mistake")
+    run("undo")
+    now = state(declared)
+    assert now["roles"] == {"ic": ["ana"], "scribe": ["dee"]}
+    assert now["severity"] == 1
+    assert now["contained_how"] == "tool disabled at the gateway"
+    checks = {item["id"]: item for item in now["checklist"]}  # type: ignore[attr-defined]
+    assert checks["stop-harm"]["state"] == "done"
+    assert (checks["status-page"]["state"], checks["status-page"]["reason"]) == (
+        "not_applicable",
+        "no customer sees it",
+    )
+    assert checks["impact"]["claimed"]
+    classes = {row["id"]: row for row in now["rollback"]}  # type: ignore[attr-defined]
+    assert (classes["external-calls"]["state"], classes["external-calls"]["effects"]) == ("open", 91)
+    assert classes["external-calls"]["clocks"][0]["due"]
+    run("close", "verified")
+    assert declared.ok("incidents").out.strip() == "No open incidents."
+    run("reopen", "it is back", "--incident", str(now["incident"]))
+    assert state(declared)["open"] is True
+
+
+def test_a_note_is_back_dated_and_says_so(declared: Warroom) -> None:
+    (value,) = declared.ok("--json", "note", "-5m", "first refund seen").values
+    gap = parse_iso(value["saved_at"]) - parse_iso(value["at"])
+    assert 300 * 10**9 <= gap < 330 * 10**9
+    (line,) = (line for line in declared.ok("log", "--json").values if line["id"] == value["id"])
+    assert (line["text"], line["backdated"]) == ("first refund seen", True)
+
+
+def test_a_correction_keeps_the_old_text_and_a_retraction_the_line(declared: Warroom) -> None:
+    (value,) = declared.ok("note", "agent planner-3", "--json").values
+    declared.ok("amend", value["id"], "agent planner-4", "--reason", "misread")
+    (line,) = (line for line in declared.ok("log", "--json").values if line["id"] == value["id"])
+    assert (line["text"], line["corrected"], line["retracted"]) == ("agent planner-4", True, False)
+    declared.ok("retract", value["id"], "wrong incident")
+    assert "[corrected, RETRACTED]" in declared.ok("log").out
+    assert "agent planner-3" in declared.ok("export").out
+    declared.ok("reinstate", value["id"], "right after all")
+    assert "RETRACTED" not in declared.ok("log").out
+
+
+REFUSED = {
+    "no such incident": (["note", "x", "--incident", "INC-ZZZZ"], "There is no incident"),
+    "empty note": (["note", "  "], "nothing to write"),
+    "future": (["note", "2199-01-01T00:00Z too early"], "future"),
+    "no such severity": (["severity", "SEV-9"], "There is no severity"),
+    "no such item": (["tick", "nonsense"], "no item nonsense"),
+    "waived without a reason": (["tick", "impact", "--state", "waived"], "needs a reason"),
+    "no such class": (["rollback", "nonsense", "open"], "no action class"),
+    "verified too early": (["rollback", "code", "verified", "x"], "nothing to verify"),
+    "no such entry": (["retract", "aaaaaaaa", "x"], "no entry aaaaaaaa"),
+    "no such alert": (["ack", "aaaaaaaa"], "no alert aaaaaaaa"),
+    "no alert at all": (["ack"], "No alert asks"),
+    "no duration": (["updates", "often"], "whole number and a unit"),
+    "hostile name": (["--as", "a\x1b[2J", "note", "x"], "name cannot stand"),
+    "long name": (["--as", "a" * 200, "note", "x"], "name cannot stand"),
+    "hostile role": (["--role", "\x1b[2J", "note", "x"], "role cannot stand"),
+    "long note": (["note", "x" * 17_000], "the longest is 16,384"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "says"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_is_refused_in_a_sentence(shared: Warroom, arguments: list[str], says: str) -> None:
+    done = shared(*arguments)
+    assert done.code == 3
+    assert says in done.err
+    assert done.out == ""
+    assert done.err.startswith("warroom: ")
+    assert "Traceback" not in done.err
+    assert "\x1b" not in done.err
+
+
+WRONG = {
+    "unknown command": (["nte", "x"], "did you mean `note`"),
+    "unknown option": (["note", "x", "--urgent"], "--urgent"),
+    "missing argument": (["tick"], "required"),
+    "not a choice": (["rollback", "code", "undone"], "invalid choice"),
+    "not a number": (["log", "--limit", "many"], "--limit"),
+    "hostile command": (["\x1b[2J"], "\u241b[2J"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "says"), WRONG.values(), ids=WRONG)
+def test_a_wrong_command_line_is_explained(shared: Warroom, arguments: list[str], says: str) -> None:
+    done = shared(*arguments)
+    assert done.code == 2
+    assert says in done.err
+    assert "\x1b" not in done.err
+
+
+def test_reading_makes_no_home(warroom: Warroom) -> None:
+    for command in ("incidents", "show", "log", "alerts", "verify", "export"):
+        done = warroom(command)
+        assert done.code == 3
+        assert "There is no war room" in done.err
+    assert not warroom.home.exists()
+
+
+def test_the_console_needs_a_terminal_and_says_what_does_not(warroom: Warroom) -> None:
+    done = warroom()
+    assert done.code == 3
+    assert "needs a terminal" in done.err
+
+
+def test_several_processes_at_once_lose_and_double_nothing(declared: Warroom) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        notes = [f"note {n} of many" for n in range(8)]
+        done = list(pool.map(lambda text: declared("note", text), notes))
+    assert [each.code for each in done] == [0] * 8
+    texts = [line["text"] for line in declared.ok("log", "--json").values]
+    assert sorted(text for text in texts if "of many" in text) == sorted(notes)
+    assert "sound" in declared.ok("verify").out
+
+
+def test_a_damaged_store_is_said_and_not_a_traceback(declared: Warroom) -> None:
+    (log,) = declared.home.glob("cases/*/log.db")
+    log.write_bytes(b"not a database" * 1000)
+    done = declared("note", "x")
+    assert done.code == 4
+    assert done.err.startswith("warroom: ")
+    assert "Traceback" not in done.err
+
+
+def test_an_unreadable_home_is_said(warroom: Warroom) -> None:
+    warroom.home.mkdir()
+    (warroom.home / "home.json").write_text("{")
+    done = warroom("incidents")
+    assert done.code == 4
+    assert "home.json cannot be read" in done.err
+
+
+def test_mistakes_of_the_configuration_stop_nothing_and_are_said(declared: Warroom) -> None:
+    path = declared.folder / "mine.toml"
+    path.write_text('nonsense = 1\n[me]\nname = "dee"\n')
+    done = declared("note", "still works", more={"WARROOM_CONFIG": str(path)})
+    assert done.code == 0
+    assert "1 mistake" in done.err
+    assert "dee: still works" in declared.ok("log").out
+    check = declared("config", "check", more={"WARROOM_CONFIG": str(path)})
+    assert check.code == 1
+    assert f"{path}:1:" in check.out
+
+
+def test_the_configuration_in_force_is_shown(warroom: Warroom) -> None:
+    assert "tripwires.review_minimum = 30 s" in warroom.ok("config").lines
+    assert warroom.ok("config", "check").code == 0
+    assert warroom.ok("config", "path").out.endswith("warroom/config.toml\n")
+
+
+def test_the_version_is_printed(warroom: Warroom) -> None:
+    assert warroom.ok("--version").out.startswith("warroom ")
