@@ -12,6 +12,7 @@ from console.desk import Desk
 from console.refusal import Refused
 from console.room import Room
 from data.trouble import StoreTrouble
+from screens.background import background
 from screens.commands import BY_ID, Place, Situation, reason
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class ConsoleScreen(Screen[None]):
 
     def start(self, work: Awaitable[object], done: str = "") -> None:
         """Attempt `work` without making the keyboard wait."""
-        self.run_worker(self.attempt(work, done))
+        background(self, self.attempt, work, done)
 
     def command(self, name: str, words: str = "") -> None:
         """Do the command `name`, or say why it is not possible now."""

@@ -36,16 +36,18 @@ def keys_of(name: str, keymap: Mapping[str, tuple[str, ...]]) -> str:
 
 def paragraphs(place: Place, now: Situation, keymap: Mapping[str, tuple[str, ...]]) -> list[Para]:
     """Return the help for `place`; what is not possible now says why."""
-    paras = [Para("Keys", tone="strong")]
+    paras = [Para("Keys that work here now", tone="strong")]
+    later = [Para(""), Para("Not now", tone="strong")]
     for command in commands_for(place):
         keys = keys_of(command.id, keymap) or f":{command.name}"
-        paras.append(Para(f"{command.title}. {command.help}", keys))
         why = reason(command, now)
         if why:
-            paras.append(Para(f"not now: {why}", " ", "quiet"))
+            later.append(Para(f"{command.title}. {why}", keys, "quiet"))
+        else:
+            paras.append(Para(f"{command.title}. {command.help}", keys))
     paras += [Para(""), Para("Moving", tone="strong"), *(Para(text, keys) for keys, text in MOVES)]
     paras += [Para(""), Para("Writing", tone="strong"), *(Para(text, what) for what, text in GRAMMAR)]
-    return paras
+    return paras + later if len(later) > 2 else paras
 
 
 def keys_document() -> str:

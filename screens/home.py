@@ -12,8 +12,9 @@ from textual.containers import Container
 from textual.css.query import NoMatches
 
 from console.alerts import Alert
-from console.incident import Incident
+from console.incident import COMMANDER, Incident
 from data.trouble import StoreTrouble
+from screens.background import background
 from screens.commands import Pane, Place, Situation
 from screens.console_screen import ConsoleScreen
 from screens.display import content, fit
@@ -55,7 +56,7 @@ class IncidentRow:
             state.title,
             words,
             age(now - state.declared_at),
-            " ".join(state.roles.get("commander", ())) or "NO COMMANDER",
+            " ".join(state.roles.get(COMMANDER, ())) or "NO COMMANDER",
         )
 
 
@@ -103,8 +104,8 @@ class HomeScreen(ConsoleScreen):
 
     def on_mount(self) -> None:
         """Draw the frame; the state follows."""
-        self.query_one(Incidents).title(" Incidents ")
-        self.query_one(Alerts).title(" 1 Alerts ")
+        self.query_one(Incidents).title("Incidents")
+        self.query_one(Alerts).title("1 Alerts")
         self.query_one(Incidents).focus()
         self.show_state()
 
@@ -115,7 +116,7 @@ class HomeScreen(ConsoleScreen):
                 ([("warroom", "strong", 0), ("opening the record…", "quiet", 0)], [])
             )
             return
-        self.run_worker(self._read(), exclusive=True, group="incidents")
+        background(self, self._read, group="incidents", latest=True)
         self.show_clocks()
 
     async def _read(self) -> None:
@@ -131,7 +132,7 @@ class HomeScreen(ConsoleScreen):
         listing.loaded = True
         now = desk.clock.now()
         rows = [IncidentRow.of(state, now) for state in incidents]
-        listing.title(f" Incidents  {sum(state.open for state in incidents)} open of {len(rows)} ")
+        listing.title(f"Incidents  {sum(state.open for state in incidents)} open of {len(rows)}")
         if rows != listing.all_rows or not rows:
             listing.show(rows)
         self._show_hints()

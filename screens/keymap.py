@@ -85,16 +85,27 @@ def resolve(overrides: Mapping[str, str]) -> tuple[dict[str, tuple[str, ...]], l
             continue
         wanted[name] = keys
     keymap = {command.id: wanted.get(command.id, default_keys(command)) for command in COMMANDS}
-    for name in sorted(wanted, key=lambda name: name):
-        for key in wanted[name]:
-            rivals = [other for other, keys in keymap.items() if other != name and key in keys]
-            if rivals:
-                problems.append(
-                    f"keys: {name}: {shown(key)} already belongs to {rivals[0]}; give that one another key as well."
-                )
-                keymap[name] = default_keys(BY_ID[name])
-                break
+    # A command that falls back to its own keys may meet one that took them: look again until nobody falls back.
+    while clash := _clash(keymap, wanted):
+        name, key, rival = clash
+        problems.append(
+            f"keys: {name}: {shown(key)} already belongs to {rival}; give that one other keys too."
+        )
+        del wanted[name]
+        keymap[name] = default_keys(BY_ID[name])
     return keymap, problems
+
+
+def _clash(
+    keymap: Mapping[str, tuple[str, ...]], wanted: Mapping[str, object]
+) -> tuple[str, str, str] | None:
+    """Return an overridden command, its key that another command has too, and that command."""
+    for name in sorted(wanted):
+        for key in keymap[name]:
+            for other, keys in keymap.items():
+                if other != name and key in keys:
+                    return name, key, other
+    return None
 
 
 def shown(key: str) -> str:

@@ -14,12 +14,13 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from console.alerts import Alert
-from console.events import NoteWritten
+from console.events import NoteWritten, UpdateSent
 from console.refusal import Refused
 from console.room import Room
 from data.drafts import Draft
 from data.trouble import StoreTrouble
 from data.view import ALL
+from screens.background import background
 from screens.commands import Pane, Situation
 from screens.console_screen import ConsoleScreen
 from screens.display import fit
@@ -42,6 +43,8 @@ PANES: tuple[tuple[Pane, str], ...] = (
     ("checklist", "Checklist"),
     ("rollback", "Rollback"),
 )
+WORDS = frozenset({NoteWritten.kind, UpdateSent.kind})
+"""Kinds of entries that a person wrote."""
 WRITING, SENDING = "write", "sending"
 BOXES = (SENDING, WRITING)
 """Drafts: the line that is typed, and one that is on its way to the record."""
@@ -88,9 +91,9 @@ class RoomScreen(ConsoleScreen):
     def on_mount(self) -> None:
         """Draw the frame; the state follows once the record is open."""
         self.query_one("#detail", Sheet).can_focus = False
-        self.query_one("#detail", Sheet).border_title = Content(" Detail ")
+        self.query_one("#detail", Sheet).border_title = Content("Detail")
         for number, (pane, name) in enumerate(PANES, 1):
-            self.query_one(f"#{pane}", Rows).title(f" {number} {name} ")
+            self.query_one(f"#{pane}", Rows).title(f"{number} {name}")
         self.focus_pane("alerts")
         self.show_state()
 
@@ -106,7 +109,7 @@ class RoomScreen(ConsoleScreen):
         if room is not self._shown:
             self._shown, self._drafted = room, False
             timeline.watch_log(room.lines)
-            self.run_worker(self._adopt_drafts(room))
+            background(self, self._adopt_drafts, room)
         timeline.changed(self.now())
         self.show_clocks()
 
@@ -187,7 +190,7 @@ class RoomScreen(ConsoleScreen):
             place="room",
             pane=self.pane,
             selected=self.rows.selected is not None,
-            note=line is not None and line.kind == NoteWritten.kind,
+            note=line is not None and line.kind in WORDS,
             contained=state is not None and state.contained_at is not None,
             closed=state is not None and not state.open,
             filtered=self.query_one(Timeline).filter != ALL,
@@ -344,7 +347,7 @@ class RoomScreen(ConsoleScreen):
     def on_writer_entered(self, event: Writer.Entered) -> None:
         """Save a line."""
         event.stop()
-        self.run_worker(self.save(event.text, event.typed))
+        background(self, self.save, event.text, event.typed)
 
     async def save(self, text: str, typed: int) -> None:
         """Save a line of the scribe; what cannot be saved comes back into the box with the reason."""

@@ -18,6 +18,7 @@ import screens.deeds  # noqa: F401 - registers what the commands do
 from console.desk import Desk
 from console.refusal import Refused
 from data.trouble import StoreTrouble
+from screens.background import background
 from screens.commands import Command, commands_for, reason
 from screens.console_screen import ConsoleScreen
 from screens.gate import Printable
@@ -158,7 +159,7 @@ class WarRoomApp(App[None], inherit_bindings=False):
         self.call_after_refresh(self._after_first_frame)
 
     def _after_first_frame(self) -> None:
-        self.run_worker(self._live(), group="live")
+        background(self, self._live, group="live")
 
     async def _live(self) -> None:
         try:
@@ -265,7 +266,7 @@ class WarRoomApp(App[None], inherit_bindings=False):
             if await base.attempt(desk.enter(case)):
                 self.show_room()
 
-        self.run_worker(enter())
+        background(self, enter)
 
     # -- attention -------------------------------------------------------------------------------------------
 

@@ -15,11 +15,11 @@ from screens.display import fit
 from screens.times import hms
 
 ROLES = (
-    ("c", "commander", "commander: decides, owns severity and cadence"),
-    ("o", "operations", "operations: mitigates and rolls back"),
-    ("s", "scribe", "scribe: keeps the timeline"),
-    ("m", "communications", "communications: customers and stakeholders"),
-    ("x", "security", "security: forensics and breach handling"),
+    ("1", "ic", "incident commander: decides, owns severity and updates"),
+    ("2", "ops", "operations lead: mitigates and rolls back"),
+    ("3", "scribe", "scribe: keeps the timeline"),
+    ("4", "comms", "communications lead: customers and stakeholders"),
+    ("5", "security", "security lead: forensics and breach handling"),
 )
 
 

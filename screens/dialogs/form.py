@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Label
 
 from console.refusal import Refused
+from screens.background import background
 from screens.display import content, fit
 from screens.widgets.rows import Cells, ListRows, Rows
 from screens.widgets.strips import StripLines
@@ -134,7 +135,7 @@ class Form(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         """Questions in order, and a line that says what is wrong."""
         with Vertical(id="form") as form:
-            form.border_title = Content(f" {self._title} ")
+            form.border_title = Content(f"{self._title}")
             if self._about:
                 yield Label(content(self._about, 2000), classes="about")
             for field in self._fields:
@@ -150,10 +151,7 @@ class Form(ModalScreen[bool]):
     def on_mount(self) -> None:
         """Go to the first question."""
         if self._fields:
-            first = self.query_one(f"#field-{self._fields[0].name}")
-            first.focus()
-            if isinstance(first, Box):
-                first.move_cursor(first.document.end)
+            self.query_one(f"#field-{self._fields[0].name}").focus()
         self._say("")
 
     @property
@@ -220,7 +218,7 @@ class Form(ModalScreen[bool]):
                 return
         if not self._busy:
             self._busy = True
-            self.run_worker(self._do(answers), exit_on_error=True)
+            background(self, self._do, answers)
 
     async def _do(self, answers: Mapping[str, str]) -> None:
         try:

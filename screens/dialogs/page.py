@@ -57,7 +57,7 @@ class Page(ModalScreen[str]):
     def on_mount(self) -> None:
         """Fill the sheet."""
         sheet = self.query_one(Sheet)
-        sheet.border_title = Content(f" {self._title} ")
+        sheet.border_title = Content(f"{self._title}")
         sheet.read(self._paragraphs)
         sheet.focus()
         keys: list[Piece] = [

@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from data.trouble import StoreTrouble
 from data.view import Line, Lines
+from screens.background import background
 from screens.display import content, fit
 from screens.times import stamp
 from screens.widgets.rows import Cells, ListRows, Rows
@@ -74,24 +75,24 @@ class Search(ModalScreen[str]):
     def on_mount(self) -> None:
         """Start typing."""
         self.query_one(Input).focus()
-        self.query_one(Hits).title(" Find ", " Enter shows it · Esc back ")
+        self.query_one(Hits).title("Find", "Enter shows it · Esc back")
         if self._words:
-            self.run_worker(self._search(self._words), exclusive=True)
+            background(self, self._search, self._words, latest=True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search again; an older search that still runs is forgotten."""
-        self.run_worker(self._search(event.value), exclusive=True)
+        background(self, self._search, event.value, latest=True)
 
     async def _search(self, words: str) -> None:
         hits = self.query_one(Hits)
         try:
             found = await self._lines.search(words, MOST) if words.strip() else []
         except StoreTrouble as trouble:
-            hits.border_title = content(f" Find: {trouble} ")
+            hits.border_title = content(f"Find: {trouble}")
             return
         hits.show(found)
         more = "the newest " if len(found) == MOST else ""
-        hits.border_title = Content(f" Find  {more}{len(found)} " if words.strip() else " Find ")
+        hits.border_title = Content(f"Find  {more}{len(found)}" if words.strip() else "Find")
 
     def action_step(self, by: int) -> None:
         """Move in the list without leaving the words."""

@@ -104,8 +104,8 @@ class Alerts(ListRows[AlertRow]):
             self.queued = 0
         asking = sum(row.asks for row in rows)
         self.title(
-            f" 1 Alerts  {len(rows)} · {asking} {'asks' if asking == 1 else 'ask'} ",
-            f" ▼ {self.queued} new · g sort " if self.queued else "",
+            f"1 Alerts  {len(rows)} · {asking} unacked",
+            f"▼ {self.queued} new · g sort" if self.queued else "",
         )
         if rows != self._rows:
             self.show(rows)

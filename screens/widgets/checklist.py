@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from itertools import groupby
 
 from console.incident import Check, Incident
+from console.plain import visible
 from screens.display import fit
 from screens.times import HOUR, MINUTE, hm
 from screens.widgets.rows import Cells, ListRows
@@ -26,20 +28,14 @@ class CheckRow:
 
 
 def check_rows(state: Incident, now: int) -> list[CheckRow]:
-    """Return the checklist of `state` at `now` (ns UTC), phase by phase."""
+    """Return the checklist of `state` at `now` (ns UTC), in its order, with a heading where the phase changes."""
     rows: list[CheckRow] = []
-    phase = None
-    for check in state.checklist.values():
-        if check.item.phase != phase:
-            phase = check.item.phase
-            members = [c for c in state.checklist.values() if c.item.phase == phase]
-            settled = sum(c.state != "open" for c in members)
-            rows.append(
-                CheckRow(
-                    "", phase.upper() or "FIRST RESPONSE", "strong", "", f"{settled}/{len(members)}", "quiet"
-                )
-            )
-        rows.append(_row(check, state.due_at(check), now))
+    for phase, group in groupby(state.checklist.values(), key=lambda check: check.item.phase):
+        members = list(group)
+        settled = sum(check.state != "open" for check in members)
+        heading = phase.upper() or "FIRST RESPONSE"
+        rows.append(CheckRow("", heading, "strong", "", f"{settled}/{len(members)}", "quiet"))
+        rows += [_row(check, state.due_at(check), now) for check in members]
     return rows
 
 
@@ -80,7 +76,7 @@ class Checklist(ListRows[CheckRow]):
 
     def key(self, row: CheckRow) -> Hashable:
         """Return the item's id, or the phase of a heading."""
-        return row.id or f"phase {row.box}"
+        return row.id or f"phase {row.box} {row.right}"
 
     def selectable(self, row: CheckRow | None) -> bool:
         """Return whether `row` is an item."""
@@ -96,8 +92,8 @@ class Checklist(ListRows[CheckRow]):
         rows = check_rows(state, now)
         ahead = state.next_item
         self.title(
-            f" 3 Checklist  {state.checked}/{len(state.checklist)} ",
-            f" next: {fit(ahead.item.id, 12).strip()} " if ahead else " all settled ",
+            f"3 Checklist  {state.checked}/{len(state.checklist)}",
+            f"next: {visible(ahead.item.id, 20)}" if ahead else "all settled",
         )
         if rows != self._rows:
             self.show(rows)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from console.alerts import Board
-from console.incident import Incident
+from console.incident import COMMANDER, Incident
+from console.plain import visible
 from console.room import Room
 from screens.display import fit
 from screens.times import clock, hms
-from screens.widgets.strips import Piece, StripLines
+from screens.widgets.strips import FLEX, Piece, StripLines
 
-ROLES = {
-    "commander": "IC",
-    "operations": "ops",
-    "security": "sec",
-    "scribe": "scribe",
-    "communications": "comms",
-}
+ROLES = {"ic": "IC", "ops": "ops", "security": "sec", "scribe": "scribe", "comms": "comms"}
+"""How the header calls the roles that it knows; others go by their id."""
 
 
 def firing(board: Board, now: int) -> tuple[int, int]:
@@ -27,12 +23,8 @@ def firing(board: Board, now: int) -> tuple[int, int]:
 def alert_piece(asking: int, paging: int) -> Piece:
     """Return the header's word on the alerts."""
     if not asking:
-        return ("no alert asks", "quiet", 4)
-    return (
-        f"{'✖' if paging else '▲'} {asking} {'asks' if asking == 1 else 'ask'}",
-        "crit" if paging else "high",
-        0,
-    )
+        return ("0 unacked", "quiet", 4)
+    return (f"{'✖' if paging else '▲'} {asking} unacked", "crit" if paging else "high", 0)
 
 
 def record_piece(room: Room | None) -> Piece:
@@ -72,7 +64,7 @@ class Header(StripLines):
         first: list[Piece] = [(state.code, "strong", 0), (severity, tone, 0), mode_piece(state.mode)]
         if not state.open:
             first.append((f"CLOSED {hms(state.closed_at)}", "held", 0))
-        first.append((fit(state.title, min(len(state.title) + 1, 60)).strip(), "", 7))
+        first.append((visible(state.title, 100), "", FLEX))
         self.show(
             (first, [watcher_piece(board), alert_piece(*firing(board, now)), record_piece(room)]),
             (self._clocks(state, now), self._people(state)),
@@ -123,6 +115,6 @@ class Header(StripLines):
             )
             for place, role in enumerate(known)
         ]
-        if "commander" not in state.roles:
+        if COMMANDER not in state.roles:
             pieces.insert(0, ("NO COMMANDER", "high", 2))
         return pieces

@@ -86,8 +86,8 @@ class RollbackTracker(ListRows[ClassRow]):
         rows = class_rows(state, now)
         finished = sum(row.finished for row in state.rollback.values())
         self.title(
-            f" 4 Rollback  {finished}/{len(rows)} finished ",
-            "" if state.contained_at is not None else " clocks start at containment: C ",
+            f"4 Rollback  {finished}/{len(rows)} finished",
+            "" if state.contained_at is not None else "clocks start at containment: C",
         )
         if rows != self._rows:
             self.show(rows)

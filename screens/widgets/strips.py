@@ -11,8 +11,14 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
+from screens.display import fit
+
 Piece = tuple[str, str, int]
 """Display text, tone, and rank: pieces with the highest rank leave first when the line is too narrow."""
+
+FLEX = -1
+"""The rank of a piece that is cut to what the others leave, and goes when that is next to nothing."""
+NARROWEST = 8
 
 TONES = ("crit", "high", "ok", "info", "held", "quiet", "strong", "drill")
 
@@ -69,16 +75,8 @@ class StripLines(Widget):
         """Draw one line; what has the highest rank is left out until the rest fits."""
         width = self.size.width
         left, right = self._lines[y] if y < len(self._lines) else ((), ())
-        pieces = [*left, *right]
-        ranks = sorted({rank for _, _, rank in pieces}, reverse=True)
-        while ranks and sum(cell_len(text) + 2 for text, _, _ in pieces) > width:
-            worst = ranks.pop(0)
-            if worst == 0:
-                break
-            pieces = [piece for piece in pieces if piece[2] != worst]
-        kept = set(map(id, pieces))
-        segments = self._join([piece for piece in left if id(piece) in kept])
-        tail = self._join([piece for piece in right if id(piece) in kept])
+        left, right = _fitting(left, right, width)
+        segments, tail = self._join(left), self._join(right)
         used = sum(segment.cell_length for segment in segments) + sum(segment.cell_length for segment in tail)
         gap = max(width - used - 2, 0)
         blank = self._style("")
@@ -93,3 +91,26 @@ class StripLines(Widget):
                 segments.append(Segment("  ", self._style("")))
             segments.append(Segment(text, self._style(tone)))
         return segments
+
+
+def _fitting(left: Sequence[Piece], right: Sequence[Piece], width: int) -> tuple[list[Piece], list[Piece]]:
+    """Return the pieces that fit: what ranks highest leaves first, and what is flexible is cut."""
+
+    def needs(pieces: Sequence[Piece]) -> int:
+        return sum(cell_len(text) + 2 for text, _, rank in pieces if text and rank != FLEX)
+
+    shown = [[piece for piece in side if piece[0]] for side in (left, right)]
+    for worst in sorted({rank for side in shown for _, _, rank in side if rank > 0}, reverse=True):
+        if needs(shown[0]) + needs(shown[1]) <= width:
+            break
+        shown = [[piece for piece in side if piece[2] != worst] for side in shown]
+    spare = width - needs(shown[0]) - needs(shown[1]) - 2
+    for side in shown:
+        for place, (text, tone, rank) in enumerate(side):
+            if rank == FLEX:
+                side[place] = (
+                    fit(text, min(spare, cell_len(text))) if spare >= NARROWEST else "",
+                    tone,
+                    rank,
+                )
+    return [piece for piece in shown[0] if piece[0]], [piece for piece in shown[1] if piece[0]]

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Hashable
 
 from console.timeline import BACKDATED, CORRECTED, CRITICAL, HIGH, RETRACTED
 from data.view import ALL, Filter, Line, Lines
+from screens.background import background
 from screens.display import fit
 from screens.times import DAY, MINUTE, hms, stamp
 from screens.widgets.rows import Cells, Rows
@@ -107,7 +108,7 @@ class Timeline(Rows[Line]):
         self._asked = True
         if not self._loading and self.lines is not None:
             self._loading = True
-            self.run_worker(self._load(), group="timeline")
+            background(self, self._load, group="timeline")
 
     async def _load(self) -> None:
         try:
@@ -166,13 +167,13 @@ class Timeline(Rows[Line]):
             words = f"{self._count:,} of {self._all:,} · {hidden:,} hidden by filter"
         new = self._count - self._seen
         foot = (
-            f" ▼ {new:,} new · G follow "
+            f"▼ {new:,} new · G follow"
             if new > 0 and not self.following
             else ""
             if self.following
-            else " G follow "
+            else "G follow"
         )
-        self.title(f" 2 Timeline  {words}{' · follows' if self.following else ''} ", foot)
+        self.title(f"2 Timeline  {words}{' · follows' if self.following else ''}", foot)
 
     # -- going places ----------------------------------------------------------------------------------------
 
@@ -187,7 +188,7 @@ class Timeline(Rows[Line]):
             if index is not None:
                 await self._land(index)
 
-        self.run_worker(find(lines), group="jump", exclusive=True)
+        background(self, find, lines, group="jump", latest=True)
 
     async def _land(self, index: int) -> None:
         """Put entry `index` in the middle of the pane, loaded."""

@@ -65,6 +65,10 @@ class Box(TextArea):
         self.cursor_blink = False
         self.limit, self._lines = limit, lines
 
+    def on_mount(self) -> None:
+        """Begin at the end of what is there."""
+        self.move_cursor(self.document.end)
+
     def action_finish(self) -> None:
         """Say that Enter was pressed."""
         self.post_message(self.Finished(self))
@@ -81,11 +85,10 @@ class Box(TextArea):
         if not self._lines:
             text = " ".join(text.split())
         room = max(self.limit - len(self.text), 0)
+        if text[:room]:
+            self.replace(text[:room], *self.selection, maintain_selection_offset=False)
         if len(text) > room:
             self.post_message(self.Cut(room, len(text)))
-            text = text[:room]
-        if text:
-            self.replace(text, *self.selection, maintain_selection_offset=False)
 
 
 class Writer(Vertical):
@@ -118,6 +121,7 @@ class Writer(Vertical):
         super().__init__(id="writer")
         self._now = now
         self.typed = 0
+        self._filled = ""
         self._message: Piece = ("", "", 0)
 
     def compose(self) -> ComposeResult:
@@ -144,7 +148,7 @@ class Writer(Vertical):
 
     def fill(self, text: str, typed: int) -> None:
         """Put `text` into the box, as begun at `typed` (ns UTC), with the cursor at its end."""
-        self.typed = typed
+        self.typed, self._filled = typed, text
         self.box.load_text(text)
         self.box.move_cursor(self.box.document.end)
         self._explain()
@@ -153,6 +157,9 @@ class Writer(Vertical):
         """Take the time at the first key, and hand the draft on."""
         event.stop()
         text = self.text
+        if text != self._filled:
+            # Whoever types on has read what was said about the text as it was.
+            self._filled, self._message = text, ("", "", 0)
         if not text:
             self.typed = 0
         elif not self.typed:
@@ -196,7 +203,7 @@ class Writer(Vertical):
         try:
             written = parse(text, self.typed or self._now(), self._now())
         except Refused as refused:
-            line.show(([(str(refused), "high", 0)], []))
+            line.show(([self._message if self._message[0] else (str(refused), "high", 0)], []))
             return
         note = written.note
         pieces: list[Piece] = [(note.style.upper(), "strong", 0)]
@@ -212,4 +219,4 @@ class Writer(Vertical):
         lines = text.strip().count("\n") + 1
         if lines > 1:
             pieces.append((f"{lines} lines: Enter saves one entry, F6 one per line", "", 2))
-        line.show((pieces, [self._message] if self._message[1] in ("crit", "high") else []))
+        line.show(([self._message] if self._message[1] in ("crit", "high") else pieces, []))
