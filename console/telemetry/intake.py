@@ -1,8 +1,8 @@
 """The OTLP/HTTP door: loopback only, a token always, and a budget for everything.
 
 The server reads and unpacks a body within its budgets and gives it to a `Sink`, which says what became of
-it. A request is answered only then: what was accepted is safe, and of the rest the sender is told in the terms
-of the protocol: send it again (503), never again (400, 413, 415), or which part was rejected and why (200).
+it. A request is answered only then: what was accepted is safe, and of the rest the sender is told in the
+terms of the protocol: send it again (503), never again (400, 413, 415), or which part was rejected (200).
 
 Metrics are answered with 200 and every data point rejected: the tripwires do not use them, and a sender
 should neither retry nor believe that they were taken.

@@ -62,7 +62,7 @@ class RefusedStore:
         if path is not None:
             try:
                 self._open(path)
-            except sqlite3.Error as error:
+            except (OSError, sqlite3.Error) as error:
                 # It holds nothing that detection needs: a damaged one is set aside, not a reason to stop.
                 self._forget(error)
                 try:

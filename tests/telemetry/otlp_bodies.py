@@ -16,7 +16,7 @@ T0 = 1_795_000_000_000_000_000
 SECOND = 1_000_000_000
 TRACE = "5b8efff798038103d269b633813fc60c"
 
-_numbers = itertools.count(1)
+_numbers = itertools.count(2**40)
 
 
 def span(
@@ -103,7 +103,7 @@ def as_protobuf(spans: Iterable[dict[str, Any]], **resource: Any) -> bytes:
                     time_unix_nano=int(event["timeUnixNano"]),
                     attributes=_proto_pairs(event["attributes"]),
                 )
-    return built.SerializeToString()
+    return bytes(built.SerializeToString())
 
 
 def _proto_pairs(attributes: Iterable[dict[str, Any]]) -> list[KeyValue]:

@@ -18,8 +18,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from console.telemetry.intake import Busy, Content, Intake, Limits, Taken
-from console.telemetry.otlp import decode
+from console.telemetry.intake import Busy, Intake, Limits, Taken
+from console.telemetry.otlp import Content, decode
 from console.telemetry.otlp_record import Signal, Undecodable
 from tests.telemetry.otlp_bodies import as_json, as_protobuf, span
 

@@ -245,7 +245,7 @@ def test_no_bytes_get_further_than_undecodable(body: bytes) -> None:
     for signal in ("traces", "logs"):
         for content in ("protobuf", "json"):
             try:
-                decode(body, signal, content)  # type: ignore[arg-type]
+                decode(body, signal, content)
             except Undecodable:
                 pass
 

@@ -448,10 +448,8 @@ def test_unusable_numbers_are_unknown(wrong: Any) -> None:
 
 
 def test_what_a_span_says_outranks_its_resource() -> None:
-    own, inherited = (
-        {"gen_ai.operation.name": "chat", "gen_ai.agent.name": "a"},
-        {"warroom_agent": "resource"},
-    )
+    own: dict[str, Any] = {"gen_ai.operation.name": "chat", "gen_ai.agent.name": "a"}
+    inherited: dict[str, Any] = {"warroom_agent": "resource"}
     (action,) = actions("chat", own, **inherited)
     assert action.agent == "resource"  # an id outranks a name
     (action,) = actions("chat", own | {"warroom.agent": "span"}, **inherited)

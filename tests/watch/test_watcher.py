@@ -9,11 +9,10 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -252,7 +251,7 @@ async def test_refusals_are_counted_kept_and_on_the_record_once(tmp_path: Path) 
 
 async def test_a_file_that_rotates_under_load_loses_nothing(tmp_path: Path) -> None:
     home, file = tmp_path / "home", tmp_path / "actions.jsonl"
-    total, per_file = 3_000, 250
+    total, per_file = 1_500, 250
     with Watching(home, "--jsonl", str(file)) as watching:
         watching.ready()
         at = now()
@@ -263,17 +262,21 @@ async def test_a_file_that_rotates_under_load_loses_nothing(tmp_path: Path) -> N
                     writer.write(text[:20])
                     writer.flush()
                     writer.write(text[20:])
-            # The file goes once its last line was seen, as rotation by size does to a reader that keeps up.
-            until(
-                lambda done=first + per_file: watching.accepted() >= done,
-                f"{first + per_file} lines were read",
-            )  # type: ignore[misc]
+                    if number == first:
+                        writer.flush()
+                        # The file is open now; what follows is written, and renamed, behind its back.
+                        until(partial(_took, watching, first + 1), "the file was opened")
             file.rename(tmp_path / f"actions.{first}.jsonl")
+        until(lambda: watching.accepted() >= total, "every line was read")
         watching.end()
     said = status.read(home / "watch")
     assert said is not None
     (sender,) = [sender for sender in said.senders if sender.kind == "jsonl"]
     assert (sender.accepted, sender.refused, sender.duplicate) == (total, {}, 0)
+
+
+def _took(watching: Watching, count: int) -> bool:
+    return watching.accepted() >= count
 
 
 async def test_standard_input_is_a_source_and_survives_a_kill(tmp_path: Path) -> None:
@@ -315,10 +318,3 @@ async def test_damaged_baselines_are_put_aside_and_said(tmp_path: Path) -> None:
         assert any("baselines" in sentence.lower() for sentence in said.trouble)
         watching.end()
     assert (home / "watch" / "baselines.damaged").exists()
-
-
-def write_lines(file: Path, actions: Iterable[dict[str, Any]]) -> None:
-    """Write actions as JSONL."""
-    with file.open("wb") as out:
-        for action in actions:
-            out.write(msgspec.json.encode(action) + b"\n")
