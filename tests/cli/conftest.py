@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from console.cli import run
+
 
 class Done(NamedTuple):
     """How a command ended."""
@@ -68,6 +70,33 @@ def warroom(tmp_path: Path) -> Warroom:
 def declared(warroom: Warroom) -> Warroom:
     warroom.ok("--as", "ana", "declare", "refunds in a loop")
     return warroom
+
+
+class Within:
+    """The same command line within this process: a quick way to many refusals."""
+
+    def __init__(
+        self, warroom: Warroom, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch
+    ) -> None:
+        self._capture = capture
+        for name in [name for name in os.environ if name.startswith("WARROOM_")]:
+            patch.delenv(name)
+        patch.setenv("WARROOM_HOME", str(warroom.home))
+        patch.setenv("XDG_CONFIG_HOME", str(warroom.folder / "config"))
+
+    def __call__(self, *arguments: str) -> Done:
+        try:
+            code = run(arguments)
+        except SystemExit as done:
+            code = done.code if isinstance(done.code, int) else 1
+        out, err = self._capture.readouterr()
+        return Done(code, out, err)
+
+
+@pytest.fixture
+def within(shared: Warroom, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Within:
+    """The command line of this process on the shared home."""
+    return Within(shared, capsys, monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from data.clock import parse_iso
-from tests.cli.conftest import Warroom
+from tests.cli.conftest import Warroom, Within
 
 
 def state(warroom: Warroom) -> dict[str, object]:
@@ -97,8 +97,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("arguments", "says"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_is_refused_in_a_sentence(shared: Warroom, arguments: list[str], says: str) -> None:
-    done = shared(*arguments)
+def test_what_cannot_be_is_refused_in_a_sentence(within: Within, arguments: list[str], says: str) -> None:
+    done = within(*arguments)
     assert done.code == 3
     assert says in done.err
     assert done.out == ""
@@ -118,8 +118,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("arguments", "says"), WRONG.values(), ids=WRONG)
-def test_a_wrong_command_line_is_explained(shared: Warroom, arguments: list[str], says: str) -> None:
-    done = shared(*arguments)
+def test_a_wrong_command_line_is_explained(within: Within, arguments: list[str], says: str) -> None:
+    done = within(*arguments)
     assert done.code == 2
     assert says in done.err
     assert "\x1b" not in done.err
