@@ -12,8 +12,9 @@ def draw(words: str) -> None:
     if stream is None or not stream.isatty():
         return
     try:
-        columns = os.get_terminal_size(stream.fileno()).columns
+        # A pseudo-terminal that nobody sized says that it has no columns at all.
+        width = max(os.get_terminal_size(stream.fileno()).columns - 1, 1)
     except OSError:
         return
-    stream.write(f"\x1b[?1049h\x1b[?25l\x1b[H\x1b[7m {words:<{columns - 1}.{columns - 1}}\x1b[0m")
+    stream.write(f"\x1b[?1049h\x1b[?25l\x1b[H\x1b[7m {words:<{width}.{width}}\x1b[0m")
     stream.flush()

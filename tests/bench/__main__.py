@@ -20,7 +20,7 @@ TABLE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 INTRODUCTION = """# Benchmarks
 
 Written by `make bench`. Every figure stands beside a bound that was measured in the same run: the bare
-library call, the floor of the toolkit, or what one would use instead. The ratio is what matters: absolute times
+library call, the floor of the toolkit, or what one would use instead. The ratio matters, since absolute times
 depend on the machine and on who shares it. Nothing in the test suite asserts a time.
 
 """
