@@ -74,9 +74,9 @@ class Attribution:
 
     def actions(self, batch: Iterable[tuple[Span, Reading]]) -> list[Action]:
         """Return the actions of one request, calls reported twice taken once."""
-        known = [(span, reading, self._learn(span, reading)) for span, reading in batch]
+        known = [(span, reading, *self._learn(span, reading)) for span, reading in batch]
         actions: list[Action] = []
-        for span, reading, trace in known:
+        for span, reading, trace, own in known:
             role, facts = reading
             if role == "none":
                 continue
@@ -87,7 +87,7 @@ class Attribution:
             elif trace is not None and role in CALLS and self._echo(span, role, facts, trace):
                 self.echoes += 1
                 continue
-            agent, certain = self._agent(span, facts, trace)
+            agent, certain = (own, True) if own else self._guess(span, facts, trace)
             if not certain:
                 self.provisional += 1
             actions.append(_action(span, role, facts, agent, certain))
@@ -95,7 +95,8 @@ class Attribution:
                 actions.append(_action(span, "artifact", facts, agent, certain))
         return actions
 
-    def _learn(self, span: Span, reading: Reading) -> _Trace | None:
+    def _learn(self, span: Span, reading: Reading) -> tuple[_Trace | None, str]:
+        """Remember what the span says about its trace; return the trace and the agent that the span names."""
         role, facts = reading
         own = self._own_agent(facts)
         if own and (session := facts.get("session")):
@@ -104,13 +105,13 @@ class Attribution:
             if len(self._conversations) > self._conversation_limit:
                 self._conversations.popitem(last=False)
         if not span.trace:
-            return None
+            return None, own
         trace = self._traces.get(span.trace)
         if trace is None:
             trace = self._traces[span.trace] = _Trace()
         self._traces.move_to_end(span.trace)
         if not span.span:
-            return trace
+            return trace, own
         if span.span not in trace.parents:
             trace.parents[span.span] = span.parent
             self._spans += 1
@@ -133,7 +134,7 @@ class Attribution:
             self._traces[span.trace] = trace = _Trace()
             trace.agent = agent
             self._spans = 0
-        return trace
+        return trace, own
 
     def _own_agent(self, facts: Mapping[str, Any]) -> str:
         """Return the agent that the span itself names, by stable id where it has one."""
@@ -158,9 +159,8 @@ class Attribution:
         # A span that knows only the name means the one agent that is known to bear it.
         return agent_id or (next(iter(ids)) if len(ids) == 1 else name)
 
-    def _agent(self, span: Span, facts: Mapping[str, Any], trace: _Trace | None) -> tuple[str, bool]:
-        if own := self._own_agent(facts):
-            return own, True
+    def _guess(self, span: Span, facts: Mapping[str, Any], trace: _Trace | None) -> tuple[str, bool]:
+        """Return the agent of a span that names none, and whether that is certain."""
         if trace is not None:
             for ancestor in _ancestors(trace, span):
                 if agent := trace.agents.get(ancestor):
@@ -246,50 +246,67 @@ def _time(value: Any) -> int | None:
     return at if at is not None and EARLIEST <= at <= LATEST else None
 
 
-_DECISIONS = {"approved": "approved", "rejected": "rejected"}
-_SIDE_EFFECTS = {"none": "none", "done": "done"}
+_TEXTS = frozenset(
+    {
+        "id",
+        "session",
+        "tool",
+        "endpoint",
+        "model",
+        "artifact",
+        "artifact_type",
+        "content_hash",
+        "reviewer",
+        "principal",
+        "approval",
+        "agent_version",
+        "bundle",
+        "wave",
+        "change",
+        "idempotency_key",
+    }
+)
+_COUNTS = frozenset({"tokens_in", "tokens_out", "tokens_cached", "tokens_reasoning"})
+_WORDS = {"decision": ("approved", "rejected"), "side_effect": ("none", "done")}
 
 
 def _action(span: Span, role: str, facts: Mapping[str, Any], agent: str, certain: bool) -> Action:
     # What a call left behind is an action of its own, which must not pass for a repeat of the call.
     made = role == "artifact" and facts.get("kind") != "artifact"
     call = role in CALLS
-    action_class = whole(facts.get("action_class"))
-    cost = facts.get("nano_usd") if call else None
+    fields: dict[str, Any] = {}
+    for fact, value in facts.items():
+        if fact in _TEXTS:
+            fields[fact] = value if type(value) is str and len(value) <= 512 else _text(value)
+        elif fact in _COUNTS:
+            if call:
+                fields[fact] = min(value, 10**12)
+        elif fact == "nano_usd":
+            if call and value is not None and abs(value) <= COST_MOST:
+                fields["cost"] = value
+        elif fact in _WORDS:
+            if (word := str(value).lower()) in _WORDS[fact]:
+                fields[fact] = word
+        elif fact == "customer_visible":
+            fields[fact] = truth(value)
+        elif fact == "presented_at":
+            fields[fact] = _time(value)
+        elif fact == "action_class":
+            number = whole(value)
+            fields[fact] = number if number is not None and 1 <= number <= 7 else None
+        elif fact == "request_model":
+            fields.setdefault("model", _text(value))
+    if made:
+        fields["id"] = f"{span.trace}-{span.span}-artifact"
     return Action(
         at=span.end,
         agent=agent,
-        id=f"{span.trace}-{span.span}-artifact" if made else _text(facts.get("id")),
         tenant=_tenant(facts),
-        session=_text(facts.get("session")),
         trace="" if made else span.trace,
         span="" if made else span.span,
         kind=role,  # type: ignore[arg-type]
-        tool=_text(facts.get("tool")),
-        endpoint=_text(facts.get("endpoint")),
-        model=_text(facts.get("model") or facts.get("request_model")),
-        tokens_in=min(facts.get("tokens_in", 0), 10**12) if call else 0,
-        tokens_out=min(facts.get("tokens_out", 0), 10**12) if call else 0,
-        tokens_cached=min(facts.get("tokens_cached", 0), 10**12) if call else 0,
-        tokens_reasoning=min(facts.get("tokens_reasoning", 0), 10**12) if call else 0,
-        cost=cost if cost is not None and abs(cost) <= COST_MOST else None,
-        artifact=_text(facts.get("artifact")),
-        artifact_type=_text(facts.get("artifact_type")),
-        customer_visible=truth(facts.get("customer_visible", False)),
-        content_hash=_text(facts.get("content_hash")),
-        decision=_DECISIONS.get(str(facts.get("decision", "")).lower(), ""),  # type: ignore[arg-type]
-        presented_at=_time(facts.get("presented_at")),
-        reviewer=_text(facts.get("reviewer")),
-        principal=_text(facts.get("principal")),
-        approval=_text(facts.get("approval")),
-        agent_version=_text(facts.get("agent_version")),
-        bundle=_text(facts.get("bundle")),
-        wave=_text(facts.get("wave")),
-        change=_text(facts.get("change")),
-        side_effect=_SIDE_EFFECTS.get(str(facts.get("side_effect", "")).lower(), "unknown"),  # type: ignore[arg-type]
-        action_class=action_class if action_class is not None and 1 <= action_class <= 7 else None,
-        idempotency_key=_text(facts.get("idempotency_key")),
         status="error" if span.error or "error" in facts else "ok",
         attributed="exact" if certain else "provisional",
         sampled=span.sampled,
+        **fields,
     )

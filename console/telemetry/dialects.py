@@ -185,7 +185,7 @@ CLIENT = 3
 class Span(NamedTuple):
     """One span or log record, decoded: ids in lower-case hex ('' = none), times in nanoseconds UTC.
 
-    `attributes` and `resource` hold only what `ATTRIBUTES` names, as scalars.
+    `attributes` hold only what `ATTRIBUTES` names, as scalars; `resource` holds the facts of the resource.
     """
 
     trace: str
@@ -198,7 +198,7 @@ class Span(NamedTuple):
     error: bool
     sampled: bool
     attributes: Mapping[str, Scalar]
-    resource: Mapping[str, Scalar]
+    resource: Mapping[str, Any]
 
 
 class Reading(NamedTuple):
@@ -208,18 +208,22 @@ class Reading(NamedTuple):
     facts: dict[str, Any]
 
 
-def read(span: Span) -> Reading:
-    """Return what `span` means. Total: whatever is unusable in it is left out, nothing raises."""
+def facts_of(attributes: Mapping[str, Scalar]) -> dict[str, Any]:
+    """Return the facts in attributes; of two dialects that contradict each other, the more trusted wins."""
     facts: dict[str, Any] = {}
     ranks: dict[str, int] = {}
-    for attributes in (span.attributes, span.resource):
-        for attribute, value in attributes.items():
-            fact, rank = ATTRIBUTES[attribute]
-            if fact not in facts or rank < ranks[fact]:
-                facts[fact] = value
-                ranks[fact] = rank
-        # What the span says of itself outranks its resource, whatever the dialect.
-        ranks = dict.fromkeys(facts, -1)
+    for attribute, value in attributes.items():
+        fact, rank = ATTRIBUTES[attribute]
+        if fact not in facts or rank < ranks[fact]:
+            facts[fact] = value
+            ranks[fact] = rank
+    return facts
+
+
+def read(span: Span) -> Reading:
+    """Return what `span` means. Total: whatever is unusable in it is left out, nothing raises."""
+    # What the span says of itself outranks its resource, whatever the dialect.
+    facts = {**span.resource, **facts_of(span.attributes)}
     role = _role(span, facts)
     if role == "tool":
         _tool(span, facts)
@@ -324,22 +328,29 @@ def _endpoint(facts: dict[str, Any]) -> str:
     )
 
 
+_TOKENS = ("tokens_in", "tokens_out", "tokens_cached", "tokens_created", "tokens_reasoning")
+_COSTS = ("cost_nano", "cost", "cost_amount", "cost_json", "usage_json", "usage_text")
+_USAGE = frozenset((*_TOKENS, *_COSTS))
 _CACHED_IN_TEXT = re.compile(r"['\"]cached_tokens['\"]:\s*(\d{1,15})")
 
 
 def _usage(facts: dict[str, Any]) -> None:
     """Bring tokens and cost to one meaning: input includes cached tokens, cost is whole nano-USD or None."""
+    if _USAGE.isdisjoint(facts):
+        return
     if (text := facts.get("usage_json")) is not None:
         for name, value in _json_numbers(text).items():
             _langfuse_tokens(facts, name, value)
     text = facts.get("usage_text")
     if "tokens_cached" not in facts and text is not None and (found := _CACHED_IN_TEXT.search(str(text))):
         facts["tokens_cached"] = int(found[1])
-    for fact in ("tokens_in", "tokens_out", "tokens_cached", "tokens_created", "tokens_reasoning"):
-        if fact in facts and (count := whole(facts[fact])) is not None and count >= 0:
-            facts[fact] = count
-        else:
-            facts.pop(fact, None)
+    for fact in _TOKENS:
+        if fact in facts:
+            count = whole(facts[fact])
+            if count is not None and count >= 0:
+                facts[fact] = count
+            else:
+                del facts[fact]
     aside = facts.get("tokens_cached", 0) + facts.get("tokens_created", 0)
     if "tokens_in" in facts and aside > facts["tokens_in"]:
         facts["tokens_in"] += aside  # a part cannot exceed the whole: this sender counts cached tokens apart

@@ -17,7 +17,15 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from console.telemetry import otlp_json
-from console.telemetry.dialects import ATTRIBUTES, JSON_TEXT_LIMIT, LONG_TEXT, TEXT_LIMIT, Scalar, Span
+from console.telemetry.dialects import (
+    ATTRIBUTES,
+    JSON_TEXT_LIMIT,
+    LONG_TEXT,
+    TEXT_LIMIT,
+    Scalar,
+    Span,
+    facts_of,
+)
 from console.telemetry.otlp_record import (
     ATTRIBUTE_LIMIT,
     EVENT_LIMIT,
@@ -79,7 +87,7 @@ def _protobuf_traces(body: bytes) -> Decoded:
     spans: list[Span] = []
     rejected: list[Rejected] = []
     for group in _parse(ExportTraceServiceRequest(), body).resource_spans:
-        resource = _attributes(group.resource.attributes)
+        resource = facts_of(_attributes(group.resource.attributes))
         for scope in group.scope_spans:
             for item in scope.spans:
                 if len(spans) + len(rejected) >= RECORD_LIMIT:
@@ -123,7 +131,7 @@ def _protobuf_logs(body: bytes) -> Decoded:
     spans: list[Span] = []
     rejected: list[Rejected] = []
     for group in _parse(ExportLogsServiceRequest(), body).resource_logs:
-        resource = _attributes(group.resource.attributes)
+        resource = facts_of(_attributes(group.resource.attributes))
         for scope in group.scope_logs:
             for item in scope.log_records:
                 name = item.event_name

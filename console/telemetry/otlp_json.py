@@ -7,7 +7,15 @@ from typing import Any
 
 import msgspec
 
-from console.telemetry.dialects import ATTRIBUTES, JSON_TEXT_LIMIT, LONG_TEXT, TEXT_LIMIT, Scalar, Span
+from console.telemetry.dialects import (
+    ATTRIBUTES,
+    JSON_TEXT_LIMIT,
+    LONG_TEXT,
+    TEXT_LIMIT,
+    Scalar,
+    Span,
+    facts_of,
+)
 from console.telemetry.otlp_record import (
     ATTRIBUTE_LIMIT,
     EVENT_LIMIT,
@@ -115,7 +123,7 @@ def decode(body: bytes, signal: Signal) -> Decoded:
     rejected: list[Rejected] = []
     for group in request.resource_spans if traces else request.resource_logs:
         try:
-            resource = _attributes(group.resource.attributes) if group.resource else {}
+            resource = facts_of(_attributes(group.resource.attributes)) if group.resource else {}
         except ValueError as error:
             raise Undecodable(f"the attributes of a resource cannot be read: {error}") from None
         for scope in group.scope_spans if traces else group.scope_logs:
@@ -133,7 +141,7 @@ def decode(body: bytes, signal: Signal) -> Decoded:
     return Decoded(spans, rejected)
 
 
-def _span(raw: msgspec.Raw, resource: dict[str, Scalar]) -> tuple[list[Span], list[Rejected]]:
+def _span(raw: msgspec.Raw, resource: dict[str, Any]) -> tuple[list[Span], list[Rejected]]:
     item = _SPAN.decode(raw)
     trace, span = item.trace_id.lower(), item.span_id.lower()
     end = _integer(item.end_time_unix_nano)
@@ -167,7 +175,7 @@ def _span(raw: msgspec.Raw, resource: dict[str, Scalar]) -> tuple[list[Span], li
     return records, rejected
 
 
-def _log(raw: msgspec.Raw, resource: dict[str, Scalar]) -> Sequence[Span]:
+def _log(raw: msgspec.Raw, resource: dict[str, Any]) -> Sequence[Span]:
     item = _LOG.decode(raw)
     name = item.event_name
     if not name:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from console.telemetry.action import EARLIEST, LATEST
 from console.telemetry.dialects import Scalar, Span
@@ -95,7 +95,7 @@ def log_span(
     name: str,
     at: int,
     attributes: dict[str, Scalar],
-    resource: dict[str, Scalar],
+    resource: dict[str, Any],
     before: int,
 ) -> Span | str | None:
     """Return a log record as a span, why it cannot be used, or None when it is about no action."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from console.telemetry.action import Action
 from console.telemetry.attribution import UNATTRIBUTED, Attribution
-from console.telemetry.dialects import RESOURCE, Span, read
+from console.telemetry.dialects import Span, read
 from console.telemetry.intake import Busy, Taken
 from console.telemetry.otlp import Content, decode
 from console.telemetry.otlp_record import Rejected, Signal, Undecodable
@@ -70,7 +70,7 @@ class OtlpFeed:
 
 
 def _service(span: Span) -> str:
-    return str(span.resource.get(RESOURCE["service"], "")) or UNNAMED
+    return str(span.resource.get("service", "")) or UNNAMED
 
 
 def _apart(spans: list[Span], actions: list[Action]) -> dict[str, list[Action]]:

@@ -43,7 +43,7 @@ def test_protobuf_and_json_say_the_same() -> None:
     first = json_spans.spans[0]
     assert (first.trace, first.span, first.parent) == (TRACE, "00000000000000aa", "00000000000000ab")
     assert (first.start, first.end, first.error, first.kind) == (T0 - SECOND, T0, True, 3)
-    assert first.resource == {"service.name": "support"}
+    assert first.resource == {"service": "support"}
 
 
 def test_message_content_is_never_decoded() -> None:
