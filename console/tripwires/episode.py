@@ -131,7 +131,7 @@ class Wire(Struct):
         """
         firing = self.latest()
         if firing is None or point.at - firing.span.last_at > HOUR:
-            self._keep(point)
+            self._keep(point, out)
             if firing is not None:
                 self._close(firing, "over", out)
             span = _begin(point)
@@ -143,7 +143,7 @@ class Wire(Struct):
         if point.at < firing.span.last_at:
             self._insert(point, evidence, received_at, detected_at, out)
             return
-        self._keep(point)
+        self._keep(point, out)
         span = firing.span
         paged = span.page_at is not None
         if self.rate and point.at == span.last_at and point.at == span.opened_at:
@@ -157,16 +157,16 @@ class Wire(Struct):
         ):
             self._move(firing, out)
 
-    def _keep(self, point: Point) -> None:
+    def _keep(self, point: Point, out: list[Change]) -> None:
         points = self.points
         if self.rate and points and points[-1].at == point.at:
             points[-1] = point
         else:
             points.append(point)
         if len(points) > _LOOSE and points[0].at < point.at - SLACK:
-            self._settle(point.at - SLACK)
+            self._settle(point.at - SLACK, out)
 
-    def _settle(self, horizon: int) -> None:
+    def _settle(self, horizon: int, out: list[Change]) -> None:
         """Fold the violations before `horizon`, which no action can change any more."""
         settled = 0
         points = self.points
@@ -182,7 +182,7 @@ class Wire(Struct):
         del points[:settled]
         if base is not None:
             for opened_at in [t for t in self.firings if t < base.opened_at]:
-                del self.firings[opened_at]
+                self._close(self.firings.pop(opened_at), "over", out)
 
     def _insert(
         self,

@@ -77,8 +77,6 @@ class Outcome(Struct):
             del self.approvals[next(iter(self.approvals))]
         changed = []
         for publication in self.recent.get(key, {}).values():
-            if publication.at < at:
-                continue
             reason = self._judge(publication, rules)
             if reason == publication.reason:
                 continue

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.telemetry.action import Action
+from console.tripwires import episode
 from console.tripwires.alert import Alert, Change, Closed, Opened, identify
 from console.tripwires.engine import Engine
 from console.tripwires.inventory import Entry, Inventory
@@ -134,9 +135,11 @@ def test_in_order(story: list[Action]) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(stories(), st.randoms(use_true_random=False))
-def test_in_any_order_within_the_slack(story: list[Action], random: Random) -> None:
-    changes = run(shuffled(story, random))
+@given(stories(), st.randoms(use_true_random=False), st.sampled_from([2, 512]))
+def test_in_any_order_within_the_slack(story: list[Action], random: Random, loose: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(episode, "_LOOSE", loose)
+        changes = run(shuffled(story, random))
     check_protocol(changes)
     assert summary(final(changes)) == expect(story, RULES, INVENTORY)
 

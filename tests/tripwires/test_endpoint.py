@@ -61,3 +61,13 @@ def test_endpoints_beyond_the_cap_count_as_one() -> None:
     assert "more endpoints than are kept apart" in alert.sentence
     assert tripwires.counters["beyond-endpoint-cap"] == 10
     assert len(tripwires.watched["default", "a"].endpoints) == 11
+
+
+@pytest.mark.req("S003-TW-3")
+def test_a_later_use_that_arrives_late_changes_nothing() -> None:
+    tripwires = engine()
+    tripwires.feed([act(H - 2 * DAY, endpoint=OLD), act(H + 2 * MINUTE, endpoint=NEW)])
+    tripwires.feed([act(H + MINUTE, endpoint=NEW)])
+    assert tripwires.feed([act(H + 90 * SECOND, endpoint=NEW)]) == []
+    (alert,) = tripwires.alerts()
+    assert (alert.opened_at, alert.last_at, alert.peak) == (H + MINUTE, H + MINUTE, 1)

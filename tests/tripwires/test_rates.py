@@ -217,6 +217,23 @@ def test_a_late_refund_withdraws_the_alert() -> None:
     assert tripwires.finish() == []
 
 
+def test_a_refund_does_not_hide_what_a_late_call_did_before_it() -> None:
+    tripwires = engine(guard=0.0)
+    assert tripwires.feed([*history(), spend(10, 10), spend(20, 9), spend(22, -8)]) == []
+    (opened,) = tripwires.feed([spend(19, 3)])
+    assert (opened.alert.opened_at, opened.alert.value) == (H + 20 * MINUTE, 22 * USD)
+
+
+def test_a_late_call_is_judged_by_the_baseline_of_its_own_hour() -> None:
+    """The oldest hour, which doubles the median, leaves the history when H begins."""
+    hours = [act(H - (169 - n) * HOUR, usd) for n, usd in enumerate([100, *[10] * 6, *[30] * 5])]
+    for late, alerts in ((spend(-1, 25), []), (spend(-1, 26), [(H - MINUTE, 41 * USD, 40 * USD)])):
+        tripwires = engine(guard=0.0)
+        assert tripwires.feed([*hours, spend(-2, 15), spend(1, -20)]) == []
+        changes = tripwires.feed([late])
+        assert [(c.alert.opened_at, c.alert.value, c.alert.limit) for c in changes] == alerts
+
+
 def test_what_goes_on_is_told_once_a_minute_and_at_the_end() -> None:
     tripwires = engine(guard=0.0, calls_floor=1000)
     calls = [spend(10 + n / 60, 1 if n else 21) for n in range(150)]
