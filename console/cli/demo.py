@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -35,6 +37,10 @@ def run(options: Namespace) -> int:
         ) from None
     headless = options.headless or not terminal()
     speed = options.speed or (HEADLESS_SPEED if headless else 1.0)
+    if headless:
+        # Ended from outside, a drill still has to end its agents and to remove its home.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     keep = Path(options.keep).expanduser() if options.keep else None
     drill = Drill(scenario, speed, options.seed, keep)
     try:
