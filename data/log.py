@@ -19,6 +19,7 @@ NAME = "log.db"
 FORMAT = 1
 APPLICATION = 0x77617272
 BUSY_MS = 2000
+_EFFECTIVE = os.access in os.supports_effective_ids
 
 _SCHEMA = """
 CREATE TABLE strands (
@@ -122,8 +123,7 @@ def connect(path: Path, *, write: bool = False, immutable: bool = False) -> sqli
             "Either nothing was recorded here or the file was moved.",
             "Check the directory; if it held an incident, look for the file in a backup.",
         )
-    mode = "rw" if write else "ro"
-    uri = f"{path.absolute().as_uri()}?mode={mode}{'&immutable=1' if immutable else ''}"
+    uri = f"{path.absolute().as_uri()}?mode=rw" if write else read_uri(path, immutable=immutable)
     try:
         # The writer's connection is opened where errors can be shown and then belongs to its thread.
         db = sqlite3.connect(
@@ -152,6 +152,27 @@ def connect(path: Path, *, write: bool = False, immutable: bool = False) -> sqli
             "Open it with the version that wrote it, or install a newer one.",
         )
     return db
+
+
+def read_uri(path: Path, *, immutable: bool = False) -> str:
+    """Where SQLite reads a file without ever creating it.
+
+    Args:
+        path: The file.
+        immutable: Promise that nobody writes. Where no side files are and none can be made, such as on
+            a read-only disk, nobody does.
+    """
+    if not os.access(path.parent, os.W_OK, effective_ids=_EFFECTIVE) and not has_wal(path):
+        immutable = True
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"
+
+
+def has_wal(path: Path) -> bool:
+    """Whether a write-ahead log beside a file holds something that is not in the file yet."""
+    try:
+        return os.stat(path.with_name(path.name + "-wal")).st_size > 0
+    except OSError:
+        return False
 
 
 def _configure(db: sqlite3.Connection, write: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import aiosqlite
 
 from data.envelope import Event, case_id
-from data.log import EVENT_COLUMNS, NAME, connect, explain, founding_hash, read_row
+from data.log import EVENT_COLUMNS, NAME, connect, explain, founding_hash, read_row, read_uri
 from data.view import Lines
 
 MAX_EVENTS = 10_000
@@ -47,9 +47,7 @@ class CaseReader:
         finally:
             checked.close()
         try:
-            db = await aiosqlite.connect(
-                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
-            )
+            db = await aiosqlite.connect(read_uri(path), uri=True, isolation_level=None)
         except sqlite3.Error as error:
             raise explain(error, path) from error
         try:

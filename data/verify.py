@@ -14,7 +14,7 @@ import msgspec
 from data import blobs, log
 from data.canonical import NotCanonical, decode
 from data.envelope import DOMAIN, VERSION, Header, Ref, case_id, decode_header, encode_header
-from data.log import connect, explain
+from data.log import connect, explain, has_wal
 
 MAX_DAMAGE = 1000
 """Damages that are listed; a record that is rotten all through needs no longer list."""
@@ -92,18 +92,11 @@ def verify(directory: Path) -> Verdict:
     """
     path = directory / log.NAME
     # Without a write-ahead log beside it the file is complete, and reading need not make side files.
-    alone = not _has_content(path.with_name(path.name + "-wal"))
+    alone = not has_wal(path)
     verdict = _check(directory, path, immutable=alone)
-    if alone and verdict.damage and _has_content(path.with_name(path.name + "-wal")):
+    if alone and verdict.damage and has_wal(path):
         verdict = _check(directory, path, immutable=False)  # a writer has started in between
     return verdict
-
-
-def _has_content(path: Path) -> bool:
-    try:
-        return os.stat(path).st_size > 0
-    except OSError:
-        return False
 
 
 def _check(directory: Path, path: Path, *, immutable: bool) -> Verdict:

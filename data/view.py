@@ -11,7 +11,7 @@ import aiosqlite
 
 from data import log, projection
 from data.line import ALL, SYSTEM, Filter, Line, Patch, Projector, Put
-from data.log import connect, explain
+from data.log import connect, explain, read_uri
 from data.projection import LINE_COLUMNS, time_key
 from data.query import LIKE, like, match
 from data.selection import Selection
@@ -241,13 +241,11 @@ class Lines:
         self._selections.clear()
         if not inode:
             return
-        db = await aiosqlite.connect(
-            f"{self._path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
-        )
+        db = await aiosqlite.connect(read_uri(self._path), uri=True, isolation_level=None)
         try:
             await db.execute("PRAGMA query_only = ON")
             await db.execute("PRAGMA trusted_schema = OFF")
-            await db.execute("ATTACH ? AS log", (f"{self._log.absolute().as_uri()}?mode=ro",))
+            await db.execute("ATTACH ? AS log", (read_uri(self._log),))
             await db.execute_fetchall("SELECT upto FROM built")
         except sqlite3.OperationalError:
             # It is just being made: it reads as empty until its tables are there.

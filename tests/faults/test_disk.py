@@ -1,0 +1,171 @@
+"""Disks that are full, read-only or damaged: said in plain words, and nothing on the record is lost."""
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data.case import Case, found
+from data.envelope import Event
+from data.home import Home
+from data.log import Log
+from data.trouble import StoreTrouble
+from data.verify import verify
+from tests.data.sample import FOUNDING, note, project
+from tests.faults.conftest import Nursery
+
+
+def test_a_full_disk_is_told_and_the_record_goes_on_when_there_is_room(nursery: Nursery, home: Home) -> None:
+    worker = nursery.start("fill", str(home.path), 400_000)
+    identity, *refusals, after = worker.hear_all()
+    first, last = json.loads(refusals[0]), json.loads(refusals[-1])
+    assert len(refusals) == 3
+    assert "log.db" in first["what"]
+    assert first["shown"]
+    assert first["saved"] > 5
+    assert json.loads(after)["n"] == last["saved"] + 1
+    assert json.loads(after)["shown"] == ""
+    verdict = verify(home.case_dir(identity))
+    assert (verdict.events, verdict.damage) == (last["saved"] + 1, [])
+
+
+def test_who_may_only_read_is_told_so(nursery: Nursery, home: Home, record: Path) -> None:
+    outer = [home.path.parent, *home.path.parent.parents[:2]]
+    before = [directory.stat().st_mode for directory in outer]
+    for directory in (*outer, home.path, record.parent, record):
+        directory.chmod(0o555)
+    for file in (record / "log.db", record / "lock", record / "view.db", home.path / "home.json"):
+        file.chmod(0o444)
+    home.path.parent.joinpath("pipe-0").unlink(missing_ok=True)
+    try:
+        step, lines, answer = nursery.start("only_read", str(home.path), record.name).hear_all()
+    finally:
+        for directory, mode in zip(outer, before, strict=True):
+            directory.chmod(mode)
+        for directory in (home.path, record.parent, record):
+            directory.chmod(0o755)
+    assert lines == "1"
+    failed, trouble = json.loads(answer)
+    assert failed
+    assert "cannot be written by this user" in trouble
+    assert "write access" in step
+
+
+def open_and_append(record: Path, home: Home) -> None:
+    case = Case.open(record, home, project, patience=0.1)
+    try:
+        assert case.trouble
+        case.append(note("x")).result(10)
+    finally:
+        case.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda raw: b"", "not an evidence log"),
+        (lambda raw: b"\0" * len(raw), "damaged|not an evidence log"),
+        (lambda raw: b"garbage!" * 4096, "damaged"),
+        (lambda raw: raw[:60] + (99).to_bytes(4, "big") + raw[64:], "format 99"),
+        (lambda raw: raw[:68] + b"\0\0\0\0" + raw[72:], "not an evidence log"),
+        (lambda raw: raw[:4096] + b"\0" * (len(raw) - 4096), "damaged|end|founding"),
+    ],
+)
+def test_a_damaged_or_foreign_file_is_named_and_left_alone(
+    home: Home, record: Path, damage: Callable[[bytes], bytes], words: str
+) -> None:
+    path = record / "log.db"
+    raw = damage(path.read_bytes())
+    path.write_bytes(raw)
+    with pytest.raises(StoreTrouble, match=words) as caught:
+        open_and_append(record, home)
+    assert caught.value.next_step
+    assert path.read_bytes() == raw
+
+
+def test_a_missing_file_is_not_made(home: Home) -> None:
+    with pytest.raises(StoreTrouble, match="no evidence log"):
+        Case.open(home.case_dir("a" * 26), home, project)
+    assert not home.case_dir("a" * 26).exists()
+
+
+def test_nothing_is_written_after_an_end_that_does_not_hold(home: Home, record: Path) -> None:
+    Case.open(record, home, project).close()
+    db = sqlite3.connect(record / "log.db")
+    db.execute("UPDATE strands SET hash = zeroblob(32)")
+    db.commit()
+    db.close()
+    case = Case.open(record, home, project)
+    assert not case.writer
+    assert "does not hold together" in case.trouble
+    case.close()
+    assert verify(record).events == 1
+
+
+class Failing:
+    """Makes one commit fail, before or after it has reached the disk."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, after: bool) -> None:
+        self.armed = False
+        commit = Log.commit
+
+        def failing(log: Log, staged: object) -> None:
+            if not self.armed:
+                return commit(log, staged)  # type: ignore[arg-type]
+            self.armed = False
+            if after:
+                commit(log, staged)  # type: ignore[arg-type]
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+            raise error
+
+        monkeypatch.setattr(Log, "commit", failing)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_after_an_error_the_disk_is_asked_what_became_of_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    failing = Failing(monkeypatch, after)
+    case = found(home, FOUNDING, project)
+    failing.armed = True
+    answer = case.append(note("in doubt"), note("both"))
+    if after:
+        assert [event.n for event in answer.result(10)] == [2, 3]
+    else:
+        with pytest.raises(StoreTrouble, match="reported an error"):
+            answer.result(10)
+        assert "reported an error" in case.trouble
+    events: tuple[Event, ...] = case.append(note("next")).result(10)
+    assert events[0].n == (4 if after else 2)
+    assert case.trouble == ""
+    case.close()
+    assert verify(case.directory).damage == []
+
+
+def test_handed_entries_survive_a_writer_that_fails(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = Failing(monkeypatch, after=False)
+    case = found(home, FOUNDING, project)
+    other = Case.open(case.directory, home, project)
+    failing.armed = True
+    assert other.append(note("kept")).result(10)[0].n == 2
+    other.close()
+    case.close()
+    assert verify(case.directory).events == 2
+
+
+def test_a_copy_of_a_case_in_use_holds_what_was_acknowledged(home: Home, tmp_path: Path) -> None:
+    case = found(home, FOUNDING, project)
+    for i in range(20):
+        case.append(note(str(i))).result(10)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("log.db", "log.db-wal"):
+        shutil.copy(case.directory / name, copy / name)
+    case.close()
+    assert (verify(copy).events, verify(copy).damage) == (21, [])
+    assert os.listdir(copy)
