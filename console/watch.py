@@ -182,10 +182,12 @@ class Watcher:
             Journal(directory / JOURNAL, saved.journal if saved else 1),
             self._baselines,
             self._refused,
+            self._attribution,
         )
         if saved and self._known:
             self._detection.positions = dict(saved.positions)
             self._detection.saved_at = saved.at
+            self._attribution.load(saved.attribution)
         if recovered := self._detection.recover():
             self._note(f"{recovered} actions accepted before the last end were read again")
 

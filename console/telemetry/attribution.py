@@ -16,6 +16,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from console.telemetry.action import CALLS, COST_MOST, EARLIEST, LATEST, Action
 from console.telemetry.dialects import CLIENT, Reading, Span, moment, truth, whole
 
@@ -94,6 +96,26 @@ class Attribution:
             if role in CALLS and "artifact" in facts:
                 actions.append(_action(span, "artifact", facts, agent, certain))
         return actions
+
+    def save(self) -> bytes:
+        """Return what a restart must not forget: agents of conversations, and ids behind names.
+
+        Traces are left out: they are large and soon over, and their agents are mostly known by conversation
+        or by name as well.
+        """
+        ids = [(*key, list(ids)) for key, ids in self._ids.items()]
+        return msgspec.msgpack.encode((list(self._conversations.items()), ids))
+
+    def load(self, saved: bytes) -> None:
+        """Take up what `save` returned; bytes of another version are ignored."""
+        try:
+            conversations, ids = msgspec.msgpack.decode(saved, type=_Saved)
+        except msgspec.DecodeError:
+            return
+        self._conversations.update(conversations)
+        self._ids.update(
+            {(tenant, service, name): dict.fromkeys(known) for tenant, service, name, known in ids}
+        )
 
     def _learn(self, span: Span, reading: Reading) -> tuple[_Trace | None, str]:
         """Remember what the span says about its trace; return the trace and the agent that the span names."""
@@ -202,6 +224,8 @@ class Attribution:
             return False
         return trace is None or "model" not in trace.below.get(span.span, ())
 
+
+_Saved = tuple[list[tuple[tuple[str, str], str]], list[tuple[str, str, str, list[str]]]]
 
 DEPTH = 64
 """How far up a trace is looked; a deeper one is either broken or hostile."""

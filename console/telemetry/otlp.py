@@ -114,7 +114,7 @@ def _protobuf_traces(body: bytes) -> Decoded:
                     resource,
                 )
                 spans.append(carrier)
-                for index, event in enumerate(item.events[:EVENT_LIMIT]):
+                for index, event in enumerate(islice(item.events, EVENT_LIMIT)):
                     if not event.name.startswith(OWN_EVENTS):
                         continue
                     if flaw := time_flaw(event.time_unix_nano):

@@ -28,6 +28,7 @@ from console.events import (
     moment,
 )
 from console.telemetry.action import Action
+from console.telemetry.attribution import Attribution
 from console.telemetry.refused import RefusedStore
 from console.tripwires.alert import Alert, Change, Closed, Opened
 from console.tripwires.engine import Engine
@@ -65,6 +66,7 @@ class Detection:
         journal: what was accepted since the snapshot; replayed by `recover`.
         baselines: where snapshots go.
         refused: where refused records go.
+        attribution: the memory of whose calls they are, kept in the snapshot.
     """
 
     def __init__(
@@ -75,10 +77,11 @@ class Detection:
         journal: Journal,
         baselines: Baselines,
         refused: RefusedStore,
+        attribution: Attribution,
     ) -> None:
         self.engine = engine
         self.positions: dict[str, bytes] = {}
-        self.attribution: bytes = b""
+        self.attribution = attribution
         self.saved_at = 0
         self._case = case
         self._clock = clock
@@ -257,7 +260,7 @@ class Detection:
         try:
             number = self._journal.rotate()
             self._baselines.save(
-                Saved(now, self.engine.snapshot(), self.attribution, number, dict(self.positions))
+                Saved(now, self.engine.snapshot(), self.attribution.save(), number, dict(self.positions))
             )
             self._journal.forget(number)
         except (OSError, sqlite3.Error) as error:

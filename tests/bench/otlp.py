@@ -99,18 +99,25 @@ def run(report: Report) -> None:
     ours: list[float] = []
     for _ in range(ROUNDS):
         made = [gzip.compress(body, 1) for body in bodies(now)]
-        begin = time.perf_counter()
+        begin = time.process_time()
         assert all(walk(gzip.decompress(body)) for body in made)
-        bare.append(time.perf_counter() - begin)
+        bare.append(time.process_time() - begin)
         known, engine = Attribution(), Engine(Rules(), None)
-        begin = time.perf_counter()
+        begin = time.process_time()
         for body in made:
             spans = decode(gzip.decompress(body), "traces", "protobuf").spans
             engine.feed(known.actions([(each, read(each)) for each in spans]), now)
-        ours.append(time.perf_counter() - begin)
+        ours.append(time.process_time() - begin)
         assert engine.counters["actions"] == BODIES * SPANS * 7 // 8
     bound, value = rate(statistics.median(bare)), rate(statistics.median(ours))
-    report("spans/s through the tripwires", value, "bare attribute walk", bound, bound / value, "100,000/s")
+    report(
+        "spans/s of CPU through the tripwires",
+        value,
+        "bare attribute walk",
+        bound,
+        bound / value,
+        "100,000/s",
+    )
     over_http, late = asyncio.run(_http(now))
     report("spans/s over HTTP, gzip", over_http, "bare attribute walk", bound, bound / over_http, "100,000/s")
     report("p99 of a POST of 512 spans, ms", late * 1000, "", "", None, "50 ms at half the rate")

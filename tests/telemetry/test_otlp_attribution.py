@@ -239,3 +239,17 @@ def test_any_order_and_any_split_into_requests_counts_the_same_calls(
     assert sorted(a.kind for a in counted) == ["model", "model", "tool"] + ["tool"] * bool(middle_last)
     if middle_last:
         assert order.index(3) > max(order.index(2), order.index(4))
+
+
+def test_a_restart_keeps_conversations_and_ids() -> None:
+    before, after = Attribution(), Attribution()
+    named = {"gen_ai.agent.name": "support", "gen_ai.agent.id": "agent-17", "gen_ai.conversation.id": "c1"}
+    take(before, span(CHAT | named))
+    after.load(before.save())
+    after.load(b"of another version")
+    assert who(take(after, span(CHAT | {"gen_ai.conversation.id": "c1"}, trace="2" * 32))) == [
+        ("agent-17", "provisional")
+    ]
+    assert who(take(after, span(CHAT | {"gen_ai.agent.name": "support"}, trace="3" * 32))) == [
+        ("agent-17", "exact")
+    ]
