@@ -257,7 +257,7 @@ class Watcher:
     def close(self) -> None:
         """Give everything back; idempotent."""
         self._pool.shutdown()
-        for name in ("_refused", "_baselines"):
+        for name in ("_detection", "_refused", "_baselines"):
             if (part := getattr(self, name, None)) is not None:
                 part.close()
         self._case.close()

@@ -190,6 +190,10 @@ class Detection:
         refuse(sender, reason, count)
         self._refused.add(self._clock.now(), f"{sender.kind} {sender.name}".strip(), reason, raw, count)
 
+    def close(self) -> None:
+        """Close the journal; what it holds stays for the next start."""
+        self._journal.close()
+
     def trouble(self) -> list[str]:
         """Return what is wrong, one sentence each."""
         said = [self._case.trouble, self._trouble, self._refused.trouble]

@@ -1,0 +1,231 @@
+"""What detection does when the disk or the record fails: it takes nothing, or forgets nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from console.config import Config, load, rules
+from console.config import inventory as declared
+from console.events import WatchFounded, entry
+from console.telemetry.action import Action
+from console.telemetry.attribution import Attribution
+from console.telemetry.refused import RefusedStore
+from console.timeline import project
+from console.tripwires.alert import Closed, Moved, Opened
+from console.tripwires.engine import Engine
+from console.watching.baselines import Baselines, Saved
+from console.watching.detection import ACTOR, TOLD_EVERY, Detection, Overloaded, alert_entry
+from console.watching.journal import Journal
+from console.watching.status import Sender, Senders
+from data.case import Case, found
+from data.clock import ManualClock
+from data.envelope import Entry, Event
+from data.home import Home
+from data.trouble import StoreTrouble
+
+T0 = 1_795_000_000_000_000_000
+
+
+class FailingCase:
+    """A case whose disk can be taken away: appends then fail after they were accepted."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.broken = False
+        self.trouble = ""
+        self.said: list[Entry] = []
+
+    def append(self, *entries: Entry) -> Future[tuple[Event, ...]]:
+        """Append, or fail later, as a full disk does."""
+        if self.broken:
+            failed: Future[tuple[Event, ...]] = Future()
+            failed.set_exception(StoreTrouble("full", "nothing was written", "free space"))
+            return failed
+        self.said += entries
+        return self.case.append(*entries)
+
+
+class Bench:
+    """A detection on a directory of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clock = ManualClock(T0)
+        toml = path / "c.toml"
+        toml.write_text('[[agent]]\nname = "a"\ntools = ["search"]\n')
+        self.config: Config = load(toml)
+        home = Home.open(path / "home", clock=self.clock)
+        founding = entry(WatchFounded("live"), ACTOR)
+        self.case = FailingCase(found(home, founding, project, directory=home.watch_dir))
+        self.baselines = Baselines(path / "baselines.db")
+        self.sender = Sender("s", "otlp", refused={})
+        self.journal = Journal(path / "journal", 1)
+        self.detection = self.start()
+
+    def start(self) -> Detection:
+        """Begin as a new process would, after one that was killed."""
+        self.journal.close()
+        saved = self.baselines.load()
+        wanted, inventory = rules(self.config), declared(self.config)
+        engine = Engine.restore(wanted, inventory, saved.engine) if saved else Engine(wanted, inventory)
+        self.journal = Journal(self.path / "journal", saved.journal if saved else 1)
+        self.refused = RefusedStore(None, lambda *told: self.detection.told(*told))
+        detection = Detection(
+            engine,
+            self.case,  # type: ignore[arg-type]
+            self.clock,
+            self.journal,
+            self.baselines,
+            self.refused,
+            Attribution(),
+        )
+        detection.recover()
+        return detection
+
+    def take(self, number: int) -> None:
+        """Take one call of a tool that nobody declared."""
+        action = Action(at=T0 + number, agent="a", id=f"i{number}", kind="tool", tool=f"tool-{number}")
+        self.detection.take(self.sender, [action], journal=True, received_at=T0)
+
+    def opened(self) -> list[str]:
+        """The keys of what is on the record."""
+        return [each.key for each in self.case.said if each.kind == "alert.opened"]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A detection that is closed afterwards."""
+    made = Bench(tmp_path)
+    yield made
+    made.journal.close()
+    made.baselines.close()
+    made.case.case.close()
+
+
+def test_a_failing_record_forgets_nothing(bench: Bench) -> None:
+    bench.case.broken = True
+    for number in range(5):
+        bench.take(number)
+    bench.detection.settle(save=True)
+    assert bench.baselines.load() is None  # a snapshot would let the journal forget what is not on the record
+    bench.case.broken = False
+    bench.detection.settle()
+    assert bench.detection.wait(30)
+    assert len(bench.opened()) == len(set(bench.opened())) == 5
+    bench.detection.settle(save=True)
+    assert bench.baselines.load() is not None
+    assert bench.journal.bytes == 0
+
+
+def test_a_restart_says_the_same_alerts_under_the_same_keys(bench: Bench) -> None:
+    for number in range(3):
+        bench.take(number)
+    assert bench.detection.wait(30)
+    before = bench.opened()
+    bench.detection = bench.start()  # as after a kill: no snapshot
+    assert bench.detection.wait(30)
+    assert bench.opened() == before * 2  # the record drops what it has already
+    bench.detection.settle(save=True)
+    bench.detection = bench.start()
+    assert bench.opened() == before * 2
+
+
+def test_what_cannot_be_kept_is_not_taken(bench: Bench) -> None:
+    (bench.path / "journal" / "00000001.jsonl").symlink_to("/dev/full")
+    with pytest.raises(Overloaded, match="cannot be kept"):
+        bench.take(1)
+    assert bench.sender.accepted == 0
+    assert bench.detection.engine.counters["actions"] == 0
+    (bench.path / "journal" / "00000001.jsonl").unlink()
+    bench.detection = bench.start()
+    bench.take(1)
+    assert bench.sender.accepted == 1
+
+
+def test_a_record_that_stays_broken_stops_the_intake(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.watching.detection.UNRECORDED_LIMIT", 3)
+    bench.case.broken = True
+    for number in range(4):
+        bench.take(number)
+    with pytest.raises(Overloaded, match="record"):
+        bench.take(4)
+    bench.case.broken = False
+    bench.detection.settle()
+    assert bench.detection.wait(30)
+    bench.take(20)
+
+
+def test_refusals_are_told_once_and_then_by_the_hour(bench: Bench) -> None:
+    def told() -> list[int]:
+        bench.detection.settle()
+        return [int(each.body.split(b'"count":')[1].split(b",")[0]) for each in bench.case.said]
+
+    for _ in range(7):
+        bench.detection.refuse(bench.sender, "it is not JSON: at byte 1")
+    assert told() == [7]
+    for _ in range(9):
+        bench.detection.refuse(bench.sender, "it is not JSON: at byte 2")
+        assert told() == [7]
+    bench.clock.advance(TOLD_EVERY)
+    assert told() == [7, 9]
+    assert bench.sender.refused == {"it is not JSON": 16}
+
+
+def test_an_alert_of_hostile_text_fits_the_record(bench: Bench) -> None:
+    action = Action(
+        at=T0,
+        agent="\u202e\x1b[2J" * 60,
+        id="\x9b" + "x" * 400,
+        kind="tool",
+        tool="t" * 512,
+        tenant="\x00" * 512,
+    )
+    changes = Engine(rules(bench.config), declared(bench.config)).feed([action], T0)
+    (opened,) = [change for change in changes if isinstance(change, Opened)]
+    keys = set()
+    for change in (opened, Moved(opened.alert), Closed(opened.alert), Closed(opened.alert, "withdrawn")):
+        made = alert_entry(change)
+        bench.case.case.append(made).result(30)
+        keys.add(made.key)
+    assert len(keys) == 3
+    assert b"Withdrawn" in alert_entry(Closed(opened.alert, "withdrawn")).body
+
+
+def test_a_torn_line_of_the_journal_is_skipped(tmp_path: Path) -> None:
+    first = Journal(tmp_path, 1)
+    first.append(T0, "s", [Action(at=T0, agent="a")])
+    first.close()
+    with (tmp_path / "00000001.jsonl").open("ab") as file:
+        file.write(b'{"received_at": 17, "sen')
+    second = Journal(tmp_path, 1)
+    second.append(T0 + 1, "s", [Action(at=T0 + 1, agent="b")])
+    assert [line.actions[0].agent for line in second.replay()] == ["a"]
+    assert second.damaged == 1
+    second.close()
+    third = Journal(tmp_path, 1)
+    assert [line.actions[0].agent for line in third.replay()] == ["a", "b"]
+    third.forget(2)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["00000002.jsonl"]
+    assert Journal(tmp_path, 3).bytes == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_snapshots_are_whole(tmp_path: Path) -> None:
+    one = Baselines(tmp_path / "b.db")
+    saved = Saved(T0, b"engine", b"attribution", 7, {"file": b"position"})
+    one.save(saved)
+    one.close()
+    assert Baselines(tmp_path / "b.db").load() == saved
+    assert (tmp_path / "b.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_senders_are_bounded() -> None:
+    senders = Senders()
+    for number in range(2_000):
+        senders.of("otlp", f"service-{number}").accepted += 1
+    assert len(senders.all()) <= 501
+    assert sum(sender.accepted for sender in senders.all()) == 2_000
