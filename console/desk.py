@@ -41,16 +41,22 @@ class Desk:
         actor: who acts here; stands on every event.
         role: what stands beside it in an incident where the actor holds no role.
         child: starts a watcher when nobody watches; None = somebody else sees to that.
+        profile: which checklist and which names of severities a new incident takes.
 
     Attributes:
         watch_trouble: one sentence when nobody watches and no watcher can be started, else empty.
     """
 
-    def __init__(self, home: Home, actor: str, role: str = "", child: Child | None = None) -> None:
+    def __init__(
+        self, home: Home, actor: str, role: str = "", child: Child | None = None, profile: str = "merged"
+    ) -> None:
         self.home, self.actor, self.role, self.clock = home, actor, role, home.clock
+        self.profile = profile
         self.watch_trouble = ""
         self._child = child
         self._tended = float("-inf")
+        self._marks: list[tuple[object, ...]] = []
+        self._polled = float("-inf")
         self.board = Board()
         self.room: Room | None = None
         self._watch: CaseReader | None = None
@@ -59,9 +65,11 @@ class Desk:
         self._listeners: list[Callable[[], None]] = []
 
     @classmethod
-    async def open(cls, home: Home, actor: str, role: str = "", child: Child | None = None) -> Desk:
-        """Open the desk of `home` and read its board."""
-        desk = cls(home, actor, role, child)
+    async def open(
+        cls, home: Home, actor: str, role: str = "", child: Child | None = None, profile: str = "merged"
+    ) -> Desk:
+        """Open the desk of `home` and read its board. The arguments are those of the class."""
+        desk = cls(home, actor, role, child, profile)
         await desk.refresh()
         return desk
 
@@ -96,6 +104,22 @@ class Desk:
         self._listeners.append(listener)
         if self.room is not None:
             self.room.listen(listener)
+
+    async def poll(self) -> bool:
+        """Refresh if a file was written since the last time, and once a second in any case.
+
+        For whoever asks ten times a second: a glance at the files costs microseconds, asking SQLite
+        wakes two threads. Returns whether anything changed.
+        """
+        now = asyncio.get_running_loop().time()
+        marks = [_mark(self.home.watch_dir)]
+        if self.room is not None:
+            marks.append(_mark(self.room.case.directory))
+        # Two commits within one tick of the file system's clock look like one: hence the look every second.
+        if marks == self._marks and now - self._polled < 1.0:
+            return False
+        self._marks, self._polled = marks, now
+        return await self.refresh()
 
     async def refresh(self) -> bool:
         """Read what others appended since the last time. Returns whether there was anything."""
@@ -238,8 +262,8 @@ class Desk:
                 f"There is no severity {severity}.", "Severities go from 1 (worst) to 5; when unsure, 2."
             )
         chosen = [self.alert(alert) for alert in alerts]
-        label = await asyncio.to_thread(runbook.label, severity)
-        founding = Declared(title[:200], severity, label, mode=self.home.mode, reason=reason)
+        label = await asyncio.to_thread(runbook.label, severity, self.profile)
+        founding = Declared(title[:200], severity, label, self.profile, self.home.mode, reason=reason)
         case = await asyncio.to_thread(found, self.home, entry(founding, self.actor), project)
         await self.leave()
         room = await Room.open(self.home, case, self.actor, self.role)
@@ -322,9 +346,9 @@ def _missing(state: Incident) -> list[Body]:
 
 
 def _mark(directory: Path) -> tuple[object, ...]:
-    """Return something that changes whenever the log in `directory` does."""
+    """Return something that changes when the log or the view in `directory` does."""
     marks: list[object] = []
-    for name in ("log.db", "log.db-wal"):
+    for name in ("log.db", "log.db-wal", "view.db-wal"):
         try:
             stat = (directory / name).stat()
             marks.append((stat.st_mtime_ns, stat.st_size))

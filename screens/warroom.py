@@ -197,7 +197,7 @@ class WarRoomApp(App[None], inherit_bindings=False):
 
     async def _beat(self, desk: Desk) -> None:
         try:
-            if await desk.refresh():
+            if await desk.poll():
                 self._changed = True
         except StoreTrouble as trouble:
             self._say(str(trouble), "crit")
