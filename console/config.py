@@ -139,6 +139,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         home: the home directory; empty = $WARROOM_HOME, else the XDG data directory.
         profile: which checklist and which names of severities a new incident takes.
+        services: agent by the name of the service that sends, for telemetry that names no agent.
         path: the file it was read from; empty when there is none. Not a setting.
         problems: what is wrong with the file. Not a setting.
     """
@@ -151,6 +152,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     tripwires: Tripwires = Tripwires()
     routes: Routes = Routes()
     agent: tuple[Agent, ...] = ()
+    services: dict[Name, Name] = {}
     screen: Screen = Screen()
     path: str = field(default="", name="-path")
     problems: tuple[Problem, ...] = field(default=(), name="-problems")

@@ -75,7 +75,7 @@ def run(
         config: rules, inventory, intake and sources.
         files: files of actions to follow, besides those of the configuration.
         stdin: whether actions come on standard input too.
-        services: agent by service name, for telemetry that names no agent.
+        services: agent by service name, for telemetry that names no agent; None = as configured.
         child_of: a file descriptor whose other end the parent holds; the watcher ends when it is closed.
         say: takes messages for people, one line each; None = standard error.
 
@@ -132,7 +132,7 @@ class Watcher:
         self._senders = status.Senders()
         self._notes: list[str] = []
         try:
-            self._restore(services or {})
+            self._restore(services or config.services)
             self._sources = self._open_sources(files, stdin)
         except (OSError, sqlite3.Error) as error:
             self.close()
@@ -278,12 +278,13 @@ class Watcher:
             door.last_seen = self._home.clock.now()
             self._pool.submit(self._detection.refuse, door, reason, raw)
 
+        most = settings.max_mib * 2**20
         intake = Intake(
             sink,
             refuse,
             _token(self._directory),
             paths={path: "logs" if path.endswith("/logs") else "traces" for path in settings.paths},
-            limits=Limits(body=settings.max_mib * 2**20),
+            limits=Limits(body=most, in_flight=3 * most),
         )
         before = status.read(self._directory)
         try:

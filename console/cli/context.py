@@ -97,7 +97,7 @@ class Context:
         """Open the desk of the home, and close it at the end."""
         from console.desk import Desk
 
-        desk = await Desk.open(self.home(create=create), self.actor, self.role)
+        desk = await Desk.open(self.home(create=create), self.actor, self.role, profile=self.config.profile)
         try:
             yield desk
         finally:

@@ -30,7 +30,7 @@ def run(options: Namespace) -> int:
         from console.desk import Desk
 
         child = None if options.no_watch else Child(home)
-        return await Desk.open(home, context.actor, context.role, child)
+        return await Desk.open(home, context.actor, context.role, child, context.config.profile)
 
     return console(open_desk, home, context.config, options.incident or "")
 

@@ -117,12 +117,12 @@ def severity(options: Namespace) -> int:
     from console import runbook
 
     level = _level(options.level)
-    label = runbook.label(level)
-    return _in_room(
-        options,
-        lambda room: room.set_severity(level, label, _text(options.reason)),
-        f"severity is now {label}",
-    )
+
+    async def change(room: Room) -> None:
+        label = runbook.label(level, room.incident.profile or "merged")
+        await room.set_severity(level, label, _text(options.reason))
+
+    return _in_room(options, change, f"severity is now {level}")
 
 
 def assign(options: Namespace) -> int:

@@ -158,6 +158,17 @@ def test_a_damaged_store_is_said_and_not_a_traceback(declared: Warroom) -> None:
     assert "Traceback" not in done.err
 
 
+@pytest.mark.req("X-1", "X-5")
+def test_a_profile_decides_the_names_and_the_checklist(warroom: Warroom) -> None:
+    path = warroom.folder / "mine.toml"
+    path.write_text('profile = "s001-10min"\n')
+    done = warroom("declare", "refunds", "--severity", "P1", "--json", more={"WARROOM_CONFIG": str(path)})
+    (value,) = done.values
+    assert (value["severity"], value["label"]) == (2, "S2")
+    now = state(warroom)
+    assert len(now["checklist"]) == 13  # type: ignore[arg-type]
+
+
 def test_an_unreadable_home_is_said(warroom: Warroom) -> None:
     warroom.home.mkdir()
     (warroom.home / "home.json").write_text("{")
