@@ -32,6 +32,7 @@ from console.telemetry.otlp_record import Signal
 from console.telemetry.refused import RefusedStore
 from console.timeline import project
 from console.tripwires.engine import Engine
+from console.tripwires.rules import COST_RATE
 from console.watching import status
 from console.watching.baselines import NAME as BASELINES
 from console.watching.baselines import Baselines, Saved
@@ -389,7 +390,7 @@ class Watcher:
             port=self._port,
             senders=self._senders.all(),
             agents=self._states,
-            blind=[f"{rule}: {why}" for rule, why in self._detection.engine.blind.items()],
+            blind=self._blind(),
             journal_bytes=self._detection.journal_bytes,
             saved_at=self._detection.saved_at,
             trouble=[*self._notes, *self._detection.trouble()],
@@ -398,6 +399,15 @@ class Watcher:
             status.write(self._directory, said)
         except OSError as error:
             self._complain(f"{status.NAME} cannot be written ({error.strerror})")
+
+    def _blind(self) -> list[str]:
+        """Return what the tripwires cannot see, and why."""
+        blind = [f"{rule}: {why}" for rule, why in self._detection.engine.blind.items()]
+        return blind + [
+            f"{COST_RATE}: {sender.name} sent {sender.unknown_cost:,} model calls without their cost"
+            for sender in self._senders.all()
+            if sender.unknown_cost
+        ]
 
     def _note(self, text: str) -> None:
         """Say something that people must know, here and in the status."""

@@ -92,6 +92,7 @@ class Detection:
         self._unrecorded: deque[tuple[tuple[Entry, ...], Future[tuple[Event, ...]] | None]] = deque()
         self._save_after = monotonic() + SAVE_EVERY
         self._trouble = ""
+        self._failed = ""
 
     @property
     def journal_bytes(self) -> int:
@@ -103,7 +104,7 @@ class Detection:
         count = 0
         for line in self._journal.replay():
             count += len(line.actions)
-            self._record(self.engine.feed(line.actions, line.received_at))
+            self._record(self._feed(line.actions, line.received_at))
         if self._journal.damaged:
             self._refused.add(self._clock.now(), "journal", "a line was cut off when the watcher was killed")
         return count
@@ -130,7 +131,7 @@ class Detection:
         duplicates = engine.counters["duplicate"]
         keys = {(action.tenant, action.agent) for action in actions}
         late = self._late(keys)
-        changes = engine.feed(actions, received_at)
+        changes = self._feed(actions, received_at)
         sender.accepted += len(actions)
         sender.last_seen = received_at
         sender.duplicate += engine.counters["duplicate"] - duplicates
@@ -196,7 +197,7 @@ class Detection:
 
     def trouble(self) -> list[str]:
         """Return what is wrong, one sentence each."""
-        said = [self._case.trouble, self._trouble, self._refused.trouble]
+        said = [self._failed, self._case.trouble, self._trouble, self._refused.trouble]
         if self._unrecorded and len(self._unrecorded) > 100:
             said.append(f"{len(self._unrecorded)} alerts wait to be put on the record.")
         return [sentence for sentence in said if sentence]
@@ -212,6 +213,19 @@ class Detection:
             self._say_refused(source, reason, count, now)
         else:
             told.count += count
+
+    def _feed(self, actions: Sequence[Action], received_at: int) -> list[Change]:
+        """Give actions to the tripwires. A mistake of ours in there must not end the watch, nor every start."""
+        try:
+            return self.engine.feed(actions, received_at)
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"[:300]
+            self._failed = (
+                f"The tripwires failed on a batch of {len(actions)} actions ({said}): alerts about them may"
+                " be missing. Look at these agents by hand, and report this."
+            )
+            self._refused.add(received_at, "tripwires", f"the tripwires failed: {said}", count=len(actions))
+            return []
 
     def _late(self, keys: Iterable[tuple[str, str]]) -> int:
         watched = self.engine.watched

@@ -61,7 +61,7 @@ class Status(msgspec.Struct):
         port: where OTLP was taken in, also after the end.
         senders: who sent what.
         agents: how many agents the tripwires know, by state: learning, armed, firing.
-        blind: tripwires that cannot fire, and why.
+        blind: what the tripwires cannot see, and why. May name senders: clean it before it is shown.
         journal_bytes: what a restart would read again.
         saved_at: when the baselines were last written; 0 = not yet.
         trouble: what is wrong, one sentence each.

@@ -159,6 +159,25 @@ def test_a_record_that_stays_broken_stops_the_intake(bench: Bench, monkeypatch: 
     bench.take(20)
 
 
+def test_a_mistake_in_the_tripwires_is_said_and_ends_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise TypeError("a mistake")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.detection.engine, "feed", broken)
+        bench.take(1)
+        assert any("failed on a batch of 1" in sentence for sentence in bench.detection.trouble())
+    bench.take(2)
+    assert bench.detection.wait(30)
+    assert len(bench.opened()) == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(Engine, "feed", broken)
+        bench.detection = bench.start()
+    assert any("failed" in sentence for sentence in bench.detection.trouble())
+
+
 def test_refusals_are_told_once_and_then_by_the_hour(bench: Bench) -> None:
     def told() -> list[int]:
         bench.detection.settle()

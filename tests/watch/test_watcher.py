@@ -226,6 +226,8 @@ async def test_refusals_are_counted_kept_and_on_the_record_once(tmp_path: Path) 
         until(lambda: watching.accepted() == 2, "the good lines were taken")
         assert post(watching, b"{", Authorization="Bearer wrong")[0] == 401
         assert post(watching, b"{")[0] == 400
+        chat = tool_call("x", now(), 6, **{"gen_ai.operation.name": "chat"})
+        assert post(watching, as_json([chat], service_name="costless"))[0] == 200
         bad = tool_call("search", now(), 7) | {"endTimeUnixNano": "0"}
         good = tool_call("search", now(), 8)
         code, answer = post(watching, as_json([bad, good], service_name="shop"))
@@ -238,6 +240,9 @@ async def test_refusals_are_counted_kept_and_on_the_record_once(tmp_path: Path) 
             return refused if len(refused) == 3 else None
 
         refused = until(counted, "all refusals were counted")
+        said = watching.status()
+        assert said is not None
+        assert "cost-rate: costless sent 1 model calls without their cost" in said.blind
         assert sum(refused[str(file)].values()) == 51
         assert any("looks like seconds" in reason for reason in refused[str(file)])
         assert sorted(refused["(at the door)"]) == ["no valid token", "undecodable body"]
