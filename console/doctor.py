@@ -220,7 +220,8 @@ def _watcher(home: Home) -> Iterator[Finding]:
         "watcher", "ok", f"process {holder.pid} since {iso(said.started_at, 0)}; {where}; agents: {states}"
     )
     for blind in said.blind:
-        yield Finding("tripwires", "note", f"blind: {blind}", "Declare the agents as [[agent]].")
+        remedy = "Declare the agents as [[agent]]." if "inventory" in blind else "See docs/sources.md on cost."
+        yield Finding("tripwires", "note", f"blind: {blind}", remedy)
     for trouble in said.trouble:
         yield Finding("watcher", "note", trouble)
     if not said.senders:

@@ -215,7 +215,7 @@ class Detection:
             told.count += count
 
     def _feed(self, actions: Sequence[Action], received_at: int) -> list[Change]:
-        """Give actions to the tripwires. A mistake of ours in there must not end the watch, nor every start."""
+        """Give actions to the tripwires. A mistake in there must not end the watch, nor every restart."""
         try:
             return self.engine.feed(actions, received_at)
         except Exception as error:
