@@ -220,7 +220,7 @@ def _watcher(home: Home) -> Iterator[Finding]:
         "watcher", "ok", f"process {holder.pid} since {iso(said.started_at, 0)}; {where}; agents: {states}"
     )
     for blind in said.blind:
-        remedy = "Declare the agents as [[agent]]." if "inventory" in blind else "See docs/sources.md on cost."
+        remedy = "Declare the agents as [[agent]]." if "inventory" in blind else "docs/sources.md: cost."
         yield Finding("tripwires", "note", f"blind: {blind}", remedy)
     for trouble in said.trouble:
         yield Finding("watcher", "note", trouble)
