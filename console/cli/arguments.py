@@ -150,8 +150,30 @@ def _rollback(parser: Parser) -> None:
 
 
 def _updates(parser: Parser) -> None:
-    parser.add_argument("every", help="how often updates go out, as in 30min; off stops the clock")
+    parser.add_argument("every", nargs="?", help="how often updates go out, as in 30min; off stops the clock")
+    parser.add_argument(
+        "--next", metavar="DURATION", help="promise the next one for in that long, as in 15min"
+    )
     parser.add_argument("--channel", default="", help="where")
+
+
+def _moment(parser: Parser) -> None:
+    chain = ("action", "signal", "trigger", "page", "acknowledgement")
+    names = (*chain, "harm-confirmed", "contained", "recovered", "resolved")
+    parser.add_argument("moment", choices=names, help="which moment of the detection chain or the response")
+    parser.add_argument("source", nargs="*", help="how you know")
+    parser.add_argument("--at", metavar="TIME", default="", help="when, as in 14:05 or -5m (default: now)")
+    sure = ("recorded", "claimed", "estimated")
+    parser.add_argument("--confidence", choices=sure, default="claimed", help="how sure (default: claimed)")
+
+
+def _title(parser: Parser) -> None:
+    parser.add_argument("title", nargs="+", help="the better title")
+
+
+def _alerts(parser: Parser) -> None:
+    parser.add_argument("alert", nargs="?", default="", help="one alert, with the actions behind it")
+    _listing(parser)
 
 
 def _reason(parser: Parser) -> None:
@@ -169,6 +191,7 @@ def _log(parser: Parser) -> None:
     )
     add("--search", metavar="WORDS", default="", help="the newest lines with these words, the newest first")
     add("--limit", "-n", metavar="N", type=_count, default=200, help="the last N lines (default: 200)")
+    add("--history", metavar="ID", default="", help="one entry with every correction of it")
     add("--all", action="store_true", help="every line")
     add("--system", action="store_true", help="also the program's own bookkeeping")
 
@@ -223,6 +246,8 @@ COMMANDS: dict[str, Command] = {
     "contain": Command("confirm containment, which starts the rollback clocks", "record:contain", _contain),
     "rollback": Command("move an action class of the rollback tracker", "record:rollback", _rollback),
     "updates": Command("set how often updates go out", "record:updates", _updates),
+    "moment": Command("record a time of the detection chain or the response", "record:moment", _moment),
+    "title": Command("give the incident a better title", "record:title", _title),
     "close": Command("close the incident", "record:close", _reason),
     "reopen": Command("go on with a closed incident", "record:reopen", _reason),
     "show": Command(
@@ -230,7 +255,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "log": Command("the timeline", "log:run", _log, ("home", "incident", "json")),
     "incidents": Command("the incidents", "show:incidents", _listing, STORE),
-    "alerts": Command("the alerts", "show:alerts", _listing, STORE),
+    "alerts": Command("the alerts", "show:alerts", _alerts, STORE),
     "verify": Command(
         "check that the record is whole and unaltered", "verify:run", _verify, ("home", "incident", "json")
     ),

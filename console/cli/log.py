@@ -12,6 +12,7 @@ from typing import Any
 from console.cli import exits
 from console.cli.context import Context
 from console.plain import visible
+from console.refusal import Refused
 from console.timeline import BACKDATED, CORRECTED, RETRACTED, project
 from data.case import Case
 from data.clock import iso
@@ -38,7 +39,9 @@ async def _run(context: Context) -> None:
         state = await desk.find(options.incident or "")
         async with _reader(desk.home, desk.home.case_dir(state.case)) as reader:
             seen = await reader.last()
-            if options.search:
+            if options.history:
+                await _history(context, reader, options.history)
+            elif options.search:
                 for line in await reader.lines.search(
                     options.search, 10_000 if options.all else options.limit
                 ):
@@ -58,6 +61,17 @@ async def _run(context: Context) -> None:
                         arrived(context, event, system=options.system)
                     seen = events[-1].n
                 await asyncio.sleep(POLL)
+
+
+async def _history(context: Context, reader: CaseReader, name: str) -> None:
+    """Print one entry as it was written, and every correction of it."""
+    event = await reader.event(name)
+    if event is None:
+        raise Refused(
+            f"There is no entry {name}.", "`warroom log --system` lists the entries with their ids."
+        )
+    for each in [event, *await reader.about(event.hash)]:
+        arrived(context, each, system=True)
 
 
 @asynccontextmanager

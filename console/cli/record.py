@@ -17,7 +17,7 @@ from playbooks import duration
 
 if TYPE_CHECKING:
     from console.desk import Desk
-    from console.events import CheckState, RollbackState
+    from console.events import CheckState, MomentName, RollbackState
     from console.incident import Incident
     from console.room import Room
     from data.envelope import Event
@@ -137,9 +137,7 @@ def contain(options: Namespace) -> int:
     """`warroom contain`."""
 
     async def run(room: Room) -> Event:
-        now = room.clock.now()
-        at = parse(f"{options.at} x", now, now).at if options.at else None
-        return await room.contain(_text(options.how), at)
+        return await room.contain(_text(options.how), _time(room, options.at))
 
     return _in_room(options, run, "containment confirmed, the rollback clocks run:")
 
@@ -163,13 +161,35 @@ def rollback(options: Namespace) -> int:
 
 def updates(options: Namespace) -> int:
     """`warroom updates`."""
-    try:
-        every = 0 if options.every == "off" else duration.parse(options.every) // duration.SECOND
-    except ValueError as error:
-        raise Refused(f"{options.every} is not how often: {error}.", "`off` stops the clock.") from None
+    if options.next:
+        ahead = _span(options.next)
+        return _in_room(
+            options,
+            lambda room: room.promise_update(room.clock.now() + ahead, options.channel),
+            f"next update promised for in {options.next}",
+        )
+    if not options.every:
+        raise Refused("How often do updates go out?", "As in `warroom updates 30min`, or `--next 15min`.")
+    every = 0 if options.every == "off" else _span(options.every) // duration.SECOND
     return _in_room(
         options, lambda room: room.set_cadence(every, options.channel), f"updates every {options.every}"
     )
+
+
+def moment(options: Namespace) -> int:
+    """`warroom moment`."""
+
+    async def run(room: Room) -> None:
+        at = _time(room, options.at) or room.clock.now()
+        name = cast("MomentName", options.moment.replace("-", "_"))
+        await room.state_moment(name, at, options.confidence, _text(options.source))
+
+    return _in_room(options, run, f"{options.moment} recorded")
+
+
+def title(options: Namespace) -> int:
+    """`warroom title`."""
+    return _in_room(options, lambda room: room.retitle(_text(options.title)), "titled")
 
 
 def close(options: Namespace) -> int:
@@ -201,10 +221,7 @@ def silence(options: Namespace) -> int:
     async def run(desk: Desk) -> str:
         until = None
         if options.duration:
-            try:
-                until = desk.clock.now() + duration.parse(options.duration)
-            except ValueError as error:
-                raise Refused(f"{options.duration} is not how long: {error}.") from None
+            until = desk.clock.now() + _span(options.duration)
         alert = await desk.silence(options.alert, until, _text(options.reason))
         return alert.id
 
@@ -267,6 +284,19 @@ def _level(text: str) -> int:
         labels = ", ".join(each.label for each in load.severities())
         raise Refused(f"There is no severity {text}.", f"Use 1 (worst) to 5, or {labels}; when unsure, 2.")
     return found.severity
+
+
+def _span(text: str) -> int:
+    try:
+        return duration.parse(text)
+    except ValueError as error:
+        raise Refused(f"{text} is not a duration: {error}.") from None
+
+
+def _time(room: Room, text: str) -> int | None:
+    """The time that `text` means, ns UTC; None when it says none."""
+    now = room.clock.now()
+    return parse(f"{text} x", now, now).at if text else None
 
 
 def _text(words: list[str]) -> str:

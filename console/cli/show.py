@@ -65,6 +65,10 @@ def alerts(options: Namespace) -> int:
     async def run() -> None:
         async with context.desk() as desk:
             now = desk.clock.now()
+            if options.alert:
+                one = desk.alert(options.alert)
+                context.say("\n".join(detail(one, now)), alert_json(one, now))
+                return
             shown = [a for a in desk.board.newest() if options.all or a.state(now) != "ended" or a.asks(now)]
             for alert in shown:
                 context.say(_alert_line(alert, now), alert_json(alert, now))
@@ -162,6 +166,28 @@ def _alert_state(state: Incident, facts: AlertFacts) -> str:
     if facts.id in state.acknowledged:
         return "acknowledged"
     return "PAGES" if facts.pages else "open"
+
+
+def detail(alert: Alert, now: int) -> Iterator[str]:
+    """One alert with its times and the actions behind it, as lines of text."""
+    facts = alert.facts
+    yield _alert_line(alert, now)
+    yield f"  rule        {facts.rule}, version {facts.version}" + (
+        f", {facts.reason}" if facts.reason else ""
+    )
+    yield f"  agent       {one_line(facts.agent, 200)} of tenant {one_line(facts.tenant, 200)}"
+    yield f"  opened      {facts.opened_at}, last {facts.last_at}"
+    yield f"  received    {facts.received_at}, detected {facts.detected_at}"
+    yield f"  paged       {facts.paged_at or 'nobody'}"
+    limits = f"limit {facts.limit:,}, pages above {facts.page_limit:,}"
+    yield f"  value       {facts.value:,} {facts.unit}, {limits}, peak {facts.peak:,}"
+    if alert.silenced_until is not None:
+        yield f"  silenced    by {one_line(alert.silenced_by, 64)}: {one_line(alert.silenced_reason, 200)}"
+    yield f"  actions     {facts.count:,}; the latest of them:"
+    for action in facts.sample:
+        cost = "" if action.cost is None else f"  {action.cost / 1e9:.4f} USD"
+        name, known = one_line(action.name, 120), one_line(action.id, 120)
+        yield f"    {action.at}  {action.kind:<8} {name}{cost}  {action.side_effect}  {known}"
 
 
 def _alert_line(alert: Alert, now: int) -> str:

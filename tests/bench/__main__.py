@@ -30,7 +30,7 @@ def benchmarks() -> dict[str, ModuleType]:
     """Return the benchmark modules by name, in the order of their names."""
     found = {}
     for each in pkgutil.iter_modules(tests.bench.__path__):
-        if each.name not in {"__main__", "report"}:
+        if each.name not in {"__main__", "report"} and not each.name.startswith("test_"):
             module = importlib.import_module(f"tests.bench.{each.name}")
             if hasattr(module, "NAME") and hasattr(module, "run"):
                 found[module.NAME] = module

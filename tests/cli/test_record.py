@@ -36,9 +36,16 @@ def test_a_night_of_work_without_a_screen(declared: Warroom) -> None:
     run("severity", "1", "customers are hit")
     run("severity", "3", "by mistake")
     run("undo")
+    run("title", "payouts in a loop")
+    run("moment", "harm-confirmed", "finance counted", "--at", "-2m")
+    run("updates", "--next", "15min")
     now = state(declared)
     assert now["roles"] == {"ic": ["ana"], "scribe": ["dee"]}
     assert now["severity"] == 1
+    assert now["title"] == "payouts in a loop"
+    assert now["chain"].keys() >= {"harm_confirmed", "contained"}  # type: ignore[attr-defined]
+    gap = parse_iso(str(now["next_update_due"])) - parse_iso(str(now["now"]))
+    assert 14 * 60 * 10**9 < gap <= 15 * 60 * 10**9
     assert now["contained_how"] == "tool disabled at the gateway"
     checks = {item["id"]: item for item in now["checklist"]}  # type: ignore[attr-defined]
     assert checks["stop-harm"]["state"] == "done"
@@ -72,6 +79,10 @@ def test_a_correction_keeps_the_old_text_and_a_retraction_the_line(declared: War
     declared.ok("retract", value["id"], "wrong incident")
     assert "[corrected, RETRACTED]" in declared.ok("log").out
     assert "agent planner-3" in declared.ok("export").out
+    history = declared.ok("log", "--history", value["id"]).lines
+    assert len(history) == 3
+    assert "agent planner-3" in history[0]
+    assert "agent planner-4" in history[1]
     declared.ok("reinstate", value["id"], "right after all")
     assert "RETRACTED" not in declared.ok("log").out
 

@@ -44,6 +44,10 @@ def test_a_headless_drill_plays_the_incident_and_its_response(warroom: Warroom) 
     assert {row["id"]: row["state"] for row in state["rollback"]}["external-calls"] == "verified"
     assert {"action", "signal", "trigger", "page", "acknowledgement"} <= state["chain"].keys()
     assert {alert["rule"] for alert in state["alerts"]} >= {"cost-rate", "authorisation"}
+    alert = next(alert for alert in state["alerts"] if alert["rule"] == "authorisation")
+    detail = kept_drill("alerts", alert["id"])
+    assert "payments/payout" in detail
+    assert "support-refunds.loop." in detail
     report = kept_drill("export")
     assert report.startswith("# DRILL: not a real incident.")
     assert "2026-11-18T13:52:0" in report
