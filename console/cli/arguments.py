@@ -378,8 +378,8 @@ def _guarded(argv: Sequence[str], named: str) -> list[str]:
         ago = len(word) > 2 and word[0] == "-" and word[1].isdigit()
         if ago and words and words[-1] == "--at":
             words[-1] = f"--at={word}"
-        elif ago and named == "note" and "--" not in words:
-            words += ["--", word]
+        elif ago and named == "note":
+            words.append(f" {word}")  # with a space before it, it is no option; the scribe drops the space
         else:
             words.append(word)
     return words
