@@ -136,7 +136,7 @@ class Case:
             return
         self._trouble = ""
         self._lock = taken
-        self._projector = ProjectorThread(self.directory, self._project)
+        self._projector = ProjectorThread(self.directory, self._project, lambda: writer.busy)
         self._writer = writer
 
     def _grown(self) -> None:

@@ -107,6 +107,8 @@ def iso(ns: int, places: int = 6) -> str:
         text = _to_second(seconds)
     except OverflowError:
         raise ValueError(f"{ns} ns lies outside the years 1 to 9999") from None
+    if places == 9:
+        return f"{text}.{rest:09d}Z"
     return f"{text}.{rest:09d}"[: 20 + places] + "Z" if places else text + "Z"
 
 
@@ -122,8 +124,10 @@ def parse_iso(text: str) -> int:
     Raises:
         ValueError: If this is not such a time.
     """
-    if len(text) == 30 and text[19] == "." and text[29] == "Z" and text[20:29].isdecimal() and text.isascii():
-        return _from_second(text[:19]) * SECOND + int(text[20:29])
+    if len(text) == 30 and text[19] == "." and text[29] == "Z":  # as it stands in every header
+        rest = text[20:29]
+        if rest.isdecimal() and text.isascii():
+            return _from_second(text[:19]) * SECOND + int(rest)
     match = _MOMENT.fullmatch(text.strip()) if len(text) <= 64 else None
     if match is None:
         raise ValueError(f"not a time with an offset: {text[:64]!r}; write it like 2026-11-21T14:02:31Z")

@@ -8,6 +8,7 @@ are stored beside the header, so a body that the law wants gone can go without b
 import os
 import re
 from base64 import b32encode
+from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
@@ -140,14 +141,20 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wall: str
 
 
-class Sealed(msgspec.Struct, frozen=True):
-    """An entry that has become an event: its header bytes, hash (32 bytes), salt and body."""
+class Sealed(msgspec.Struct, frozen=True, gc=False):
+    """An entry that has become an event: header, its bytes and hash (32 bytes), salt, body, and time."""
 
     header: Header
     head: bytes
     hash: bytes
     salt: bytes
     body: bytes
+    at: int
+    wall: int
+
+    def event(self, n: int) -> "Event":
+        """The event as it arrives under number `n`."""
+        return _event(n, self.header, self.hash, self.body, self.at, self.wall)
 
 
 encode_header = msgspec.json.Encoder().encode
@@ -167,6 +174,12 @@ def short(hash_hex: str) -> str:
 def case_id(founding_hash: bytes) -> str:
     """The id of a case: 26 base32 characters (130 bits) of its founding event's hash."""
     return base32(founding_hash, 26)
+
+
+@lru_cache(maxsize=64)
+def _written(ns: int) -> str:
+    """A time as headers have it; the events of one batch share theirs."""
+    return iso(ns, 9)
 
 
 def commitment(salt: bytes, body: bytes) -> str:
@@ -251,9 +264,10 @@ def seal(
         prev: Hash of the strand's last event, 32 bytes; None in the first.
     """
     salt = os.urandom(SALT_BYTES)
+    at = wall if entry.at is None else entry.at
     header = Header(
         actor=entry.actor,
-        at=iso(wall if entry.at is None else entry.at, 9),
+        at=_written(at),
         body_h=commitment(salt, entry.body),
         body_len=len(entry.body),
         case=case,
@@ -267,10 +281,10 @@ def seal(
         role=entry.role,
         seq=seq,
         v=VERSION,
-        wall=iso(wall, 9),
+        wall=_written(wall),
     )
     head = encode_header(header)
-    return Sealed(header, head, event_hash(head), salt, entry.body)
+    return Sealed(header, head, event_hash(head), salt, entry.body, at, wall)
 
 
 def to_event(n: int, header: Header, digest: bytes, body: bytes | None) -> Event:
@@ -279,6 +293,10 @@ def to_event(n: int, header: Header, digest: bytes, body: bytes | None) -> Event
     Raises:
         ValueError: If its times are not times.
     """
+    return _event(n, header, digest, body, parse_iso(header.at), parse_iso(header.wall))
+
+
+def _event(n: int, header: Header, digest: bytes, body: bytes | None, at: int, wall: int) -> Event:
     return Event(
         n=n,
         case=header.case or case_id(digest),
@@ -286,8 +304,8 @@ def to_event(n: int, header: Header, digest: bytes, body: bytes | None) -> Event
         inc=header.inc,
         seq=header.seq,
         hlc=header.hlc,
-        at=parse_iso(header.at),
-        wall=parse_iso(header.wall),
+        at=at,
+        wall=wall,
         actor=header.actor,
         role=header.role,
         kind=header.kind,

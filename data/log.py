@@ -184,6 +184,7 @@ def _configure(db: sqlite3.Connection, write: bool) -> None:
         return
     db.execute("PRAGMA foreign_keys = ON")
     db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA cache_size = -8192")
     # The writer checkpoints when it is idle, not in the middle of a commit that somebody waits for.
     db.execute("PRAGMA wal_autocheckpoint = 0")
     if sys.platform == "darwin":
@@ -343,7 +344,7 @@ class Log:
                 )
                 prev = sealed.hash
                 staged.sealed.append(sealed)
-                event = to_event(n, sealed.header, sealed.hash, sealed.body)
+                event = sealed.event(n)
                 if entry.key:
                     staged.keys[entry.key] = n
                     fresh[n] = event

@@ -5,6 +5,7 @@ sizes, turn a position into a place in that index (and back) without counting a 
 """
 
 import os
+import re
 import sqlite3
 import struct
 from bisect import bisect_right
@@ -51,6 +52,7 @@ CREATE TABLE waiting (target BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE VIRTUAL TABLE search USING fts5(text, tags, actor, content='lines', content_rowid='id');
 """
 
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII).fullmatch
 _pack = struct.Struct(">QQ16sIQ").pack
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Patch).decode
@@ -160,11 +162,16 @@ class Projection:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._rev += 1
-            fresh: list[tuple[Event, Put]] = []
+            fresh: list[tuple[bytes, Event, Put]] = []
             for event in events:
+                try:
+                    key = order_key(event.at, event)
+                except (ValueError, struct.error) as error:
+                    self.misfit = f"event {event.n} has no place in the order of events: {error}"
+                    continue
                 for index, ask in enumerate(self._asks(event)):
                     if isinstance(ask, Put):
-                        fresh.append((event, ask))
+                        fresh.append((key, event, ask))
                     else:
                         self._insert(fresh)
                         fresh = []
@@ -199,7 +206,13 @@ class Projection:
     def _asks(self, event: Event) -> Sequence[Put | Patch]:
         try:
             asks = self._project(event)
-            if sum(isinstance(ask, Put) for ask in asks) > 1:
+            puts = 0
+            for ask in asks:
+                if isinstance(ask, Put):
+                    puts += 1
+                elif not _HASH(ask.target):
+                    raise ValueError("what it corrects is not named by a hash")
+            if puts > 1:
                 raise ValueError("an event has at most one line")
         except Exception as error:
             # One event that the projection cannot show must not take the timeline away.
@@ -207,12 +220,11 @@ class Projection:
             return (Put(f"{event.kind}: this entry cannot be shown"),)
         return asks
 
-    def _insert(self, fresh: list[tuple[Event, Put]]) -> None:
+    def _insert(self, fresh: list[tuple[bytes, Event, Put]]) -> None:
         if not fresh:
             return
         rows, words = [], []
-        for event, put in fresh:
-            key = order_key(event.at, event)
+        for key, event, put in fresh:
             self._grow(key)
             digest = bytes.fromhex(event.hash)
             own = (event.n, event.at, digest, event.kind, event.actor)
@@ -221,7 +233,7 @@ class Projection:
         self._db.executemany("INSERT INTO lines VALUES (?,?,?,?,?,?,?,?,?,?,?,NULL,NULL)", rows)
         self._db.executemany("INSERT INTO search (rowid, text, tags, actor) VALUES (?, ?, ?, ?)", words)
         if self._waiting:
-            for event, _ in fresh:
+            for _, event, _ in fresh:
                 digest = bytes.fromhex(event.hash)
                 if digest in self._waiting:
                     self._waiting.discard(digest)

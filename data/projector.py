@@ -2,9 +2,11 @@
 
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
+from time import monotonic, sleep
 
 from data import projection
 from data.line import Projector
@@ -16,6 +18,9 @@ BATCH = 500
 LOOK_SECONDS = 1.0
 """How often to see whether somebody deleted the file."""
 
+GIVE_WAY_SECONDS = 0.05
+"""How long lines wait for acknowledgements at most, each time."""
+
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
 
 
@@ -25,9 +30,11 @@ class ProjectorThread:
     Args:
         directory: The case directory.
         project: Turns one event into what it asks of the timeline.
+        busy: Whether somebody waits for the writer, to whom this thread then gives way for a moment.
     """
 
-    def __init__(self, directory: Path, project: Projector) -> None:
+    def __init__(self, directory: Path, project: Projector, busy: Callable[[], bool]) -> None:
+        self._busy = busy
         self._log = directory / NAME
         self._path = directory / projection.NAME
         self._project = project
@@ -62,8 +69,9 @@ class ProjectorThread:
                     projection.remove(self._path)
                 if view is None:
                     view = Projection(self._path, log, self._project)
+                self._give_way()
                 while view.follow(BATCH):
-                    pass
+                    self._give_way()
                 self.trouble = view.misfit
                 remade = False
                 if not checked and not self._closing:
@@ -86,6 +94,14 @@ class ProjectorThread:
                 self.trouble = f"The timeline is not up to date. {explain(error, self._path)}"
             except StoreTrouble as trouble:
                 self.trouble = str(trouble)
+            except Exception as error:
+                # A projection that fails here would otherwise end the thread, and the timeline in silence.
+                if view is not None:
+                    view.close()
+                    view = None
+                self.trouble = (
+                    f"The timeline is not up to date ({error!r}). The evidence log is not affected."
+                )
             if self._closing:
                 break
             self._wake.wait(LOOK_SECONDS)
@@ -93,6 +109,12 @@ class ProjectorThread:
             view.close()
         if log is not None:
             log.close()
+
+    def _give_way(self) -> None:
+        # Both threads share one interpreter: what is acknowledged late because of a line is late for nothing.
+        until = monotonic() + GIVE_WAY_SECONDS
+        while self._busy() and not self._closing and monotonic() < until:
+            sleep(GIVE_WAY_SECONDS / 10)
 
     def _gone(self, view: Projection) -> bool:
         try:

@@ -130,27 +130,27 @@ class _Checker:
         ids = {row[0]: row[1:] for row in db.execute("SELECT id, rep, inc, seq, hash FROM strands")}
         founding = db.execute("SELECT hash FROM events WHERE n = 1").fetchone()
         case = case_id(bytes(founding[0])) if founding else ""
+        writers = {strand: row[:2] for strand, row in ids.items()}
         expected = 0
         for n, strand, seq, digest, kind, head, salt, body in db.execute(
             "SELECT n, strand, seq, hash, kind, head, salt, body FROM events ORDER BY n"
         ):
             expected += 1
-            said = ids[strand][0] if strand in ids else ""
+            who = writers.get(strand, ("", 0))
+            rep = who[0]
             if n != expected:
-                self.add("number", n, said, f"events {expected} to {n - 1} are missing from the file")
+                self.add("number", n, rep, f"events {expected} to {n - 1} are missing from the file")
                 expected = n
-            header = self._header(n, head, said)
+            state = strands.get(who)
+            if state is None:
+                state = strands[who] = [0, None, ""]
+            header = self._header(n, head, rep)
             if header is None:
                 # The columns carry the chain on, so that what comes after is not blamed for it.
-                if strand in ids:
-                    state = strands.setdefault(ids[strand][:2], [0, None, ""])
-                    state[0], state[1] = seq, digest.hex()
+                state[0], state[1] = seq, digest.hex()
                 continue
-            rep = header.rep
-            found = sha256(DOMAIN + head)
-            if found.digest() != digest:
+            if sha256(DOMAIN + head).digest() != digest:
                 self.add("hash", n, rep, "the header is not the one that its hash was made of")
-            state = strands.setdefault((rep, header.inc), [0, None, ""])
             if header.seq != state[0] + 1:
                 self.add("gap", n, rep, f"number {header.seq} of its strand follows number {state[0]}")
             elif header.prev != state[1]:
@@ -161,9 +161,17 @@ class _Checker:
             state[0], state[1], state[2] = header.seq, digest.hex(), header.hlc
             if header.case != case and (n != 1 or header.case is not None):
                 self.add("case", n, rep, "it belongs to another case")
-            if (seq, kind) != (header.seq, header.kind) or ids.get(strand, ())[:2] != (rep, header.inc):
+            if seq != header.seq or kind != header.kind or header.rep != rep or header.inc != who[1]:
                 self.add("columns", n, rep, "the columns beside the header contradict it")
-            self._body(n, header, salt, body)
+            if salt is None or body is None:
+                self.add("body", n, rep, "its body is missing, and no entry says that it was erased")
+            elif len(body) != header.body_len or sha256(salt + body).hexdigest() != header.body_h:
+                self.add("body", n, rep, "the body is not the one that its header vouches for")
+            else:
+                try:
+                    decode(body)
+                except NotCanonical as error:
+                    self.add("body", n, rep, f"the body is not in canonical form: {error}")
             for ref in header.refs:
                 self._refs.setdefault(ref, (n, rep))
         self.verdict.events = expected
@@ -174,7 +182,7 @@ class _Checker:
             if ends.get(key) != (tuple(strands[key][:2]) if key in strands else None):
                 self.add("strand", 0, key[0], "its last event is not the one the file says it ends with")
 
-    def _header(self, n: int, head: bytes, said: str) -> Header | None:
+    def _header(self, n: int, head: bytes, rep: str) -> Header | None:
         try:
             header = decode_header(head)
             if encode_header(header) != head:
@@ -182,21 +190,9 @@ class _Checker:
             if header.v != VERSION:
                 raise ValueError(f"its version is {header.v}")
         except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
-            self.add("header", n, said, f"the header cannot be read: {error}")
+            self.add("header", n, rep, f"the header cannot be read: {error}")
             return None
         return header
-
-    def _body(self, n: int, header: Header, salt: bytes | None, body: bytes | None) -> None:
-        if salt is None or body is None:
-            self.add("body", n, header.rep, "its body is missing, and no entry says that it was erased")
-            return
-        if len(body) != header.body_len or sha256(salt + body).hexdigest() != header.body_h:
-            self.add("body", n, header.rep, "the body is not the one that its header vouches for")
-            return
-        try:
-            decode(body)
-        except NotCanonical as error:
-            self.add("body", n, header.rep, f"the body is not in canonical form: {error}")
 
     def blobs(self, directory: Path) -> None:
         store = blobs.Blobs(directory)

@@ -53,10 +53,15 @@ class Writer:
         self._handoff = Handoff(directory, clock.now())
         self._queue: deque[tuple[tuple[Entry, ...], Answer]] = deque()
         self._wake = Condition()
-        self._closing = False
+        self._closing = self._writing = False
         self._unmoved = 0
         self._thread = Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return bool(self._queue) or self._writing
 
     def submit(self, entries: tuple[Entry, ...]) -> Answer:
         """Queue a checked group.
@@ -114,12 +119,14 @@ class Writer:
     def _append(self, batch: list[tuple[tuple[Entry, ...], Answer]]) -> None:
         if not batch:
             return
+        self._writing = True
         result = self._write([entries for entries, _ in batch])
         for index, (_, answer) in enumerate(batch):
             if isinstance(result, StoreTrouble):
                 answer.set_exception(result)
             else:
                 answer.set_result(result[index])
+        self._writing = False
 
     def _append_handed(self) -> None:
         try:
