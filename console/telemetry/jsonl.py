@@ -136,7 +136,6 @@ class _Lines:
         self.skipping = False
 
     def _complete(self, lines: bytes) -> None:
-        count = lines.count(b"\n")
         if lines.index(b"\n") <= LINE:
             try:
                 actions = _decoder.decode_lines(lines)
@@ -144,7 +143,9 @@ class _Lines:
                 actions = []
             # Decoding cares for objects, not lines: one over several lines, or several on one, must not be
             # taken or refused depending on what else was read with it.
-            if len(actions) == count == lines.count(b"}\n{") + 1:
+            joined = lines.replace(b"}\n{", b"")
+            count = (len(lines) - len(joined)) // 3 + 1
+            if len(actions) == count and joined.find(b"\n") == len(joined) - 1:
                 self.actions += actions
                 self.offset += len(lines)
                 self.line += count

@@ -16,6 +16,7 @@ from console.tripwires.rules import HISTORY, HOUR, SLACK
 
 NONE_YET = -(1 << 63)
 _COMPACT = 64
+_ROOM = 1024
 _VERDICTS = 1_000
 _KEEP = HOUR + SLACK
 _UNASKED = Ceilings(None, None, END, END)
@@ -33,8 +34,8 @@ class SavedAgent(Struct, frozen=True, array_like=True):
     first: int
     mark: int
     hour: int
-    hour_cost: Sum
-    hour_calls: int
+    late_cost: Sum
+    late_calls: int
     past: list[tuple[int, Sum, int]]
     spare: tuple[int, Sum, int] | None
     times: bytes
@@ -56,7 +57,7 @@ class Agent:
     """State of one (tenant, agent). Times are nanoseconds UTC, money nano-USD.
 
     `times` and `costs` hold the calls of the last hour and of the slack before it, sorted by time, 16 bytes a
-    call; those from `head` on are in the window that ends at `mark`, the latest event time so far.
+    call; those before `head` have left the window that ends at `mark`, the latest event time so far.
     """
 
     __slots__ = (
@@ -68,15 +69,15 @@ class Agent:
         "fresh",
         "head",
         "hour",
-        "hour_calls",
-        "hour_cost",
         "hour_end",
         "hours",
         "late",
+        "late_calls",
+        "late_cost",
         "limits",
         "mark",
-        "max_calls",
         "max_cost",
+        "max_length",
         "name",
         "provisional",
         "recent",
@@ -98,8 +99,9 @@ class Agent:
         self.mark = NONE_YET
         self.hour = 0
         self.hour_end = NONE_YET
-        self.hour_cost = 0
-        self.hour_calls = 0
+        # Calls of the running hour that came too late for the window.
+        self.late_cost = 0
+        self.late_calls = 0
         self.hours = Hours()
         self.times = array("q")
         self.costs = array("q")
@@ -108,7 +110,7 @@ class Agent:
         self.refunds = False
         self.limits: Limits = LEARNING
         self.max_cost = LEARNING.cost
-        self.max_calls = LEARNING.calls
+        self.max_length = _ROOM
         self.ceilings = _UNASKED
         self.endpoints: dict[str, int] = {}
         # Endpoint -> (when its alert opened, when it was called before): late calls may correct it.
@@ -131,16 +133,21 @@ class Agent:
             if self.first == NONE_YET:
                 self.first = at
         else:
-            self.hours.close(Bucket(self.hour, self.hour_cost, self.hour_calls), hour)
+            start = bisect_left(self.times, self.hour_end - HOUR)
+            cost = self.late_cost + sum(self.costs[start:])
+            calls = self.late_calls + len(self.times) - start
+            self.hours.close(Bucket(self.hour, cost, calls), hour)
+            self.tighten()
         self.hour = hour
         self.hour_end = (hour + 1) * HOUR
-        self.hour_cost = self.hour_calls = 0
+        self.late_cost = self.late_calls = 0
         self.set_limits(limiter, inventory)
 
     def set_limits(self, limiter: Limiter, inventory: Inventory | None) -> None:
         """Derive the limits of the running hour."""
         self.limits = self._limits(self.hours, self.hour, limiter, inventory)
-        self.max_cost, _, self.max_calls, _ = self.limits
+        self.max_cost = self.limits.cost
+        self._set_length()
 
     def _limits(self, hours: Hours, hour: int, limiter: Limiter, inventory: Inventory | None) -> Limits:
         start = hour * HOUR
@@ -162,28 +169,36 @@ class Agent:
         return self.first // HOUR <= hour - HISTORY
 
     def call(self, at: int, cost: int) -> bool:
-        """Count a call at or after `mark`, within the running hour; return whether a limit is exceeded."""
+        """Count a call at or after `mark`, within the running hour; return whether a limit is exceeded.
+
+        What has left the window is only taken off when the sum with it exceeds a limit: then in one step for
+        many calls. Until then `spend` is too high at most, unless refunds leave the window.
+        """
         self.mark = at
-        times = self.times
-        costs = self.costs
-        times.append(at)
-        costs.append(cost)
-        self.hour_cost += cost
-        self.hour_calls += 1
-        spend = self.spend + cost
-        head = self.head
-        edge = at - HOUR
-        if times[head] <= edge:
-            while times[head] <= edge:
-                spend -= costs[head]
-                head += 1
-            if head >= _COMPACT and head * 2 > len(times):
-                cut = bisect_left(times, at - _KEEP)
-                del times[:cut], costs[:cut]
-                head -= cut
-            self.head = head
-        self.spend = spend
-        return spend > self.max_cost or len(times) - head > self.max_calls
+        self.times.append(at)
+        self.costs.append(cost)
+        self.spend = spend = self.spend + cost
+        if spend <= self.max_cost and len(self.times) <= self.max_length and not self.refunds:
+            return False
+        self.tighten()
+        return self.spend > self.limits.cost or len(self.times) - self.head > self.limits.calls
+
+    def tighten(self) -> None:
+        """Take off what has left the window that ends at `mark`."""
+        times, costs = self.times, self.costs
+        head = bisect_right(times, self.mark - HOUR, self.head)
+        self.spend -= sum(costs[self.head : head])
+        if head >= _COMPACT:
+            cut = bisect_left(times, self.mark - _KEEP)
+            del times[:cut], costs[:cut]
+            head -= cut
+        self.head = head
+        self._set_length()
+
+    def _set_length(self) -> None:
+        # An agent without a limit must not keep calls for longer than others do.
+        room = max(_ROOM, (len(self.times) - self.head) * 3 // 2)
+        self.max_length = self.head + min(self.limits.calls, room)
 
     def insert(self, at: int, cost: int, limiter: Limiter, inventory: Inventory | None) -> bool:
         """Count a call that belongs before `mark`, by no more than the slack.
@@ -204,11 +219,9 @@ class Agent:
             self.hours.add(hour, cost, self.hour)
             self.set_limits(limiter, inventory)
             return True
-        self.hour_cost += cost
-        self.hour_calls += 1
         if cost < 0 or self.refunds:
             return True
-        return self.spend + before > self.max_cost or len(self.times) - start > self.max_calls
+        return self.spend + before > self.max_cost or len(self.times) - start > self.limits.calls
 
     def count_late(self, at: int, cost: int, limiter: Limiter, inventory: Inventory | None) -> None:
         """Count a call that came too late for the window in the sums of its hour."""
@@ -216,8 +229,8 @@ class Agent:
         self.first = min(self.first, at)
         hour = at // HOUR
         if hour == self.hour:
-            self.hour_cost += cost
-            self.hour_calls += 1
+            self.late_cost += cost
+            self.late_calls += 1
         else:
             self.hours.add(hour, cost, self.hour)
             self.set_limits(limiter, inventory)
@@ -264,8 +277,8 @@ class Agent:
             self.first,
             self.mark,
             self.hour,
-            _sum(self.hour_cost),
-            self.hour_calls,
+            _sum(self.late_cost),
+            self.late_calls,
             [_bucket(b) for b in self.hours.past],
             None if self.hours.spare is None else _bucket(self.hours.spare),
             self.times.tobytes(),
@@ -289,7 +302,7 @@ class Agent:
         agent = cls(saved.tenant, saved.name)
         agent.first, agent.mark, agent.hour = saved.first, saved.mark, saved.hour
         agent.hour_end = (saved.hour + 1) * HOUR
-        agent.hour_cost, agent.hour_calls = int(saved.hour_cost), saved.hour_calls
+        agent.late_cost, agent.late_calls = int(saved.late_cost), saved.late_calls
         spare = saved.spare
         agent.hours = Hours(
             [Bucket(hour, int(cost), calls) for hour, cost, calls in saved.past],

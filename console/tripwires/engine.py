@@ -343,6 +343,7 @@ class Engine:
         evidence = tuple(agent.recent)
         for rule, points in ((COST_RATE, costs), (ACTION_RATE, rates)):
             if points or (rule, "") in agent.wires:
+                agent.tighten()
                 count = len(agent.times) - agent.head
                 self._wire(agent, rule, "").revise(start, points, evidence, count, now, now, out)
 

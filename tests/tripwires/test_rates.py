@@ -130,7 +130,7 @@ def test_later_than_the_slack_counts_in_the_hour_only() -> None:
     assert tripwires.feed([act(H + 25 * MINUTE - 1, 7)], H + 33 * MINUTE) == []
     (status,) = tripwires.agents()
     assert (status.late, status.spend) == (1, 14 * USD)
-    assert tripwires.watched["default", "a"].hour_cost == 21 * USD
+    assert tripwires.watched["default", "a"].late_cost == 7 * USD
 
 
 @pytest.mark.req("S003-TW-1")
