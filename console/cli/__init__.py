@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, cast
 
 from console.cli import exits
@@ -29,6 +30,10 @@ def implementation(name: str) -> Implementation:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit the process with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal of another encoding gets escapes for what it cannot show, instead of an error.
+            stream.reconfigure(errors="backslashreplace")
     code = run(sys.argv[1:] if argv is None else argv)
     try:
         sys.stdout.flush()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from console.cli import exits
 from console.cli.context import Context
+from console.plain import visible
 from console.refusal import Refused
 from console.scribe import LONGEST, parse
 from data.clock import iso
@@ -39,7 +40,7 @@ def declare(options: Namespace) -> int:
             )
             state = room.incident
             context.say(
-                f"{state.code} {state.label} declared {iso(state.declared_at, 0)}: {state.title}",
+                f"{state.code} {state.label} declared {iso(state.declared_at, 0)}: {visible(state.title)}",
                 {
                     "incident": state.code,
                     "case": state.case,
@@ -57,7 +58,7 @@ def declare(options: Namespace) -> int:
 
 def note(options: Namespace) -> int:
     """`warroom note`."""
-    text = " ".join(options.text)
+    text = " ".join(word.removeprefix(" ") for word in options.text)
     if text in ("", "-"):
         # One byte more than fits, in the widest encoding, so that the scribe refuses instead of cutting.
         text = sys.stdin.buffer.read(4 * LONGEST + 4).decode("utf-8", "replace")
@@ -236,7 +237,7 @@ def _in_room(options: Namespace, act: Callable[[Room], Awaitable[Event | None]],
     async def run() -> None:
         async with context.room() as room:
             event = await act(room)
-            line = f"{room.code} saved {iso(room.saved_at, 0)}  {done}"
+            line = f"{room.code} saved {iso(room.saved_at, 0)}  {visible(done, 400)}"
             value: dict[str, object] = {
                 "incident": room.code,
                 "saved_at": iso(room.saved_at, 9),

@@ -18,6 +18,7 @@ def explain(error: Exception) -> int | None:
     """Say what happened and what to do next. Returns the exit code, or None for a defect of the program."""
     import msgspec
 
+    from data.canonical import NotCanonical
     from data.envelope import BadEntry
     from data.trouble import StoreTrouble
     from playbooks.load import PlaybookTrouble
@@ -29,6 +30,9 @@ def explain(error: Exception) -> int | None:
         case StoreTrouble():
             complain(str(error))
             return exits.STORE
+        case NotCanonical():
+            complain("This text is not valid Unicode and cannot stand on the record. Nothing was written.")
+            return exits.REFUSED
         case BadEntry():
             complain(f"{error}. Nothing was written.")
             return exits.REFUSED

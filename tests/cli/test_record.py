@@ -103,6 +103,7 @@ REFUSED = {
     "hostile name": (["--as", "a\x1b[2J", "note", "x"], "name cannot stand"),
     "long name": (["--as", "a" * 200, "note", "x"], "name cannot stand"),
     "hostile role": (["--role", "\x1b[2J", "note", "x"], "role cannot stand"),
+    "not Unicode": (["note", "bad \udcff"], "not valid Unicode"),
     "long note": (["note", "x" * 17_000], "the longest is 16,384"),
 }
 
