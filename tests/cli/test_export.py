@@ -50,7 +50,7 @@ def test_foreign_text_is_shown_as_written_and_does_nothing(raw: str) -> None:
 
 
 def written(warroom: Warroom) -> Warroom:
-    run = warroom.ok
+    run = warroom.quick
     run("declare", "refunds | in a *loop* <b>", "--severity", "P1")
     run("--as", "dee", "note", "-10m", "first refund seen [x](http://evil.example)")
     (note,) = run("note", "agent planner-3", "--json").values
@@ -64,7 +64,7 @@ def written(warroom: Warroom) -> Warroom:
 
 
 def test_the_report_holds_the_incident_and_marks_what_changed(warroom: Warroom) -> None:
-    report = written(warroom).ok("export").out
+    report = written(warroom).quick("export").out
     for heading in (
         "## Roles",
         "## Clocks",
@@ -93,9 +93,9 @@ def test_the_report_holds_the_incident_and_marks_what_changed(warroom: Warroom) 
 
 
 def test_the_export_of_events_is_the_whole_record(warroom: Warroom) -> None:
-    events = [json.loads(line) for line in written(warroom).ok("export", "--format", "jsonl").lines]
+    events = [json.loads(line) for line in written(warroom).quick("export", "--format", "jsonl").lines]
     assert [event["n"] for event in events] == list(range(1, len(events) + 1))
-    (verdict,) = warroom.ok("verify", "--json").values
+    (verdict,) = warroom.quick("verify", "--json").values
     assert len(events) == verdict["events"]
     assert events[-1]["hash"] == verdict["strands"][0]["last"]
     for before, event in pairwise(events):
@@ -106,17 +106,17 @@ def test_the_export_of_events_is_the_whole_record(warroom: Warroom) -> None:
 
 def test_an_export_overwrites_nothing_and_is_private(declared: Warroom) -> None:
     target = declared.folder / "report.md"
-    declared.ok("export", "-o", str(target))
+    declared.quick("export", "-o", str(target))
     assert target.read_text().startswith("# INC\\-") or target.read_text().startswith("# INC-")
     assert target.stat().st_mode & 0o077 == 0
     digest = sha256(target.read_bytes()).digest()
-    again = declared("export", "-o", str(target))
+    again = declared.within("export", "-o", str(target))
     assert again.code == 4
     assert "File exists" in again.err
     assert sha256(target.read_bytes()).digest() == digest
     trap = declared.folder / "trap"
     os.symlink(declared.folder / "elsewhere", trap)
-    assert declared("export", "-o", str(trap)).code == 4
+    assert declared.within("export", "-o", str(trap)).code == 4
     assert not (declared.folder / "elsewhere").exists()
 
 

@@ -37,8 +37,8 @@ def following(warroom: Warroom, *arguments: str) -> Iterator["subprocess.Popen[s
 
 
 def test_hostile_text_reaches_no_terminal_through_any_command(warroom: Warroom) -> None:
-    warroom.ok("declare", HOSTILE)
-    warroom.ok("note", stdin=HOSTILE)
+    warroom.quick("declare", HOSTILE)
+    warroom.quick("note", stdin=HOSTILE)
     for command in (
         ["show"],
         ["log", "--system"],
@@ -49,30 +49,30 @@ def test_hostile_text_reaches_no_terminal_through_any_command(warroom: Warroom) 
         for extra in ([], ["--json"]):
             if command[0] == "export" and extra:
                 continue
-            out = warroom.ok(*command, *extra).out
+            out = warroom.quick(*command, *extra).out
             assert not set(out) & set("\x1b\x07\x9b\u202e"), command
             assert "script" in out
 
 
 def test_a_pasted_text_cannot_pass_for_an_entry(declared: Warroom) -> None:
-    declared.ok("note", stdin="first\n2026-11-21T00:00:00Z  aaaaaaaa  ! ana: forged\n")
-    lines = declared.ok("log").lines
+    declared.quick("note", stdin="first\n2026-11-21T00:00:00Z  aaaaaaaa  ! ana: forged\n")
+    lines = declared.quick("log").lines
     assert not any(line.startswith("2026-11-21T00:00:00Z  aaaaaaaa") for line in lines)
     assert any("forged" in line and line.startswith("  ") for line in lines)
 
 
 def test_log_filters_searches_and_limits(declared: Warroom) -> None:
     for text in ("payout seen", "key rotated", "payout stopped"):
-        declared.ok("note", text)
-    texts = [value["text"] for value in declared.ok("log", "--filter", "payout", "--json").values]
+        declared.quick("note", text)
+    texts = [value["text"] for value in declared.quick("log", "--filter", "payout", "--json").values]
     assert texts == ["payout seen", "payout stopped"]
-    without = [value["text"] for value in declared.ok("log", "--filter", "!payout", "--json").values]
+    without = [value["text"] for value in declared.quick("log", "--filter", "!payout", "--json").values]
     assert "key rotated" in without
     assert not any("payout" in text for text in without)
-    newest_first = [value["text"] for value in declared.ok("log", "--search", "payout", "--json").values]
+    newest_first = [value["text"] for value in declared.quick("log", "--search", "payout", "--json").values]
     assert newest_first == ["payout stopped", "payout seen"]
-    assert len(declared.ok("log", "-n", "2").lines) == 2
-    assert len(declared.ok("log", "--system").lines) > len(declared.ok("log").lines)
+    assert len(declared.quick("log", "-n", "2").lines) == 2
+    assert len(declared.quick("log", "--system").lines) > len(declared.quick("log").lines)
 
 
 def test_follow_prints_what_another_process_writes(declared: Warroom) -> None:
@@ -86,10 +86,10 @@ def test_follow_prints_what_another_process_writes(declared: Warroom) -> None:
 
 
 def test_the_log_can_be_read_after_its_view_was_deleted(declared: Warroom) -> None:
-    declared.ok("note", "still here")
+    declared.quick("note", "still here")
     for view in declared.home.glob("cases/*/view.db*"):
         view.unlink()
-    assert "still here" in declared.ok("log").out
+    assert "still here" in declared.quick("log").out
 
 
 def test_a_reader_that_goes_away_is_no_error(declared: Warroom) -> None:
@@ -108,8 +108,8 @@ def test_a_reader_that_goes_away_is_no_error(declared: Warroom) -> None:
 
 
 def test_verify_names_the_place_of_the_damage(declared: Warroom) -> None:
-    declared.ok("note", "the truth")
-    (before,) = declared.ok("verify", "--json").values
+    declared.quick("note", "the truth")
+    (before,) = declared.quick("verify", "--json").values
     assert before["sound"] is True
     assert before["strands"][0]["last"]
     (path,) = declared.home.glob("cases/*/log.db")
@@ -121,7 +121,7 @@ def test_verify_names_the_place_of_the_damage(declared: Warroom) -> None:
     db.commit()
     db.close()
     assert changed == 1
-    done = declared("verify")
+    done = declared.within("verify")
     assert done.code == 1
     assert "DAMAGED" in done.out
     assert "body" in done.out
@@ -129,18 +129,18 @@ def test_verify_names_the_place_of_the_damage(declared: Warroom) -> None:
 
 
 def test_doctor_explains_and_ends_with_one_when_something_is_broken(declared: Warroom) -> None:
-    fine = declared("doctor")
+    fine = declared.within("doctor")
     assert fine.code == 0
     assert "for real incidents" in fine.out
     assert "nobody watches the agents" in fine.out
     os.chmod(declared.home, 0o755)
-    open_to_all = declared("doctor")
+    open_to_all = declared.within("doctor")
     assert open_to_all.code == 1
     assert "others can get at" in open_to_all.out
     os.chmod(declared.home, 0o700)
     (log,) = declared.home.glob("cases/*/log.db")
     log.write_bytes(b"\0" * 8192)
-    broken = declared("doctor", "--json")
+    broken = declared.within("doctor", "--json")
     assert broken.code == 1
     assert any(v["state"] == "BROKEN" and v["about"] == "record" for v in broken.values)
 
@@ -194,7 +194,7 @@ def incident_lines() -> Iterator[str]:
 def test_stored_actions_are_replayed_to_their_alerts(warroom: Warroom) -> None:
     actions = warroom.folder / "actions.jsonl"
     actions.write_text("\n".join(incident_lines()) + "\n{broken\n")
-    done = warroom.ok("watch", "--jsonl", str(actions), "--until-end", "--json")
+    done = warroom.quick("watch", "--jsonl", str(actions), "--until-end", "--json")
     (alert,) = (value for value in done.values if value["rule"] == "cost-rate")
     wanted = {
         "rule",
@@ -215,12 +215,12 @@ def test_stored_actions_are_replayed_to_their_alerts(warroom: Warroom) -> None:
     assert "x39" in alert["actions"]
     assert "1 records refused" in done.err
     assert not warroom.home.exists()
-    again = warroom.ok("watch", "--jsonl", "-", "--until-end", "--json", stdin=actions.read_text())
+    again = warroom.quick("watch", "--jsonl", "-", "--until-end", "--json", stdin=actions.read_text())
     assert again.values == done.values
 
 
 def test_a_missing_file_of_actions_is_said(warroom: Warroom) -> None:
-    done = warroom("watch", "--jsonl", "nowhere.jsonl", "--until-end")
+    done = warroom.within("watch", "--jsonl", "nowhere.jsonl", "--until-end")
     assert done.code == 3
     assert "nowhere.jsonl" in done.err
     assert warroom("watch", "--until-end").code == 3

@@ -5,20 +5,20 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from data.clock import parse_iso
-from tests.cli.conftest import Warroom, Within
+from tests.cli.conftest import Warroom
 
 
 def state(warroom: Warroom) -> dict[str, object]:
-    (value,) = warroom.ok("show", "--json").values
+    (value,) = warroom.quick("show", "--json").values
     return value
 
 
 @pytest.mark.req("S002-USE-2", "X-1")
 def test_declare_takes_any_name_of_a_severity_and_makes_the_home(warroom: Warroom) -> None:
-    (value,) = warroom.ok("declare", "tenant", "data", "leaks", "--severity", "P0", "--json").values
+    (value,) = warroom.quick("declare", "tenant", "data", "leaks", "--severity", "P0", "--json").values
     assert value["title"] == "tenant data leaks"
     assert (value["severity"], value["label"], value["mode"]) == (1, "SEV-1", "live")
-    (listed,) = warroom.ok("incidents", "--json").values
+    (listed,) = warroom.quick("incidents", "--json").values
     assert listed["case"] == value["case"]
 
 
@@ -72,19 +72,19 @@ def test_a_note_is_back_dated_and_says_so(declared: Warroom) -> None:
 
 
 def test_a_correction_keeps_the_old_text_and_a_retraction_the_line(declared: Warroom) -> None:
-    (value,) = declared.ok("note", "agent planner-3", "--json").values
-    declared.ok("amend", value["id"], "agent planner-4", "--reason", "misread")
-    (line,) = (line for line in declared.ok("log", "--json").values if line["id"] == value["id"])
+    (value,) = declared.quick("note", "agent planner-3", "--json").values
+    declared.quick("amend", value["id"], "agent planner-4", "--reason", "misread")
+    (line,) = (line for line in declared.quick("log", "--json").values if line["id"] == value["id"])
     assert (line["text"], line["corrected"], line["retracted"]) == ("agent planner-4", True, False)
-    declared.ok("retract", value["id"], "wrong incident")
-    assert "[corrected, RETRACTED]" in declared.ok("log").out
-    assert "agent planner-3" in declared.ok("export").out
-    history = declared.ok("log", "--history", value["id"]).lines
+    declared.quick("retract", value["id"], "wrong incident")
+    assert "[corrected, RETRACTED]" in declared.quick("log").out
+    assert "agent planner-3" in declared.quick("export").out
+    history = declared.quick("log", "--history", value["id"]).lines
     assert len(history) == 3
     assert "agent planner-3" in history[0]
     assert "agent planner-4" in history[1]
-    declared.ok("reinstate", value["id"], "right after all")
-    assert "RETRACTED" not in declared.ok("log").out
+    declared.quick("reinstate", value["id"], "right after all")
+    assert "RETRACTED" not in declared.quick("log").out
 
 
 REFUSED = {
@@ -109,8 +109,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("arguments", "says"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_is_refused_in_a_sentence(within: Within, arguments: list[str], says: str) -> None:
-    done = within(*arguments)
+def test_what_cannot_be_is_refused_in_a_sentence(shared: Warroom, arguments: list[str], says: str) -> None:
+    done = shared.within(*arguments)
     assert done.code == 3
     assert says in done.err
     assert done.out == ""
@@ -130,8 +130,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("arguments", "says"), WRONG.values(), ids=WRONG)
-def test_a_wrong_command_line_is_explained(within: Within, arguments: list[str], says: str) -> None:
-    done = within(*arguments)
+def test_a_wrong_command_line_is_explained(shared: Warroom, arguments: list[str], says: str) -> None:
+    done = shared.within(*arguments)
     assert done.code == 2
     assert says in done.err
     assert "\x1b" not in done.err
@@ -139,7 +139,7 @@ def test_a_wrong_command_line_is_explained(within: Within, arguments: list[str],
 
 def test_reading_makes_no_home(warroom: Warroom) -> None:
     for command in ("incidents", "show", "log", "alerts", "verify", "export"):
-        done = warroom(command)
+        done = warroom.within(command)
         assert done.code == 3
         assert "There is no war room" in done.err
     assert not warroom.home.exists()
@@ -164,7 +164,7 @@ def test_several_processes_at_once_lose_and_double_nothing(declared: Warroom) ->
 def test_a_damaged_store_is_said_and_not_a_traceback(declared: Warroom) -> None:
     (log,) = declared.home.glob("cases/*/log.db")
     log.write_bytes(b"not a database" * 1000)
-    done = declared("note", "x")
+    done = declared.within("note", "x")
     assert done.code == 4
     assert done.err.startswith("warroom: ")
     assert "Traceback" not in done.err
@@ -174,7 +174,9 @@ def test_a_damaged_store_is_said_and_not_a_traceback(declared: Warroom) -> None:
 def test_a_profile_decides_the_names_and_the_checklist(warroom: Warroom) -> None:
     path = warroom.folder / "mine.toml"
     path.write_text('profile = "s001-10min"\n')
-    done = warroom("declare", "refunds", "--severity", "P1", "--json", more={"WARROOM_CONFIG": str(path)})
+    done = warroom.within(
+        "declare", "refunds", "--severity", "P1", "--json", more={"WARROOM_CONFIG": str(path)}
+    )
     (value,) = done.values
     assert (value["severity"], value["label"]) == (2, "S2")
     now = state(warroom)
@@ -184,7 +186,7 @@ def test_a_profile_decides_the_names_and_the_checklist(warroom: Warroom) -> None
 def test_an_unreadable_home_is_said(warroom: Warroom) -> None:
     warroom.home.mkdir()
     (warroom.home / "home.json").write_text("{")
-    done = warroom("incidents")
+    done = warroom.within("incidents")
     assert done.code == 4
     assert "home.json cannot be read" in done.err
 
@@ -192,19 +194,19 @@ def test_an_unreadable_home_is_said(warroom: Warroom) -> None:
 def test_mistakes_of_the_configuration_stop_nothing_and_are_said(declared: Warroom) -> None:
     path = declared.folder / "mine.toml"
     path.write_text('nonsense = 1\n[me]\nname = "dee"\n')
-    done = declared("note", "still works", more={"WARROOM_CONFIG": str(path)})
+    done = declared.within("note", "still works", more={"WARROOM_CONFIG": str(path)})
     assert done.code == 0
     assert "1 mistake" in done.err
-    assert "dee: still works" in declared.ok("log").out
-    check = declared("config", "check", more={"WARROOM_CONFIG": str(path)})
+    assert "dee: still works" in declared.quick("log").out
+    check = declared.within("config", "check", more={"WARROOM_CONFIG": str(path)})
     assert check.code == 1
     assert f"{path}:1:" in check.out
 
 
 def test_the_configuration_in_force_is_shown(warroom: Warroom) -> None:
-    assert "tripwires.review_minimum = 30 s" in warroom.ok("config").lines
-    assert warroom.ok("config", "check").code == 0
-    assert warroom.ok("config", "path").out.endswith("warroom/config.toml\n")
+    assert "tripwires.review_minimum = 30 s" in warroom.quick("config").lines
+    assert warroom.quick("config", "check").code == 0
+    assert warroom.quick("config", "path").out.endswith("warroom/config.toml\n")
 
 
 def test_the_version_is_printed(warroom: Warroom) -> None:
