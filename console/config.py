@@ -71,10 +71,9 @@ class Intake(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Source(Struct, frozen=True, forbid_unknown_fields=True):
-    """A file of actions, one JSON object a line."""
+    """A file of actions, one JSON object a line, that the watcher follows."""
 
     path: Place
-    follow: bool = True
 
 
 class Tripwires(Struct, frozen=True, forbid_unknown_fields=True):

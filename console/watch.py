@@ -204,7 +204,7 @@ class Watcher:
         return Engine(wanted, declared)
 
     def _open_sources(self, files: Sequence[Path], stdin: bool) -> list[Source]:
-        paths = [Path(each.path).expanduser() for each in self._config.source if each.follow]
+        paths = [Path(each.path).expanduser() for each in self._config.source]
         paths += files
         sources: list[Source] = [
             FileSource(path.absolute(), self._detection.positions) for path in dict.fromkeys(paths)

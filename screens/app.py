@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from screens.skeleton import draw
@@ -19,6 +19,8 @@ def run(
     keys: Mapping[str, str] | None = None,
     theme: str = "",
     expect_room: bool = True,
+    bell: bool = True,
+    problems: Sequence[str] = (),
 ) -> int:
     """Run the console on this terminal until it is left. Returns the exit status.
 
@@ -29,13 +31,22 @@ def run(
         keys: overrides of the keymap, command id to keys.
         theme: the name of a theme; nothing = dark.
         expect_room: whether an incident is likely to be open, so that the frame of the room is drawn first.
+        bell: whether an alert that pages rings the terminal's bell.
+        problems: what is wrong with the configuration, one sentence each, said when the console opens.
     """
     draw(f"{'DRILL  ' if drill else ''}warroom  opening the record…")
     from screens.driver import TolerantDriver
     from screens.warroom import WarRoomApp
 
     app = WarRoomApp(
-        open_desk, start=start, keys=keys, theme=theme, expect_room=expect_room, driver_class=TolerantDriver
+        open_desk,
+        start=start,
+        keys=keys,
+        theme=theme,
+        expect_room=expect_room,
+        bell=bell,
+        problems=problems,
+        driver_class=TolerantDriver,
     )
     app.run()
     return app.return_code or 0

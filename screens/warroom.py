@@ -104,11 +104,15 @@ class WarRoomApp(App[None], inherit_bindings=False):
         keys: Mapping[str, str] | None = None,
         theme: str = "",
         expect_room: bool = True,
+        bell: bool = True,
+        problems: Sequence[str] = (),
         driver_class: Any = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
         self.desk: Desk | None = None
         self.keymap_in_force, self._problems = resolve(keys or {})
+        self._problems.extend(problems)
+        self._audible = bell
         self.command_of = {key: name for name, keys_ in self.keymap_in_force.items() for key in keys_}
         self._open_desk, self._start, self._expect_room = open_desk, start, expect_room
         self.animation_level = "none"
@@ -286,7 +290,8 @@ class WarRoomApp(App[None], inherit_bindings=False):
         new, self._paging = paging - self._paging, paging
         if new and now - self._called_at >= QUIET:
             self._called_at = now
-            self.bell()
+            if self._audible:
+                self.bell()
             if not self.app_focus:
                 self._write(f"\x1b]9;warroom: {len(paging)} alerts ask for somebody\x07")
 

@@ -45,6 +45,8 @@ def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config
         drill=home.mode == "drill",
         keys=config.screen.keys,
         theme=config.screen.theme,
+        bell=config.screen.bell,
+        problems=[str(problem) for problem in config.problems],
         expect_room=bool(home.cases()),
     )
 
