@@ -33,7 +33,7 @@ class BadEntry(ValueError):
     """An entry is outside what the record accepts; the message says which part and why."""
 
 
-class Ref(msgspec.Struct, frozen=True, kw_only=True):
+class Ref(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A blob that an event speaks of. Fields stand in canonical order.
 
     Args:
@@ -70,7 +70,7 @@ class Entry(msgspec.Struct, frozen=True):
     key: str = ""
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """An entry on the record.
 
     Args:
@@ -120,7 +120,7 @@ class Event(msgspec.Struct, frozen=True):
         return short(self.hash)
 
 
-class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What is hashed. The fields stand in canonical order, so encoding it gives canonical bytes."""
 
     actor: str

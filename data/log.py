@@ -117,7 +117,11 @@ def connect(path: Path, *, write: bool = False, immutable: bool = False) -> sqli
     Raises:
         StoreTrouble: If it is missing, damaged, of another format or not ours.
     """
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:
+        raise explain(error, path) from error
+    if not there:
         raise StoreTrouble(
             f"There is no evidence log at {path}.",
             "Either nothing was recorded here or the file was moved.",

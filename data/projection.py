@@ -1,6 +1,6 @@
 """view.db: the timeline as a projection of the log, ready for range reads; made again when it is lost.
 
-Lines lie in timeline order in an index over `ord`. Blocks of about a thousand lines, kept with their
+Lines lie in timeline order in an index over `ord`. Blocks of some thousand lines, kept with their
 sizes, turn a position into a place in that index (and back) without counting a million lines.
 """
 
@@ -20,8 +20,9 @@ from data.line import Patch, Projector, Put
 from data.log import events_after
 
 NAME = "view.db"
-FORMAT = 1
-BLOCK = 1024
+FORMAT = 2
+BLOCK = 4096
+"""Adding up 250 sizes takes about as long as stepping over half a block."""
 
 LINE_COLUMNS = "id, at, hash, kind, actor, mark, level, flags, text, tags"
 

@@ -91,7 +91,7 @@ class ProjectorThread:
                     remade = True
                     projection.remove(self._path)
                     continue
-                self.trouble = f"The timeline is not up to date. {explain(error, self._path)}"
+                self.trouble = _behind(explain(error, self._path).what)
             except StoreTrouble as trouble:
                 self.trouble = str(trouble)
             except Exception as error:
@@ -121,3 +121,9 @@ class ProjectorThread:
             return os.stat(self._path).st_ino != view.inode
         except FileNotFoundError:
             return True
+
+
+def _behind(why: str) -> str:
+    return (
+        f"The timeline lags behind: {why} It will catch up; the evidence log is not affected."
+    )

@@ -14,8 +14,12 @@ LIKE = "(text || ' ' || tags || ' ' || actor) LIKE ? ESCAPE '\\'"
 _TOKEN = re.compile(r"\w", re.UNICODE)
 
 
-def match(text: str) -> str | None:
+def match(text: str, *, whole: bool = False) -> str | None:
     """A full-text expression: every word quoted, the last one as the start of a word.
+
+    Args:
+        text: What was typed.
+        whole: Take the last word as it is; the index finds whole words without listing all that match.
 
     Returns:
         None if the text is too short, or has no letters or digits, for the index to be of use.
@@ -23,7 +27,7 @@ def match(text: str) -> str | None:
     words = [word for word in _clean(text).split()[:MAX_WORDS] if _TOKEN.search(word.replace("_", ""))]
     if not words or (len(words) == 1 and len(words[0]) < 2):
         return None
-    return " ".join(f'"{word}"' for word in words) + "*"
+    return " ".join(f'"{word}"' for word in words) + ("" if whole else "*")
 
 
 def like(text: str) -> str:

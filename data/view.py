@@ -41,6 +41,15 @@ SELECT ({_BLOCK_BEFORE} block.first)
 FROM (SELECT ord, (SELECT max(first) FROM blocks WHERE first <= ord) AS first
       FROM lines WHERE id = ?) AS block
 """  # noqa: S608
+_FOUND = f"""
+SELECT {LINE_COLUMNS} FROM lines
+WHERE id IN (SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC LIMIT ?) ORDER BY ord DESC
+"""  # noqa: S608
+_SCAN = f"""
+WITH newest AS (SELECT * FROM lines ORDER BY id DESC LIMIT {MAX_SCAN})
+SELECT {LINE_COLUMNS} FROM lines
+WHERE id IN (SELECT id FROM newest WHERE {LIKE} ORDER BY id DESC LIMIT ?) ORDER BY ord DESC
+"""  # noqa: S608
 
 
 class Lines:
@@ -166,28 +175,20 @@ class Lines:
         """Find lines by words, newest first.
 
         Args:
-            query: Words that must all occur, the last one perhaps unfinished. What has no words in it
-                is looked for as it stands in the newest 20,000 lines.
+            query: Words that must all occur. The last one may be unfinished; lines with exactly that word
+                come before those where it goes on. What has no words in it is looked for as it stands
+                in the newest 20,000 lines.
             limit: How many; if there are more, those that were recorded last.
         """
         limit = min(max(limit, 0), MAX_WINDOW)
         if not query.strip():
             return []
-        expression = match(query)
-        if expression is not None:
-            rows = await self._rows(
-                f"SELECT {LINE_COLUMNS} FROM lines WHERE id IN"  # noqa: S608
-                " (SELECT rowid FROM search WHERE search MATCH ? ORDER BY rowid DESC LIMIT ?)"
-                " ORDER BY ord DESC",
-                [expression, limit],
-            )
-        else:
-            rows = await self._rows(
-                f"SELECT {LINE_COLUMNS} FROM lines WHERE id IN"  # noqa: S608
-                f" (SELECT id FROM (SELECT * FROM lines ORDER BY id DESC LIMIT {MAX_SCAN})"
-                f" WHERE {LIKE} LIMIT ?) ORDER BY ord DESC",
-                [like(query.strip()), limit],
-            )
+        whole, begun = match(query, whole=True), match(query)
+        if whole is None or begun is None:
+            return _lines(await self._rows(_SCAN, [like(query.strip()), limit]))
+        rows = await self._rows(_FOUND, [whole, limit])
+        if len(rows) < limit:
+            rows = await self._rows(_FOUND, [begun, limit])
         return _lines(rows)
 
     async def _select(self, flt: Filter) -> Selection | None:

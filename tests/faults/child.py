@@ -16,6 +16,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import BoundedSemaphore
+from time import monotonic, sleep
 from typing import Any
 
 from data.case import Case, found
@@ -92,6 +93,9 @@ def fill(say: Say, home: str, limit: int) -> None:
             say(json.dumps({"what": str(trouble), "shown": case.trouble, "saved": saved}))
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     (event,) = case.append(note("there is room again")).result(30)
+    deadline = monotonic() + 20
+    while case.trouble and monotonic() < deadline:
+        sleep(0.01)  # the timeline catches up by itself
     say(json.dumps({"n": event.n, "prev": event.prev, "shown": case.trouble}))
     case.close()
 

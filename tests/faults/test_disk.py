@@ -4,7 +4,8 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,21 +34,27 @@ def test_a_full_disk_is_told_and_the_record_goes_on_when_there_is_room(nursery: 
     assert (verdict.events, verdict.damage) == (last["saved"] + 1, [])
 
 
-def test_who_may_only_read_is_told_so(nursery: Nursery, home: Home, record: Path) -> None:
-    outer = [home.path.parent, *home.path.parent.parents[:2]]
-    before = [directory.stat().st_mode for directory in outer]
-    for directory in (*outer, home.path, record.parent, record):
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """A directory that other users can reach, unlike those of the test runner."""
+    with tempfile.TemporaryDirectory(prefix="warroom-") as directory:
+        os.chmod(directory, 0o755)
+        yield Path(directory)
+
+
+def test_who_may_only_read_is_told_so(nursery: Nursery, open_to_all: Path) -> None:
+    home = Home.open(open_to_all / "home")
+    case = found(home, FOUNDING, project)
+    case.close()
+    record = case.directory
+    directories = (home.path, record.parent, record)
+    for directory in directories:
         directory.chmod(0o555)
     for file in (record / "log.db", record / "lock", record / "view.db", home.path / "home.json"):
         file.chmod(0o444)
-    home.path.parent.joinpath("pipe-0").unlink(missing_ok=True)
-    try:
-        step, lines, answer = nursery.start("only_read", str(home.path), record.name).hear_all()
-    finally:
-        for directory, mode in zip(outer, before, strict=True):
-            directory.chmod(mode)
-        for directory in (home.path, record.parent, record):
-            directory.chmod(0o755)
+    step, lines, answer = nursery.start("only_read", str(home.path), record.name).hear_all()
+    for directory in directories:
+        directory.chmod(0o755)
     assert lines == "1"
     failed, trouble = json.loads(answer)
     assert failed
