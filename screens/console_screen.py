@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
-from textual import events
 from textual.screen import Screen
 
 from console.desk import Desk
@@ -23,6 +22,9 @@ Deed = Callable[["ConsoleScreen", str], None]
 
 DEEDS: dict[str, Deed] = {}
 """Command id to what it does. `screens.deeds` fills it; a test holds it equal to the list of commands."""
+
+AT_ONCE = frozenset({"quit", "help", "write.note", "write.decision"})
+"""Commands that do not wait for the record: nobody keeps a thought until a disk is ready."""
 
 
 def does(name: str) -> Callable[[Deed], Deed]:
@@ -110,8 +112,11 @@ class ConsoleScreen(Screen[None]):
     def command(self, name: str, words: str = "") -> None:
         """Do the command `name`, or say why it is not possible now."""
         command = BY_ID[name]
-        if self.desk is None and name not in ("quit", "help"):
-            self.say("The record is being opened; one moment.", "")
+        if self.desk is None:
+            if name in AT_ONCE:
+                DEEDS[name](self, words)
+            else:
+                self.say("The record is being opened; one moment.")
             return
         why = reason(command, self.situation())
         if why:
@@ -119,16 +124,9 @@ class ConsoleScreen(Screen[None]):
         else:
             DEEDS[name](self, words)
 
-    def on_key(self, event: events.Key) -> None:
-        """Turn a key that no widget wanted into its command."""
-        name = self.console_app.command_of.get(event.key)
-        if name is not None:
-            event.stop()
-            event.prevent_default()
-            self.command(name)
-        elif event.key == "escape":
-            event.stop()
-            self.back()
+    def key_escape(self) -> None:
+        """Go one step back."""
+        self.back()
 
     def back(self) -> None:
         """Go one step back; never quits."""

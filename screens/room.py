@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 from typing import ClassVar
 
 from textual import events
@@ -45,7 +46,7 @@ PANES: tuple[tuple[Pane, str], ...] = (
 )
 WORDS = frozenset({NoteWritten.kind, UpdateSent.kind})
 """Kinds of entries that a person wrote."""
-WRITING, SENDING = "write", "sending"
+WRITING, SENDING = "write", "sending-"
 BOXES = (SENDING, WRITING)
 """Drafts: the line that is typed, and one that is on its way to the record."""
 SMALLEST = (40, 10)
@@ -67,6 +68,7 @@ class RoomScreen(ConsoleScreen):
         super().__init__()
         self.pane: Pane = "alerts"
         self._drafted = False
+        self._numbers = count()
         self._shown: Room | None = None
 
     def compose(self) -> ComposeResult:
@@ -142,10 +144,10 @@ class RoomScreen(ConsoleScreen):
         pieces: list[Piece] = []
         for number, (pane, name) in enumerate(PANES, 1):
             here = pane == self.pane
-            count = self._count(pane)
+            shown = self._count(pane)
             pieces.append(
                 (
-                    f"[{number} {name}{count}]" if here else f" {number} {name}{count} ",
+                    f"[{number} {name}{shown}]" if here else f" {number} {name}{shown} ",
                     "strong" if here else "quiet",
                     0,
                 )
@@ -260,6 +262,9 @@ class RoomScreen(ConsoleScreen):
         self.call_after_refresh(self._follow_focus)
 
     def _follow_focus(self) -> None:
+        if self.focused is None and not self.has_class("-tiny") and self.is_current:
+            # What had the focus was hidden by a size; the keys belong to the pane in use again.
+            self.focus_pane(self.pane)
         if self.desk is not None and self.is_attached:
             self._show_tabs()
             self._show_detail()
@@ -269,8 +274,7 @@ class RoomScreen(ConsoleScreen):
         """Say so when there is no room for the room."""
         columns, rows = SMALLEST
         self.set_class(event.size.width < columns or event.size.height < rows, "-tiny")
-        if self.desk is not None:
-            self.call_after_refresh(self._follow_focus)
+        self.call_after_refresh(self._follow_focus)
 
     def back(self) -> None:
         """Leave the zoom, then the filter."""
@@ -294,13 +298,6 @@ class RoomScreen(ConsoleScreen):
             # The screen is on its way out: nobody is left to read it.
             return
 
-    def write(self, lead: str = "") -> None:
-        """Go to the write bar; `lead` is put into it when it is empty."""
-        writer = self.query_one(Writer)
-        if lead and not writer.text:
-            writer.fill(lead, self.now())
-        writer.box.focus()
-
     async def _adopt_drafts(self, room: Room) -> None:
         """Put back what a console that died had not saved: its line in the box, and one that was on its way."""
         orphans = await asyncio.to_thread(room.drafts.orphans)
@@ -315,7 +312,8 @@ class RoomScreen(ConsoleScreen):
         writer = self.query_one(Writer)
         typed = writer.text
         if texts:
-            room.drafts.clear(SENDING)
+            for draft in texts:
+                room.drafts.clear(draft.box)
             writer.fill(
                 "\n".join([*(draft.text for draft in texts), *([typed] if typed else [])]),
                 texts[0].started_at,
@@ -347,27 +345,30 @@ class RoomScreen(ConsoleScreen):
     def on_writer_entered(self, event: Writer.Entered) -> None:
         """Save a line."""
         event.stop()
-        background(self, self.save, event.text, event.typed)
+        room = self.room
+        box = f"{SENDING}{next(self._numbers)}"
+        if room is not None:
+            # Kept as a draft of its own until it is on disk: the box is free for the next line meanwhile.
+            room.drafts.put(box, event.text, event.typed)
+        background(self, self.save, event.text, event.typed, box)
 
-    async def save(self, text: str, typed: int) -> None:
+    async def save(self, text: str, typed: int, box: str) -> None:
         """Save a line of the scribe; what cannot be saved comes back into the box with the reason."""
         room, writer = self.room, self.query_one(Writer)
         if room is None:
             writer.fill(text, typed)
             self.say("The record is not open yet; nothing was saved.", "crit")
             return
-        # Kept as a second draft until it is on disk: the box is free for the next line meanwhile.
-        room.drafts.put(SENDING, text, typed)
         self.say(f"saving: {text}")
         try:
-            event = await room.note(text, typed)
+            event = await room.note(text, typed or None)
         except (Refused, StoreTrouble) as trouble:
             writer.fill(f"{text}\n{writer.text}" if writer.text else text, typed)
             writer.box.focus()
             self.say(f"NOT SAVED: {trouble}", "crit" if isinstance(trouble, StoreTrouble) else "high")
         else:
             self.say(f"saved {hms(room.saved_at)}  {event.short}  {fit(text, 60).strip()}", "ok")
-        room.drafts.clear(SENDING)
+        room.drafts.clear(box)
 
     def on_click(self, event: events.Click) -> None:
         """Tabs are buttons too."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.filter import LineFilter
 from textual.screen import Screen
 
@@ -23,6 +25,7 @@ from screens.commands import Command, commands_for, reason
 from screens.console_screen import ConsoleScreen
 from screens.gate import Printable
 from screens.home import HomeScreen
+from screens.keyboard import OrderedKeys
 from screens.keymap import resolve, shown
 from screens.room import RoomScreen
 from screens.themes import DEFAULT, NAMES, THEMES, TOKENS
@@ -76,7 +79,7 @@ class Commands(Provider):
                 )
 
 
-class WarRoomApp(App[None], inherit_bindings=False):
+class WarRoomApp(OrderedKeys, inherit_bindings=False):
     """The console on a terminal.
 
     Args:
@@ -211,15 +214,18 @@ class WarRoomApp(App[None], inherit_bindings=False):
             self._state()
         elif second != self._second:
             self._second = second
-            for screen in self.screen_stack:
-                if isinstance(screen, ConsoleScreen) and screen.is_mounted:
-                    screen.show_clocks()
+            self._draw(ConsoleScreen.show_clocks)
 
     def _state(self) -> None:
+        self._draw(ConsoleScreen.show_state)
+        self._call_for_attention()
+
+    def _draw(self, show: Callable[[ConsoleScreen], None]) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, ConsoleScreen) and screen.is_mounted:
-                screen.show_state()
-        self._call_for_attention()
+                # A screen on its way out has lost some widgets already, and nobody sees it any more.
+                with suppress(NoMatches):
+                    show(screen)
 
     async def on_unmount(self) -> None:
         """Finish what is pending, and give the terminal its title back."""

@@ -11,12 +11,16 @@ from console.timeline import MARKS, RETRACTED
 from data.view import ALL, Filter, Line
 from screens.console_screen import ConsoleScreen, does
 from screens.dialogs.form import Form, Text
+from screens.room import RoomScreen
 from screens.times import DAY, MINUTE
 from screens.widgets.timeline import Timeline
 from screens.widgets.writer import Writer
 
 
 def _write(screen: ConsoleScreen, lead: str) -> None:
+    if not isinstance(screen, RoomScreen):
+        screen.say("Open an incident first: its timeline takes the entry.", "high")
+        return
     writer = screen.query_one(Writer)
     if lead and not writer.text:
         writer.fill(lead, screen.now())

@@ -180,14 +180,14 @@ class Form(ModalScreen[bool]):
         )
 
     def on_box_finished(self, event: Box.Finished) -> None:
-        """Enter in a box submits, Esc cancels."""
+        """Enter in a box submits."""
         event.stop()
-        if isinstance(event, Box.Left):
-            self.action_cancel()
-        else:
-            self.action_submit()
+        self.action_submit()
 
-    on_box_left = on_box_finished
+    def on_box_left(self, event: Box.Left) -> None:
+        """Esc in a box cancels."""
+        event.stop()
+        self.action_cancel()
 
     def on_box_cut(self, event: Box.Cut) -> None:
         """Say how much of a paste was kept."""

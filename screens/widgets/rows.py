@@ -61,12 +61,12 @@ class Rows(Widget, Generic[T], can_focus=True):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "step(-1)", "Up", show=False),
-        Binding("down,j", "step(1)", "Down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("pagedown", "page(1)", "Page down", show=False),
-        Binding("home,g", "top", "Top", show=False),
-        Binding("end,G", "tail", "End", show=False),
+        Binding("up,k", "step(-1)", "Up", show=False, priority=True),
+        Binding("down,j", "step(1)", "Down", show=False, priority=True),
+        Binding("pageup", "page(-1)", "Page up", show=False, priority=True),
+        Binding("pagedown", "page(1)", "Page down", show=False, priority=True),
+        Binding("home,g", "top", "Top", show=False, priority=True),
+        Binding("end,G", "tail", "End", show=False, priority=True),
     ]
 
     class Moved(Message):

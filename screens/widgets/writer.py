@@ -25,28 +25,20 @@ TALLEST = 5
 class Box(TextArea):
     """A text box: Enter finishes, Esc leaves, a paste keeps all its lines and says when it was cut."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "finish", "Finish", show=False, priority=True),
-        Binding("escape", "leave", "Leave", show=False, priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave", show=False, priority=True)]
     DEFAULT_CSS = """
     Box { height: auto; border: none; padding: 0; background: transparent; color: $foreground;
         &:focus { border: none; background: transparent; } }
     """
 
     class Finished(Message):
-        """Enter was pressed."""
+        """Enter was pressed. `text`: what the box held at that moment; `began`: when typing it began."""
 
-        def __init__(self, box: Box) -> None:
+        def __init__(self, text: str, began: int) -> None:
             super().__init__()
-            self.box = box
+            self.text, self.began = text, began
 
-        @property
-        def control(self) -> Box:
-            """The box."""
-            return self.box
-
-    class Left(Finished):
+    class Left(Message):
         """Esc was pressed."""
 
     class Cut(Message):
@@ -57,25 +49,57 @@ class Box(TextArea):
             self.kept, self.of = kept, of
 
     def __init__(
-        self, text: str = "", *, id: str | None = None, limit: int = LONGEST, lines: bool = True
+        self,
+        text: str = "",
+        *,
+        id: str | None = None,
+        limit: int = LONGEST,
+        lines: bool = True,
+        empties: bool = False,
+        now: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__(
             text, id=id, compact=True, soft_wrap=True, tab_behavior="focus", highlight_cursor_line=False
         )
         self.cursor_blink = False
-        self.limit, self._lines = limit, lines
+        self.limit, self._lines, self._empties, self._now = limit, lines, empties, now
+        self.began = 0
 
     def on_mount(self) -> None:
         """Begin at the end of what is there."""
         self.move_cursor(self.document.end)
 
-    def action_finish(self) -> None:
-        """Say that Enter was pressed."""
-        self.post_message(self.Finished(self))
-
     def action_leave(self) -> None:
-        """Say that Esc was pressed."""
-        self.post_message(self.Left(self))
+        """Let go of the keyboard at once, so that the next key is a command."""
+        self.screen.set_focus(None)
+        self.post_message(self.Left())
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Take Enter in its place among the other keys: what is typed after it belongs to the next line."""
+        if event.key != "enter":
+            await super()._on_key(event)
+            self._take_time()
+            return
+        event.stop()
+        event.prevent_default()
+        text = self.text
+        # Said before the box is emptied: the line is kept as one on its way before it is dropped as a draft.
+        self.post_message(self.Finished(text, self.began))
+        if self._empties and text.strip():
+            self.fill("", 0)
+
+    def fill(self, text: str, began: int) -> None:
+        """Put `text` into the box, as begun at `began` (ns UTC), with the cursor at its end."""
+        self.began = began
+        self.load_text(text)
+        self.move_cursor(self.document.end)
+
+    def _take_time(self) -> None:
+        """Know when typing began: at the first character of an empty box."""
+        if not self.text:
+            self.began = 0
+        elif not self.began:
+            self.began = self._now()
 
     async def _on_paste(self, event: events.Paste) -> None:
         """Keep what fits, and say how much that was."""
@@ -87,6 +111,7 @@ class Box(TextArea):
         room = max(self.limit - len(self.text), 0)
         if text[:room]:
             self.replace(text[:room], *self.selection, maintain_selection_offset=False)
+            self._take_time()
         if len(text) > room:
             self.post_message(self.Cut(room, len(text)))
 
@@ -120,7 +145,6 @@ class Writer(Vertical):
     def __init__(self, now: Callable[[], int]) -> None:
         super().__init__(id="writer")
         self._now = now
-        self.typed = 0
         self._filled = ""
         self._message: Piece = ("", "", 0)
 
@@ -128,7 +152,7 @@ class Writer(Vertical):
         """Prompt, box, and the line under them."""
         with Horizontal():
             yield Static(Content(" ›"), id="prompt")
-            yield Box(id="box")
+            yield Box(id="box", empties=True, now=self._now)
         yield StripLines(id="said")
 
     @property
@@ -141,6 +165,11 @@ class Writer(Vertical):
         """What is typed and not saved."""
         return self.box.text
 
+    @property
+    def typed(self) -> int:
+        """When typing it began, ns UTC; 0 when nothing is typed."""
+        return self.box.began
+
     def say(self, text: str, tone: str = "") -> None:
         """Show a message under the box until the next one. The text passes the gate here."""
         self._message = (content(text, 400).plain, tone, 0)
@@ -148,22 +177,17 @@ class Writer(Vertical):
 
     def fill(self, text: str, typed: int) -> None:
         """Put `text` into the box, as begun at `typed` (ns UTC), with the cursor at its end."""
-        self.typed, self._filled = typed, text
-        self.box.load_text(text)
-        self.box.move_cursor(self.box.document.end)
+        self._filled = text
+        self.box.fill(text, typed)
         self._explain()
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
-        """Take the time at the first key, and hand the draft on."""
+        """Say what Enter will do, and hand the draft on."""
         event.stop()
         text = self.text
         if text != self._filled:
             # Whoever types on has read what was said about the text as it was.
             self._filled, self._message = text, ("", "", 0)
-        if not text:
-            self.typed = 0
-        elif not self.typed:
-            self.typed = self._now()
         self.query_one("#prompt", Static).update(Content(f" › {hms(self.typed)}" if self.typed else " ›"))
         self._explain()
         self.post_message(self.Typed(text, self.typed))
@@ -171,16 +195,13 @@ class Writer(Vertical):
     def on_box_finished(self, event: Box.Finished) -> None:
         """Hand the line over; the box is free for the next one."""
         event.stop()
-        if isinstance(event, Box.Left):
-            self.screen.set_focus(None)
-            self.post_message(self.Done())
-            return
-        if self.text.strip():
-            entered = self.Entered(self.text, self.typed)
-            self.fill("", 0)
-            self.post_message(entered)
+        if event.text.strip():
+            self.post_message(self.Entered(event.text, event.began))
 
-    on_box_left = on_box_finished
+    def on_box_left(self, event: Box.Left) -> None:
+        """Say that the person leaves."""
+        event.stop()
+        self.post_message(self.Done())
 
     class Done(Message):
         """The person leaves the write bar; what is typed stays."""

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +137,24 @@ async def incident(home_: Home, title: str = "refund agent books twice") -> None
         await desk.close()
 
 
+@cache
+def _template(mode: str) -> Path:
+    """Return a home with `incident` in it, made once per process."""
+    directory = Path(tempfile.mkdtemp(prefix="warroom-stage-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    made = Home.open(directory / "home", "drill" if mode == "drill" else "live", ManualClock(NOW))
+    # A loop of its own in a thread of its own: the test's loop is running.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(incident(made))).result()
+    return made.path
+
+
+def staged(path: Path, mode: str = "live") -> Home:
+    """Return a home below `path` in which an incident is under way."""
+    shutil.copytree(_template(mode), path / "home")
+    return Home.open(path / "home", "drill" if mode == "drill" else "live", ManualClock(NOW))
+
+
 def app(home_: Home, **options: Any) -> WarRoomApp:
     """Return the console on `home_`."""
     return WarRoomApp(lambda: Desk.open(home_, "ana"), **options)
@@ -148,9 +172,13 @@ async def until(pilot: Pilot[Any], condition: Callable[[], bool], what: str = ""
     raise AssertionError(f"never came about: {what or condition}")
 
 
-async def ready(pilot: Pilot[Any]) -> WarRoomApp:
-    """Wait until the console shows the record."""
+async def ready(pilot: Pilot[Any], *, room: bool = True) -> WarRoomApp:
+    """Wait until the console has opened the record, and the newest incident when there is one."""
     console = pilot.app
     assert isinstance(console, WarRoomApp)
     await until(pilot, lambda: console.desk is not None, "the desk is open")
+    if room:
+        await until(
+            pilot, lambda: console.desk is not None and console.desk.room is not None, "the room is open"
+        )
     return console

@@ -28,7 +28,7 @@ from screens.widgets.sheet import Sheet
 from screens.widgets.strips import StripLines
 from screens.widgets.timeline import Timeline
 from screens.widgets.writer import Writer
-from tests.screens.stage import MINUTE, NOW, app, facts, home, incident, ready, until, watch
+from tests.screens.stage import MINUTE, NOW, app, facts, home, ready, staged, until, watch
 
 SIZE = (120, 40)
 
@@ -84,11 +84,10 @@ class Opened:
     """`async with Opened(path) as stage:` a room that is under way."""
 
     def __init__(self, path: Path, size: tuple[int, int] = SIZE) -> None:
-        self.home = home(path)
+        self.home = staged(path)
         self._size = size
 
     async def __aenter__(self) -> Stage:
-        await incident(self.home)
         self._test = app(self.home).run_test(size=self._size)
         pilot = await self._test.__aenter__()
         stage = Stage(pilot, await ready(pilot))
@@ -194,6 +193,31 @@ async def test_escape_leaves_the_write_bar_and_keeps_the_draft(tmp_path: Path) -
         draft = stage.room.drafts.get("write")
         assert draft is not None
         assert (draft.text, draft.started_at) == ("half a thought", NOW)
+
+
+async def test_typing_does_not_wait_for_the_record(tmp_path: Path) -> None:
+    import asyncio
+
+    home_ = staged(tmp_path)
+    gate = asyncio.Event()
+
+    async def slowly() -> Desk:
+        await gate.wait()
+        return await Desk.open(home_, "ana")
+
+    async with WarRoomApp(slowly).run_test(size=SIZE) as pilot:
+        await pilot.press("a", "i", *"early", "enter", "!")
+        console = pilot.app
+        assert isinstance(console, WarRoomApp)
+        stage = Stage(pilot, console)
+        await stage.until(lambda: stage.writer.text == "early!")
+        gate.set()
+        await ready(pilot)
+        await stage.until(lambda: stage.room.drafts.get("write") is not None)
+        await stage.press("enter")
+        await stage.until_said("saved")
+        line = (await stage.room.lines.search("early"))[0]
+        assert line.at == NOW
 
 
 async def test_letters_typed_into_the_write_bar_are_no_commands(tmp_path: Path) -> None:
@@ -623,7 +647,7 @@ async def test_declare_from_an_alert_is_three_keys(tmp_path: Path) -> None:
     home_ = home(tmp_path)
     watch(home_, facts(1, pages=True))
     async with app(home_, expect_room=False).run_test(size=SIZE) as pilot:
-        console = await ready(pilot)
+        console = await ready(pilot, room=False)
         await until(pilot, lambda: console.screen.query_one(Alerts).count == 1)
         await pilot.press("1")
         await until(pilot, lambda: console.screen.query_one(Alerts).has_focus)
@@ -642,7 +666,7 @@ async def test_declare_from_an_alert_is_three_keys(tmp_path: Path) -> None:
 async def test_declare_without_an_alert_asks_for_a_title(tmp_path: Path) -> None:
     home_ = home(tmp_path)
     async with app(home_, expect_room=False).run_test(size=SIZE) as pilot:
-        console = await ready(pilot)
+        console = await ready(pilot, room=False)
         await until(
             pilot,
             lambda: isinstance(console.screen, HomeScreen) and console.screen.query_one(Incidents).loaded,
@@ -658,11 +682,7 @@ async def test_declare_without_an_alert_asks_for_a_title(tmp_path: Path) -> None
 
 
 async def test_a_drill_says_so_in_the_header(tmp_path: Path) -> None:
-    from data.clock import ManualClock
-    from data.home import Home
-
-    home_ = Home.open(tmp_path / "drill", "drill", ManualClock(NOW))
-    await incident(home_)
+    home_ = staged(tmp_path, "drill")
     async with app(home_).run_test(size=(80, 24)) as pilot:
         console = await ready(pilot)
         await until(pilot, lambda: "DRILL" in console.screen.query_one(Header).words)
@@ -671,8 +691,7 @@ async def test_a_drill_says_so_in_the_header(tmp_path: Path) -> None:
 
 
 async def test_a_wrong_keymap_is_said_and_the_defaults_work(tmp_path: Path) -> None:
-    home_ = home(tmp_path)
-    await incident(home_)
+    home_ = staged(tmp_path)
     async with app(home_, keys={"alert.ack": "s"}, theme="pink").run_test(size=SIZE) as pilot:
         stage = Stage(pilot, await ready(pilot))
         await stage.until_said("already belongs to alert.silence")
@@ -680,8 +699,7 @@ async def test_a_wrong_keymap_is_said_and_the_defaults_work(tmp_path: Path) -> N
 
 
 async def test_a_remapped_key_works_and_the_hints_show_it(tmp_path: Path) -> None:
-    home_ = home(tmp_path)
-    await incident(home_)
+    home_ = staged(tmp_path)
     async with app(home_, keys={"alert.ack": "ctrl+g"}).run_test(size=SIZE) as pilot:
         stage = Stage(pilot, await ready(pilot))
         await stage.until(lambda: "Ctrl+G ack" in stage.screen.query_one(Hints).words)

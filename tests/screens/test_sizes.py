@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from textual.screen import Screen
 
 from screens.room import RoomScreen
 from screens.widgets.strips import StripLines
 from screens.widgets.writer import Writer
-from tests.screens.stage import app, home, incident, ready, until
+from tests.screens.stage import app, ready, staged, until
+
+
+def on_screen(screen: Screen[object], name: str) -> bool:
+    return screen.query_one(f"#{name}").is_on_screen
 
 
 @pytest.mark.parametrize(
@@ -26,27 +32,22 @@ from tests.screens.stage import app, home, incident, ready, until
     ],
 )
 async def test_what_each_size_shows(tmp_path: Path, size: tuple[int, int], shown: str, hidden: str) -> None:
-    home_ = home(tmp_path)
-    await incident(home_)
+    home_ = staged(tmp_path)
     async with app(home_).run_test(size=size) as pilot:
         console = await ready(pilot)
         screen = console.screen
         for name in shown.split():
-            await until(
-                pilot, lambda name=name: screen.query_one(f"#{name}").is_on_screen, f"{name} at {size}"
-            )  # type: ignore[misc]
+            await until(pilot, partial(on_screen, screen, name), f"{name} at {size}")
         for name in hidden.split():
             assert not screen.query_one(f"#{name}").is_on_screen, name
 
 
 async def test_the_write_bar_works_where_nothing_else_fits(tmp_path: Path) -> None:
-    home_ = home(tmp_path)
-    await incident(home_)
+    home_ = staged(tmp_path)
     async with app(home_).run_test(size=(20, 5)) as pilot:
         console = await ready(pilot)
         assert console.desk is not None
         room = console.desk.room
-        await until(pilot, lambda: room is not None)
         assert room is not None
         await pilot.press("i", *"small", "enter")
         await until(pilot, lambda: bool(room.saved_at))
@@ -54,8 +55,7 @@ async def test_the_write_bar_works_where_nothing_else_fits(tmp_path: Path) -> No
 
 
 async def test_typing_survives_a_storm_of_resizes(tmp_path: Path) -> None:
-    home_ = home(tmp_path)
-    await incident(home_)
+    home_ = staged(tmp_path)
     sizes = [
         (80, 24),
         (40, 10),

@@ -1,0 +1,69 @@
+"""Keys in the order in which they were pressed.
+
+The toolkit hands a key to the widget that has the focus when the key arrives, and acts on it later. Whoever types
+ahead would have `j a` acknowledge the row above, and the words after `i` taken for commands. Here a command is done
+before the next key is looked at, and keys that arrive while a dialog opens wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from textual import events
+from textual.app import App
+from textual.message import Message
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Input, TextArea
+
+from screens.commands import BY_ID
+from screens.console_screen import ConsoleScreen
+
+
+class DialogReady(Message):
+    """A dialog has been drawn and takes keys."""
+
+
+class OrderedKeys(App[None], inherit_bindings=False):
+    """An app whose keys keep their order. `command_of`: key to command id."""
+
+    command_of: Mapping[str, str]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._held: list[events.Key] | None = None
+
+    def push_screen(self, screen: Any, *args: Any, **options: Any) -> Any:
+        """Push a screen; keys wait until a dialog can take them."""
+        if isinstance(screen, ModalScreen):
+            self._held = self._held or []
+            screen.call_after_refresh(self.post_message, DialogReady())
+        return super().push_screen(screen, *args, **options)
+
+    async def on_dialog_ready(self) -> None:
+        """Give the dialog what was typed meanwhile."""
+        held, self._held = self._held or [], None
+        for event in held:
+            # One of them may open another dialog: `on_event` then holds the rest for that one.
+            await self.on_event(event)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Do a command at once; pass on everything else."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            if self._held is not None:
+                self._held.append(event)
+                return
+            if self._command(self.screen, event):
+                return
+        await super().on_event(event)
+
+    def _command(self, screen: Screen[Any], event: events.Key) -> bool:
+        name = self.command_of.get(event.key)
+        if name is None or not isinstance(screen, ConsoleScreen):
+            return False
+        typing = isinstance(screen.focused, TextArea | Input)
+        if typing and (event.is_printable or not BY_ID[name].typing):
+            return False
+        self.app_focus = True
+        screen.command(name)
+        return True
