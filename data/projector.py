@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
@@ -20,6 +21,8 @@ LOOK_SECONDS = 1.0
 
 GIVE_WAY_SECONDS = 0.05
 """How long lines wait for acknowledgements at most, each time."""
+
+CLOSE_SECONDS = 2.0
 
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
 
@@ -40,6 +43,7 @@ class ProjectorThread:
         self._project = project
         self._wake = Signal()
         self._closing = False
+        self._until = inf
         self.trouble = ""
         self._thread = Thread(target=self._run, name="view-projector", daemon=True)
         self._thread.start()
@@ -49,7 +53,8 @@ class ProjectorThread:
         self._wake.set()
 
     def close(self) -> None:
-        """Bring the view up to the log as it is now, then stop."""
+        """Bring the view up to the log if that is soon done, then stop; the next writer goes on."""
+        self._until = monotonic() + CLOSE_SECONDS
         self._closing = True
         self._wake.set()
         self._thread.join()
@@ -70,7 +75,7 @@ class ProjectorThread:
                 if view is None:
                     view = Projection(self._path, log, self._project)
                 self._give_way()
-                while view.follow(BATCH):
+                while view.follow(BATCH) and monotonic() < self._until:
                     self._give_way()
                 self.trouble = view.misfit
                 remade = False
@@ -124,6 +129,4 @@ class ProjectorThread:
 
 
 def _behind(why: str) -> str:
-    return (
-        f"The timeline lags behind: {why} It will catch up; the evidence log is not affected."
-    )
+    return f"The timeline lags behind: {why} It will catch up; the evidence log is not affected."

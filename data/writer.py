@@ -154,6 +154,9 @@ class Writer:
             return self._fail(explain(error, self._path))
         except StoreTrouble as trouble:
             return self._fail(trouble)
+        except Exception as error:
+            # Whatever it is, nobody may wait for ever for an answer from a thread that has died.
+            return self._fail(_unforeseen(error))
         self.trouble = ""
         self._unmoved += sum(len(sealed.head) + len(sealed.body) + 400 for sealed in staged.sealed)
         self._committed()
@@ -174,3 +177,11 @@ class Writer:
             self.trouble = str(explain(error, self._path))
             self._log.close()
             self._log = None
+
+
+def _unforeseen(error: Exception) -> StoreTrouble:
+    return StoreTrouble(
+        f"The entry could not be written ({error!r}).",
+        "It is not on the record; what was confirmed before is.",
+        "Try once more; if it fails again, report this as a fault of the program.",
+    )

@@ -145,15 +145,15 @@ def batches(batch: int) -> float:
         for answer in answers:
             answer.result(60)
         seconds = perf_counter() - start
-        case.close()
-
-        async def lines() -> int:
-            reader = await Lines.open(case.directory)
-            try:
-                return await reader.count()
-            finally:
-                await reader.close()
-
-        if asyncio.run(lines()) != EVENTS + 1:
-            raise AssertionError("the timeline lacks lines")
+        asyncio.run(_all_lines(case))
     return EVENTS / seconds
+
+
+async def _all_lines(case: Case) -> None:
+    lines = await Lines.open(case.directory)
+    while await lines.upto() <= EVENTS:
+        await asyncio.sleep(0.01)
+        await lines.changed()
+    if await lines.count() != EVENTS + 1:
+        raise AssertionError("the timeline lacks lines")
+    await lines.close()

@@ -154,6 +154,16 @@ def test_after_an_error_the_disk_is_asked_what_became_of_it(
     assert verify(case.directory).damage == []
 
 
+def test_a_caller_is_answered_whatever_goes_wrong(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = found(home, FOUNDING, project)
+    with monkeypatch.context() as broken:
+        broken.setattr(Log, "stage", lambda *_: 1 // 0)
+        with pytest.raises(StoreTrouble, match="not on the record"):
+            case.append(note("x")).result(10)
+    assert case.append(note("y")).result(10)[0].n == 2
+    case.close()
+
+
 def test_handed_entries_survive_a_writer_that_fails(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     failing = Failing(monkeypatch, after=False)
     case = found(home, FOUNDING, project)
