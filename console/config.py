@@ -182,7 +182,7 @@ def rules(config: Config) -> Rules:
     from console.tripwires.rules import Rules
 
     # A snapshot of the tripwires holds plain integers only.
-    values = {
+    values: dict[str, Any] = {
         name: int(value) if isinstance(value, Duration) else value
         for name, value in msgspec.structs.asdict(config.tripwires).items()
     }
