@@ -2,14 +2,11 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections import deque
 from collections.abc import Iterator
 
 from msgspec import Struct
 
-from console.telemetry.action import Action
-from console.tripwires.alert import SAMPLE
-from console.tripwires.baseline import LEARNING, Bucket, Hours, Limiter, Limits
+from console.tripwires.baseline import LEARNING, NEVER, Bucket, Hours, Limiter, Limits
 from console.tripwires.episode import Wire
 from console.tripwires.inventory import BEGINNING, END, Ceilings, Inventory, Verdict
 from console.tripwires.rules import HISTORY, HOUR, SLACK
@@ -20,6 +17,28 @@ _ROOM = 1024
 _VERDICTS = 1_000
 _KEEP = HOUR + SLACK
 _UNASKED = Ceilings(None, None, END, END)
+
+
+class Status(Struct, frozen=True):
+    """One agent for display. Times ns UTC, money nano-USD; limits are None while it is learning."""
+
+    tenant: str
+    agent: str
+    state: str
+    spend: int
+    calls: int
+    cost_limit: int | None
+    cost_page: int | None
+    calls_limit: int | None
+    calls_page: int | None
+    active_hours: int
+    first_at: int
+    last_at: int
+    unknown_cost: int
+    late: int
+    skewed: int
+    sampled: int
+    provisional: int
 
 
 # A sum may exceed 64 bits, which a snapshot cannot hold as a number.
@@ -44,7 +63,6 @@ class SavedAgent(Struct, frozen=True, array_like=True):
     refunds: bool
     endpoints: dict[str, int]
     fresh: dict[str, tuple[int, int | None]]
-    recent: list[Action]
     wires: list[Wire]
     late: int
     skewed: int
@@ -80,7 +98,6 @@ class Agent:
         "max_length",
         "name",
         "provisional",
-        "recent",
         "refunds",
         "sampled",
         "skewed",
@@ -118,7 +135,6 @@ class Agent:
         self.verdicts: dict[str, Verdict] = {}
         # The tools among them that are allowed at any time.
         self.allowed: set[str] = set()
-        self.recent: deque[Action] = deque(maxlen=SAMPLE)
         self.wires: dict[tuple[str, str], Wire] = {}
         self.late = 0
         self.skewed = 0
@@ -269,6 +285,32 @@ class Agent:
         head = bisect_right(self.times, now - HOUR)
         return sum(self.costs[head:]), len(self.times) - head
 
+    def status(self, now: int, limiter: Limiter) -> Status:
+        """Return the agent for display, with the window that ends at `now` (ns UTC)."""
+        spend, calls = self.window(max(now, self.mark))
+        limits = self.limits
+        armed = limiter.armed(self.hours, self.known_for(self.hour))
+        firing = any(not f.closed for wire in self.wires.values() for f in wire.firings.values())
+        return Status(
+            self.tenant,
+            self.name,
+            "firing" if firing else "armed" if armed else "learning",
+            spend,
+            calls,
+            _known(limits.cost),
+            _known(limits.cost_page),
+            _known(limits.calls),
+            _known(limits.calls_page),
+            len(self.hours.past),
+            self.first,
+            self.mark,
+            self.unknown_cost,
+            self.late,
+            self.skewed,
+            self.sampled,
+            self.provisional,
+        )
+
     def save(self) -> SavedAgent:
         """Return the agent for a snapshot."""
         return SavedAgent(
@@ -287,7 +329,6 @@ class Agent:
             self.refunds,
             self.endpoints,
             self.fresh,
-            list(self.recent),
             list(self.wires.values()),
             self.late,
             self.skewed,
@@ -313,11 +354,14 @@ class Agent:
         agent.spend = sum(agent.costs[agent.head :])
         agent.refunds = saved.refunds
         agent.endpoints, agent.fresh = saved.endpoints, saved.fresh
-        agent.recent = deque(saved.recent, maxlen=SAMPLE)
         agent.late, agent.skewed, agent.unknown_cost = saved.late, saved.skewed, saved.unknown_cost
         agent.sampled, agent.provisional = saved.sampled, saved.provisional
         agent.wires = {(wire.rule, wire.subject): wire for wire in saved.wires}
         return agent
+
+
+def _known(limit: int) -> int | None:
+    return None if limit >= NEVER else limit
 
 
 def _sum(value: int) -> Sum:

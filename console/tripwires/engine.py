@@ -5,18 +5,19 @@ within the slack, and across a restart from a snapshot. What differs is when eac
 engine says that too. `feed` is one plain loop on purpose: each call inside it is paid a million times.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
+from itertools import chain, islice
 
 from msgspec import DecodeError, Struct, msgpack
 
 from console.refusal import Refused
 from console.telemetry.action import CALLS, Action
 from console.telemetry.endpoint import endpoint as templated
-from console.tripwires.agent import NONE_YET, Agent, SavedAgent
-from console.tripwires.alert import MOST, Alert, Change
-from console.tripwires.baseline import NEVER, Limiter
-from console.tripwires.episode import Point, Wire
+from console.tripwires.agent import NONE_YET, Agent, SavedAgent, Status
+from console.tripwires.alert import MOST, SAMPLE, Alert, Change
+from console.tripwires.baseline import Limiter
+from console.tripwires.episode import Evidence, Point, Wire
 from console.tripwires.inventory import Inventory
 from console.tripwires.outcome import Outcome, Ruling
 from console.tripwires.rules import (
@@ -33,29 +34,9 @@ from console.tripwires.seen import SavedSeen, Seen, identity
 
 REST = "*"
 """Stands for everything beyond a cap: endpoints, tools, agents."""
+RECENT = 16_384
+"""Actions of the whole fleet that are kept, to show what led to an alert about a rate."""
 _FORMAT = 1
-
-
-class Status(Struct, frozen=True):
-    """One agent for display. Times ns UTC, money nano-USD; limits are None while it is learning."""
-
-    tenant: str
-    agent: str
-    state: str
-    spend: int
-    calls: int
-    cost_limit: int | None
-    cost_page: int | None
-    calls_limit: int | None
-    calls_page: int | None
-    active_hours: int
-    first_at: int
-    last_at: int
-    unknown_cost: int
-    late: int
-    skewed: int
-    sampled: int
-    provisional: int
 
 
 class _Saved(Struct, frozen=True):
@@ -64,6 +45,7 @@ class _Saved(Struct, frozen=True):
     counters: dict[str, int]
     seen: SavedSeen
     outcome: Outcome
+    recent: list[Action]
     agents: list[SavedAgent]
 
 
@@ -84,6 +66,7 @@ class Engine:
         self.seen = Seen()
         self.outcome = Outcome()
         self.firing: dict[tuple[str, str, str, str], Wire] = {}
+        self.recent: deque[Action] = deque(maxlen=RECENT)
         self.clock = NONE_YET
         self.counters: Counter[str] = Counter()
         self._literal = rules.page_at == "literal"
@@ -110,7 +93,8 @@ class Engine:
         memory = self.rules.endpoint_memory
         clock = self.clock
         total = duplicates = 0
-        for action in actions:
+        batch = actions if isinstance(actions, list) else list(actions)
+        for action in batch:
             total += 1
             known = identity(action)
             if known in young or known in old:
@@ -138,7 +122,6 @@ class Engine:
                     self._due(clock, out)
             kind = action.kind
             if kind in CALLS:
-                agent.recent.append(action)
                 cost = action.cost
                 if cost is None:
                     cost = 0
@@ -150,11 +133,11 @@ class Engine:
                     if at >= agent.hour_end:
                         agent.roll(at, limiter, inventory)
                     if agent.call(at, cost):
-                        self._exceeded(agent, at, now, out)
+                        self._exceeded(agent, at, batch, total, now, out)
                 elif at < mark - SLACK:
                     agent.count_late(at, cost, limiter, inventory)
                 elif agent.insert(at, cost, limiter, inventory):
-                    self._again(agent, at, now, out)
+                    self._again(agent, at, batch, total, now, out)
                 name = action.endpoint
                 if name:
                     last = agent.endpoints.get(name)
@@ -177,6 +160,7 @@ class Engine:
             elif kind == "review":
                 for ruling in outcome.review(action, at, now, self.rules):
                     self._rule(ruling, out)
+        self.recent.extend(batch)
         self.clock = clock
         self.counters["actions"] += total
         self.counters["duplicate"] += duplicates
@@ -214,12 +198,20 @@ class Engine:
     def agents(self, now: int | None = None) -> list[Status]:
         """Return every agent's state, with the window that ends at `now` (ns UTC; default: latest time)."""
         now = self.clock if now is None else now
-        return [self._status(agent, now) for agent in self.watched.values()]
+        return [agent.status(now, self.limiter) for agent in self.watched.values()]
 
     def snapshot(self) -> bytes:
         """Return everything the engine knows, in the byte order of this machine."""
         agents = [agent.save() for agent in self.watched.values()]
-        saved = _Saved(_FORMAT, self.clock, dict(self.counters), self.seen.save(), self.outcome, agents)
+        saved = _Saved(
+            _FORMAT,
+            self.clock,
+            dict(self.counters),
+            self.seen.save(),
+            self.outcome,
+            list(self.recent),
+            agents,
+        )
         return msgpack.encode(saved)
 
     @classmethod
@@ -242,37 +234,13 @@ class Engine:
             ) from error
         engine.clock, engine.counters = saved.clock, Counter(saved.counters)
         engine.seen, engine.outcome = Seen.load(saved.seen), saved.outcome
+        engine.recent.extend(saved.recent)
         for agent in agents:
             agent.set_limits(engine.limiter, inventory)
             engine.watched[agent.tenant, agent.name] = agent
             for wire in agent.wires.values():
                 engine.firing[agent.tenant, agent.name, wire.rule, wire.subject] = wire
         return engine
-
-    def _status(self, agent: Agent, now: int) -> Status:
-        spend, calls = agent.window(max(now, agent.mark))
-        limits = agent.limits
-        armed = self.limiter.armed(agent.hours, agent.known_for(agent.hour))
-        firing = any(not f.closed for wire in agent.wires.values() for f in wire.firings.values())
-        return Status(
-            agent.tenant,
-            agent.name,
-            "firing" if firing else "armed" if armed else "learning",
-            spend,
-            calls,
-            _known(limits.cost),
-            _known(limits.cost_page),
-            _known(limits.calls),
-            _known(limits.calls_page),
-            len(agent.hours.past),
-            agent.first,
-            agent.mark,
-            agent.unknown_cost,
-            agent.late,
-            agent.skewed,
-            agent.sampled,
-            agent.provisional,
-        )
 
     def _meet(self, action: Action) -> Agent:
         """Return the state of an agent that is new, or the shared one once there are too many."""
@@ -319,19 +287,39 @@ class Engine:
         paged = self._literal or calls > page
         return Point(at, calls, min(limit, MOST), min(page, MOST), paged, reason)
 
-    def _exceeded(self, agent: Agent, at: int, now: int, out: list[Change]) -> None:
+    def _exceeded(
+        self, agent: Agent, at: int, batch: list[Action], place: int, now: int, out: list[Change]
+    ) -> None:
         """A call in order went beyond a limit."""
         limits = agent.limits
         calls = len(agent.times) - agent.head
-        evidence = tuple(agent.recent)
+        evidence = self._evidence(agent, batch, place, now)
         if agent.spend > limits.cost:
             point = self._cost_point(agent, at, agent.spend, limits.cost, limits.cost_page)
-            self._wire(agent, COST_RATE, "").add(point, evidence, calls, now, now, out)
+            self._wire(agent, COST_RATE, "").add(point, evidence, out)
         if calls > limits.calls:
             point = self._calls_point(agent, at, calls, limits.calls, limits.calls_page)
-            self._wire(agent, ACTION_RATE, "").add(point, evidence, calls, now, now, out)
+            self._wire(agent, ACTION_RATE, "").add(point, evidence, out)
 
-    def _again(self, agent: Agent, start: int, now: int, out: list[Change]) -> None:
+    def _evidence(self, agent: Agent, batch: list[Action], place: int, now: int) -> Evidence:
+        """Say what stands behind a rate: the action before `place`, and those of its agent before it."""
+        calls = len(agent.times) - agent.head
+        return Evidence(batch[place - 1], calls, now, now, lambda: self._before(agent, batch, place - 1))
+
+    def _before(self, agent: Agent, batch: list[Action], place: int) -> list[Action]:
+        found: list[Action] = []
+        key = agent.tenant, agent.name
+        older = chain(islice(reversed(batch), len(batch) - place, None), reversed(self.recent))
+        for action in islice(older, RECENT):
+            if (action.tenant, action.agent) == key and action.kind in CALLS and action not in found:
+                found.append(action)
+                if len(found) == SAMPLE - 1:
+                    break
+        return found[::-1]
+
+    def _again(
+        self, agent: Agent, start: int, batch: list[Action], place: int, now: int, out: list[Change]
+    ) -> None:
         """A call was put before others: make their evaluations again."""
         costs: list[Point] = []
         rates: list[Point] = []
@@ -340,12 +328,11 @@ class Engine:
                 costs.append(self._cost_point(agent, at, spend, limits.cost, limits.cost_page))
             if calls > limits.calls:
                 rates.append(self._calls_point(agent, at, calls, limits.calls, limits.calls_page))
-        evidence = tuple(agent.recent)
+        agent.tighten()
+        evidence = self._evidence(agent, batch, place, now)
         for rule, points in ((COST_RATE, costs), (ACTION_RATE, rates)):
             if points or (rule, "") in agent.wires:
-                agent.tighten()
-                count = len(agent.times) - agent.head
-                self._wire(agent, rule, "").revise(start, points, evidence, count, now, now, out)
+                self._wire(agent, rule, "").revise(start, points, evidence, out)
 
     def _endpoint(
         self, agent: Agent, name: str, at: int, action: Action, now: int, out: list[Change]
@@ -391,7 +378,7 @@ class Engine:
             agent.fresh[name] = (at, before)
         else:
             del agent.fresh[name]
-        wire.revise(at, points, (action,), 1, now, now, out, end=opened)
+        wire.revise(at, points, Evidence(action, 1, now, now), out, end=opened)
 
     def _authorise(
         self,
@@ -425,7 +412,8 @@ class Engine:
         out: list[Change],
     ) -> None:
         """One violation of a rule that counts violations."""
-        self._wire(agent, rule, subject).add(Point(at, 1, 0, 0, True, reason), (action,), 1, now, now, out)
+        point = Point(at, 1, 0, 0, True, reason)
+        self._wire(agent, rule, subject).add(point, Evidence(action, 1, now, now), out)
 
     def _due(self, now: int, out: list[Change]) -> None:
         for ruling in self.outcome.due(now):
@@ -440,13 +428,8 @@ class Engine:
         if not ruling.reasons and (OUTCOME, subject) not in agent.wires:
             return
         points = [Point(at, 1, 0, 0, True, reason) for reason in ruling.reasons]
-        self._wire(agent, OUTCOME, subject).revise(
-            at, points, (action,), 1, publication.received_at, ruling.detected_at, out, end=at
-        )
-
-
-def _known(limit: int) -> int | None:
-    return None if limit >= NEVER else limit
+        evidence = Evidence(action, 1, publication.received_at, ruling.detected_at)
+        self._wire(agent, OUTCOME, subject).revise(at, points, evidence, out, end=at)
 
 
 def _template(raw: str) -> str:

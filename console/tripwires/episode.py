@@ -5,7 +5,8 @@ that an action that arrives late is put in its place and the episodes come out a
 order. What was told before and turns out different is corrected with changes, never silently.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -70,6 +71,24 @@ class Firing(Struct):
     closed: bool = False
 
 
+class Evidence(NamedTuple):
+    """What stands behind a violation.
+
+    Attributes:
+        action: the action that made it known.
+        total: how many actions it rests on.
+        received_at: when the action arrived, ns UTC.
+        detected_at: when the violation was certain, ns UTC.
+        before: finds the actions that led to it; asked when an alert opens.
+    """
+
+    action: Action
+    total: int
+    received_at: int
+    detected_at: int
+    before: Callable[[], Sequence[Action]] = tuple
+
+
 class Wire(Struct):
     """One rule, one agent, one subject: its recent violations and the alerts they make.
 
@@ -113,20 +132,14 @@ class Wire(Struct):
     def add(
         self,
         point: Point,
-        evidence: Sequence[Action],
-        count: int,
-        received_at: int,
-        detected_at: int,
+        evidence: Evidence,
         out: list[Change],
     ) -> None:
         """Take in a violation.
 
         Args:
             point: the violation.
-            evidence: actions to show if it opens an alert, the latest last; else only that one is noted.
-            count: how many actions are behind an alert that it opens.
-            received_at: when the action arrived, ns UTC.
-            detected_at: when the violation was certain, ns UTC.
+            evidence: the action behind it.
             out: changes are appended here.
         """
         firing = self.latest()
@@ -135,13 +148,13 @@ class Wire(Struct):
             if firing is not None:
                 self._close(firing, "over", out)
             span = _begin(point)
-            firing = Firing(span, detected_at, received_at, point.at)
+            firing = Firing(span, evidence.detected_at, evidence.received_at, point.at)
             self.firings[point.at] = firing
-            _note(firing, evidence, count)
+            _begin_with(firing, evidence)
             out.append(Opened(self.alert(firing)))
             return
         if point.at < firing.span.last_at:
-            self._insert(point, evidence, received_at, detected_at, out)
+            self._insert(point, evidence, out)
             return
         self._keep(point, out)
         span = firing.span
@@ -149,7 +162,7 @@ class Wire(Struct):
         if self.rate and point.at == span.last_at and point.at == span.opened_at:
             span.value = point.value
         _extend(span, point)
-        _note(firing, evidence[-1:])
+        _note(firing, evidence.action)
         if (
             (span.page_at is not None) != paged
             or firing.closed
@@ -187,9 +200,7 @@ class Wire(Struct):
     def _insert(
         self,
         point: Point,
-        evidence: Sequence[Action],
-        received_at: int,
-        detected_at: int,
+        evidence: Evidence,
         out: list[Change],
     ) -> None:
         """Take in a violation that lies before the last one."""
@@ -199,38 +210,30 @@ class Wire(Struct):
             self.base.count += 1
             if firing is not None:
                 firing.span.count += 1
-                _note(firing, evidence[-1:])
+                _note(firing, evidence.action)
             return
         at = len(self.points)
         while at and self.points[at - 1].at > point.at:
             at -= 1
-        self._revise(
-            [*self.points[:at], point, *self.points[at:]], evidence, 1, received_at, detected_at, out
-        )
+        self._revise([*self.points[:at], point, *self.points[at:]], evidence, out)
 
     def revise(
         self,
         start: int,
         points: Sequence[Point],
-        evidence: Sequence[Action],
-        count: int,
-        received_at: int,
-        detected_at: int,
+        evidence: Evidence,
         out: list[Change],
         end: int | None = None,
     ) -> None:
         """Replace the violations from event time `start` up to `end` inclusive, and correct what was told."""
         kept = [p for p in self.points if p.at < start]
         rest = [p for p in self.points if end is not None and p.at > end]
-        self._revise([*kept, *points, *rest], evidence, count, received_at, detected_at, out)
+        self._revise([*kept, *points, *rest], evidence, out)
 
     def _revise(
         self,
         points: list[Point],
-        evidence: Sequence[Action],
-        count: int,
-        received_at: int,
-        detected_at: int,
+        evidence: Evidence,
         out: list[Change],
     ) -> None:
         self.points = points
@@ -246,11 +249,11 @@ class Wire(Struct):
         for span in spans:
             firing = self.firings.get(span.opened_at)
             if firing is None:
-                self._open(span, gone, evidence, count, received_at, detected_at, out)
+                self._open(span, gone, evidence, out)
             elif firing.span != span:
                 before = firing.span
                 firing.span = span
-                _note(firing, evidence[-1:])
+                _note(firing, evidence.action)
                 told = (before.page_at is None, before.value, before.limit, before.reason)
                 now = (span.page_at is None, span.value, span.limit, span.reason)
                 late = span.last_at - firing.moved_at >= self.moved_every
@@ -263,14 +266,11 @@ class Wire(Struct):
         self,
         span: Span,
         gone: list[int],
-        evidence: Sequence[Action],
-        count: int,
-        received_at: int,
-        detected_at: int,
+        evidence: Evidence,
         out: list[Change],
     ) -> None:
         """Open an alert in the place of one that turned out to begin at another time, if there is one."""
-        firing = Firing(span, detected_at, received_at, span.last_at)
+        firing = Firing(span, evidence.detected_at, evidence.received_at, span.last_at)
         replaces = ""
         for opened_at in gone:
             old = self.firings[opened_at]
@@ -281,10 +281,10 @@ class Wire(Struct):
                 self._close(old, "superseded", out)
                 firing = Firing(span, old.detected_at, old.received_at, span.last_at, old.ids, old.count)
                 firing.sample = old.sample
-                _note(firing, evidence[-1:])
+                _note(firing, evidence.action)
                 break
         else:
-            _note(firing, evidence, count)
+            _begin_with(firing, evidence)
         self.firings[span.opened_at] = firing
         out.append(Opened(self.alert(firing), replaces))
 
@@ -387,11 +387,17 @@ def _extend(span: Span, point: Point) -> None:
         span.page_at = point.at
 
 
-def _note(firing: Firing, evidence: Sequence[Action], count: int | None = None) -> None:
-    firing.count += len(evidence) if count is None else count
-    for action in evidence:
-        firing.ids.append(name_of(action))
-        if len(firing.sample) < SAMPLE:
-            firing.sample.append(action)
+def _begin_with(firing: Firing, evidence: Evidence) -> None:
+    for action in evidence.before():
+        _note(firing, action)
+    _note(firing, evidence.action)
+    firing.count = evidence.total
+
+
+def _note(firing: Firing, action: Action) -> None:
+    firing.count += 1
+    firing.ids.append(name_of(action))
+    if len(firing.sample) < SAMPLE:
+        firing.sample.append(action)
     if len(firing.ids) >= 2 * ACTIONS:
         del firing.ids[:-ACTIONS]
