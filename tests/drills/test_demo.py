@@ -50,7 +50,7 @@ def test_a_headless_drill_plays_the_incident_and_its_response(warroom: Warroom) 
     assert "support-refunds.loop." in detail
     report = kept_drill("export")
     assert report.startswith("# DRILL: not a real incident.")
-    assert "2026-11-18T13:52:0" in report
+    assert "2026-11-18T13:50:2" in report
 
 
 def test_a_drill_never_touches_a_home_for_real_incidents(warroom: Warroom) -> None:
