@@ -6,8 +6,7 @@ from pathlib import Path
 
 from data.durable import make_directory, publish, replace, write_temporary
 from data.envelope import Ref
-from data.log import explain
-from data.trouble import StoreTrouble
+from data.trouble import StoreTrouble, explain
 
 NAME = "blobs"
 MAX_BYTES = 256 * 1024 * 1024

@@ -10,10 +10,10 @@ from data.handoff import Handoff
 from data.hlc import HybridClock
 from data.home import Home
 from data.line import Projector
-from data.log import NAME, Log, connect, explain, found_log, founding_hash
+from data.log import NAME, Log, connect, found_log, founding_hash
 from data.projector import ProjectorThread
 from data.reader import CaseReader
-from data.trouble import StoreTrouble
+from data.trouble import StoreTrouble, explain
 from data.writer import Writer
 
 __all__ = ["Case", "CaseReader", "found"]

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from data import lock
 from data.clock import Clock
 from data.durable import TEMPORARY
-from data.log import explain
+from data.trouble import explain
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ import msgspec
 from data.clock import Clock
 from data.envelope import Entry, Event
 from data.handoff import Handoff
-from data.log import EVENT_COLUMNS, NAME, connect, explain, read_row
-from data.trouble import StoreTrouble
+from data.log import EVENT_COLUMNS, NAME, connect, read_row
+from data.trouble import StoreTrouble, explain
 
 POLL_SECONDS = 0.03
 PATIENCE_SECONDS = 5.0

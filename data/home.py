@@ -10,8 +10,7 @@ import msgspec
 from data.clock import Clock, ScaledClock, SystemClock, iso, parse_iso
 from data.durable import make_directory, publish, write_temporary
 from data.log import NAME as LOG
-from data.log import explain
-from data.trouble import StoreTrouble
+from data.trouble import StoreTrouble, explain
 
 Mode = Literal["live", "drill"]
 FILE = "home.json"

@@ -11,9 +11,9 @@ from time import monotonic, sleep
 
 from data import projection
 from data.line import Projector
-from data.log import NAME, connect, explain
+from data.log import NAME, connect
 from data.projection import Projection
-from data.trouble import StoreTrouble
+from data.trouble import StoreTrouble, explain
 
 BATCH = 500
 LOOK_SECONDS = 1.0

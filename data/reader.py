@@ -11,7 +11,8 @@ from typing import Any
 import aiosqlite
 
 from data.envelope import Event, case_id
-from data.log import EVENT_COLUMNS, NAME, connect, explain, founding_hash, read_row, read_uri
+from data.log import EVENT_COLUMNS, NAME, connect, founding_hash, read_row, read_uri
+from data.trouble import explain
 from data.view import Lines
 
 MAX_EVENTS = 10_000

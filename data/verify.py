@@ -14,7 +14,8 @@ import msgspec
 from data import blobs, log
 from data.canonical import NotCanonical, decode
 from data.envelope import DOMAIN, VERSION, Header, Ref, case_id, decode_header, encode_header
-from data.log import connect, explain, has_wal
+from data.log import connect, has_wal
+from data.trouble import explain
 
 MAX_DAMAGE = 1000
 """Damages that are listed; a record that is rotten all through needs no longer list."""

@@ -11,10 +11,11 @@ import aiosqlite
 
 from data import log, projection
 from data.line import ALL, SYSTEM, Filter, Line, Patch, Projector, Put
-from data.log import connect, explain, read_uri
+from data.log import connect, read_uri
 from data.projection import LINE_COLUMNS, time_key
 from data.query import LIKE, like, match
 from data.selection import Selection
+from data.trouble import explain
 
 __all__ = ["ALL", "SYSTEM", "Filter", "Line", "Lines", "Patch", "Projector", "Put"]
 

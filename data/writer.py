@@ -11,8 +11,8 @@ from time import monotonic
 from data.clock import Clock
 from data.envelope import Entry, Event
 from data.handoff import Handoff
-from data.log import NAME, Log, explain
-from data.trouble import StoreTrouble
+from data.log import NAME, Log
+from data.trouble import StoreTrouble, explain
 
 POLL_SECONDS = 0.03
 """How often handoff/ is looked at."""
