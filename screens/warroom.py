@@ -214,10 +214,10 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             self._state()
         elif second != self._second:
             self._second = second
-            self._draw(ConsoleScreen.show_clocks)
+            self._draw(lambda screen: screen.show_clocks())
 
     def _state(self) -> None:
-        self._draw(ConsoleScreen.show_state)
+        self._draw(lambda screen: screen.show_state())
         self._call_for_attention()
 
     def _draw(self, show: Callable[[ConsoleScreen], None]) -> None:
