@@ -18,7 +18,7 @@ from msgspec import Struct
 from console.refusal import Refused
 from console.telemetry.action import EARLIEST, LATEST, Action
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 """Bytes read at a time."""
 LINE = 1 << 20
 """Bytes of the longest line that is looked at."""
@@ -135,22 +135,20 @@ class _Lines:
         self.rest = b""
         self.skipping = False
 
-    def _complete(self, lines: bytes) -> None:
-        if lines.index(b"\n") <= LINE:
+    def _complete(self, data: bytes) -> None:
+        lines = data.split(b"\n")
+        lines.pop()
+        if len(lines[0]) <= LINE:
+            # Not `decode_lines`: that reads objects, wherever the line feeds are.
             try:
-                actions = _decoder.decode_lines(lines)
+                self.actions += list(map(_decoder.decode, lines))
             except _UNREADABLE:
-                actions = []
-            # Decoding cares for objects, not lines: one over several lines, or several on one, must not be
-            # taken or refused depending on what else was read with it.
-            joined = lines.replace(b"}\n{", b"")
-            count = (len(lines) - len(joined)) // 3 + 1
-            if len(actions) == count and joined.find(b"\n") == len(joined) - 1:
-                self.actions += actions
-                self.offset += len(lines)
-                self.line += count
+                pass
+            else:
+                self.offset += len(data)
+                self.line += len(lines)
                 return
-        for line in lines.split(b"\n")[:-1]:
+        for line in lines:
             self._one(line)
             self.offset += len(line) + 1
 
@@ -327,7 +325,7 @@ class Follower:
         return file
 
     def poll(self) -> Batch:
-        """Return what has been written since the last poll, up to a mebibyte, without waiting.
+        """Return what has been written since the last poll, up to 256 KiB, without waiting.
 
         Raises:
             Refused: what is at the path now cannot be read.
