@@ -7,6 +7,7 @@ engine says that too. `feed` is one plain loop on purpose: each call inside it i
 
 from collections import Counter, deque
 from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
 from itertools import chain, islice
 
 from msgspec import DecodeError, Struct, msgpack
@@ -66,6 +67,8 @@ class Engine:
         self.seen = Seen()
         self.outcome = Outcome()
         self.firing: dict[tuple[str, str, str, str], Wire] = {}
+        # When to look at which of them again; never too late, sometimes too early.
+        self.due: list[tuple[int, tuple[str, str, str, str]]] = []
         self.recent: deque[Action] = deque(maxlen=RECENT)
         self.clock = NONE_YET
         self.counters: Counter[str] = Counter()
@@ -172,11 +175,17 @@ class Engine:
         if now > self.clock:
             self.clock = now
         self._due(self.clock, out)
-        for key in [key for key in sorted(self.firing) if self.firing[key].expire(self.clock, out)]:
-            wire = self.firing.pop(key)
-            agent = self.watched.get((wire.tenant, wire.agent))
-            if agent is not None:
-                agent.wires.pop((wire.rule, wire.subject), None)
+        due = set()
+        while self.due and self.due[0][0] <= self.clock:
+            due.add(heappop(self.due)[1])
+        for key in sorted(due & self.firing.keys()):
+            wire = self.firing[key]
+            again = wire.expire(self.clock, out)
+            if again is not None:
+                heappush(self.due, (again, key))
+                continue
+            del self.firing[key]
+            del self.watched[wire.tenant, wire.agent].wires[wire.rule, wire.subject]
         return out
 
     def finish(self) -> list[Change]:
@@ -239,7 +248,10 @@ class Engine:
             agent.set_limits(engine.limiter, inventory)
             engine.watched[agent.tenant, agent.name] = agent
             for wire in agent.wires.values():
-                engine.firing[agent.tenant, agent.name, wire.rule, wire.subject] = wire
+                key = (agent.tenant, agent.name, wire.rule, wire.subject)
+                engine.firing[key] = wire
+                engine.due.append((0, key))
+        heapify(engine.due)
         return engine
 
     def _meet(self, action: Action) -> Agent:
@@ -255,13 +267,17 @@ class Engine:
 
     def _wire(self, agent: Agent, rule: str, subject: str) -> Wire:
         wire = agent.wires.get((rule, subject))
-        if wire is not None:
-            return wire
-        if subject and self._subjects(agent, rule) >= self.rules.subject_cap:
+        if wire is None and subject and self._subjects(agent, rule) >= self.rules.subject_cap:
             subject = REST
             wire = agent.wires.get((rule, subject))
-            if wire is not None:
-                return wire
+        if wire is None:
+            wire = self._new_wire(agent, rule, subject)
+        if not wire.scheduled:
+            wire.scheduled = True
+            heappush(self.due, (0, (agent.tenant, agent.name, rule, subject)))
+        return wire
+
+    def _new_wire(self, agent: Agent, rule: str, subject: str) -> Wire:
         route = self.rules.route(rule)
         if self.inventory is not None and "owner" in route:
             owner = self.inventory.owner(agent.tenant, agent.name)

@@ -103,6 +103,7 @@ class Wire(Struct):
         base: what the violations that are no longer in `points` add up to.
         points: violations that late actions may still change, by time.
         firings: alerts by the time they opened.
+        scheduled: whether somebody will ask for the end of an open alert.
     """
 
     rule: str
@@ -115,6 +116,7 @@ class Wire(Struct):
     base: Span | None = None
     points: list[Point] = field(default_factory=list)
     firings: dict[int, Firing] = field(default_factory=dict)
+    scheduled: bool = False
 
     @property
     def rate(self) -> bool:
@@ -288,15 +290,22 @@ class Wire(Struct):
         self.firings[span.opened_at] = firing
         out.append(Opened(self.alert(firing), replaces))
 
-    def expire(self, now: int, out: list[Change]) -> bool:
-        """Close alerts that nothing can continue by `now` (ns UTC); return whether the wire may be forgotten.
+    def expire(self, now: int, out: list[Change]) -> int | None:
+        """Close alerts that nothing can continue by `now` (ns UTC).
 
-        It waits for the slack as well, and is remembered for a day: telemetry may be under way.
+        It waits for the slack as well, and remembers the wire for a day: telemetry may be under way.
+
+        Returns:
+            when to ask again, ns UTC; None = the wire may be forgotten.
         """
         for firing in self.firings.values():
             if not firing.closed and now > firing.span.last_at + HOUR + SLACK:
                 self._close(firing, "over", out)
-        return now > self.last_at() + DAY
+        last_at = self.last_at()
+        if now > last_at + DAY:
+            return None
+        self.scheduled = any(not firing.closed for firing in self.firings.values())
+        return last_at + (HOUR + SLACK if self.scheduled else DAY) + 1
 
     def flush(self, out: list[Change]) -> None:
         """Report what has not been reported yet because it moved a moment ago."""
