@@ -1,13 +1,45 @@
-"""The terminal driver: Textual's, but bytes that are not UTF-8 do not end the program."""
+"""The terminal driver: Textual's, but neither bytes that are no text nor a lost terminal confuse it."""
 
 from __future__ import annotations
 
 import os
 import selectors
+import sys
 from codecs import getincrementaldecoder
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
+
+
+class _Screen:
+    """The stream that is drawn on; once the terminal is gone, what is written goes nowhere.
+
+    The writer thread of the toolkit dies of the error instead, and everybody who draws then waits for it for ever.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write `text` if there is a terminal. Returns its length."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush if there is a terminal."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Return whether this is a terminal."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the file descriptor."""
+        return self._stream.fileno()
 
 
 class TolerantDriver(LinuxDriver):
@@ -17,6 +49,11 @@ class TolerantDriver(LinuxDriver):
     of the toolkit decodes strictly.
     """
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        assert sys.__stderr__ is not None  # noqa: S101 - the toolkit has just used it
+        self._file = cast(Any, _Screen(sys.__stderr__))
+
     def run_input_thread(self) -> None:
         """Read the terminal until the application leaves it, or until the terminal is gone."""
         parser = XTermParser(self._debug)
@@ -25,9 +62,12 @@ class TolerantDriver(LinuxDriver):
             selector.register(self.fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():
                 if selector.select(0.1):
-                    raw = os.read(self.fileno, 4096)
+                    try:
+                        raw = os.read(self.fileno, 4096)
+                    except OSError:
+                        raw = b""
                     if not raw:
-                        # End of file: the terminal went away, and asking again would spin.
+                        # The terminal went away, and asking again would spin.
                         self._app.call_later(self._app.exit, None, 129)
                         return
                     for event in parser.feed(decode(raw)):

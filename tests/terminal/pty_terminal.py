@@ -34,7 +34,9 @@ class Terminal:
         self.resize(columns, rows, tell=False)
         self.before = termios.tcgetattr(slave)
         self._slave = slave
-        variables = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment}
+        # A size in the environment goes before that of the terminal.
+        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        variables = {**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment}
         self.process = subprocess.Popen(
             argv,
             stdin=slave,

@@ -325,7 +325,7 @@ def test_the_room_in_tmux(tmp_path: Path, size: tuple[int, int]) -> None:
             ["tmux", "-S", socket, *words], capture_output=True, text=True, check=True
         ).stdout
 
-    command = f"PYTHONPATH={ROOT} {sys.executable} -m tests.terminal.launch {home}"
+    command = f"env -u COLUMNS -u LINES PYTHONPATH={ROOT} {sys.executable} -m tests.terminal.launch {home}"
     start: list[Any] = ["-x", str(size[0]), "-y", str(size[1])]
     subprocess.run(["tmux", "-f", os.devnull, "-S", socket, "new-session", "-d", *start, command], check=True)
     try:
@@ -334,7 +334,7 @@ def test_the_room_in_tmux(tmp_path: Path, size: tuple[int, int]) -> None:
             tmux("send-keys", "2")
             terminal.until_shows("hold the refunds")
             tmux("send-keys", "i", "seen in tmux", "Enter")
-            terminal.until_shows("saved")
+            terminal.until(lambda: "saved" in terminal.text and "seen in tmux" in terminal.text)
             lines = tmux("capture-pane", "-p").splitlines()
             assert max(map(len, lines)) <= size[0]
             assert any("seen in tmux" in line for line in lines)
