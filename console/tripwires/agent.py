@@ -153,7 +153,7 @@ class Agent:
             cost = self.late_cost + sum(self.costs[start:])
             calls = self.late_calls + len(self.times) - start
             self.hours.close(Bucket(self.hour, cost, calls), hour)
-            self.tighten()
+            self._trim()
         self.hour = hour
         self.hour_end = (hour + 1) * HOUR
         self.late_cost = self.late_calls = 0
@@ -201,6 +201,10 @@ class Agent:
 
     def tighten(self) -> None:
         """Take off what has left the window that ends at `mark`."""
+        self._trim()
+        self._set_length()
+
+    def _trim(self) -> None:
         times, costs = self.times, self.costs
         head = bisect_right(times, self.mark - HOUR, self.head)
         self.spend -= sum(costs[self.head : head])
@@ -209,7 +213,6 @@ class Agent:
             del times[:cut], costs[:cut]
             head -= cut
         self.head = head
-        self._set_length()
 
     def _set_length(self) -> None:
         # An agent without a limit must not keep calls for longer than others do.

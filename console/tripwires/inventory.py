@@ -55,20 +55,23 @@ class Ceilings(NamedTuple):
     end: int
 
 
+NO_CEILINGS = Ceilings(None, None, BEGINNING, END)
+
+
 class _Compiled(NamedTuple):
     entry: Entry
     tenant: Pattern[str]
     agent: Pattern[str]
-    allow: tuple[Pattern[str], ...]
-    deny: tuple[Pattern[str], ...]
+    allow: Pattern[str]
+    deny: Pattern[str]
     start: int
     end: int
 
     def allows(self, tool: str) -> bool:
-        return any(p.match(tool) for p in self.allow) and not self.denies(tool)
+        return self.allow.match(tool) is not None and not self.denies(tool)
 
     def denies(self, tool: str) -> bool:
-        return any(p.match(tool) for p in self.deny)
+        return self.deny.match(tool) is not None
 
 
 class Inventory:
@@ -81,13 +84,15 @@ class Inventory:
                 entry,
                 _glob(entry.tenant),
                 _glob(entry.agent),
-                tuple(map(_glob, entry.allow)),
-                tuple(map(_glob, entry.deny)),
+                _glob(*entry.allow),
+                _glob(*entry.deny),
                 BEGINNING if entry.start is None else entry.start,
                 END if entry.end is None else entry.end,
             )
             for entry in entries
         )
+
+        self._any_ceiling = any(e.cost_ceiling is not None or e.calls_ceiling is not None for e in entries)
 
     def _of(self, tenant: str, agent: str) -> list[_Compiled]:
         return [e for e in self._compiled if e.agent.match(agent) and e.tenant.match(tenant)]
@@ -116,6 +121,8 @@ class Inventory:
 
     def ceilings(self, tenant: str, agent: str, at: int) -> Ceilings:
         """Return the lowest ceilings declared for the agent at event time `at` (ns UTC)."""
+        if not self._any_ceiling:
+            return NO_CEILINGS
         entries = self._of(tenant, agent)
         valid = [e.entry for e in entries if e.start <= at < e.end]
         costs = [e.cost_ceiling for e in valid if e.cost_ceiling is not None]
@@ -134,5 +141,6 @@ def _holds(entries: list[_Compiled], at: int) -> tuple[int, int]:
     return start, min((edge for edge in edges if edge > at), default=END)
 
 
-def _glob(text: str) -> Pattern[str]:
-    return compile(translate(text))
+def _glob(*texts: str) -> Pattern[str]:
+    """One pattern for what any of the globs matches; for no globs, one that matches nothing."""
+    return compile("|".join(map(translate, texts)) or r"(?!)")
