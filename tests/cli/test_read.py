@@ -190,7 +190,7 @@ def incident_lines() -> Iterator[str]:
         yield json.dumps({"at": at, "agent": "planner", "id": f"x{n}", "kind": "model", "cost": 10**9})
 
 
-@pytest.mark.req("S003-TW-1", "S003-PM-4")
+@pytest.mark.req("S003-TW-1")
 def test_stored_actions_are_replayed_to_their_alerts(warroom: Warroom) -> None:
     actions = warroom.folder / "actions.jsonl"
     actions.write_text("\n".join(incident_lines()) + "\n{broken\n")

@@ -13,7 +13,7 @@ def state(warroom: Warroom) -> dict[str, object]:
     return value
 
 
-@pytest.mark.req("S002-USE-2", "X-1")
+@pytest.mark.req("X-1")
 def test_declare_takes_any_name_of_a_severity_and_makes_the_home(warroom: Warroom) -> None:
     (value,) = warroom.quick("declare", "tenant", "data", "leaks", "--severity", "P0", "--json").values
     assert value["title"] == "tenant data leaks"

@@ -135,7 +135,6 @@ DELETE = "DELETE FROM events WHERE n = 4"
         pytest.param(blob(lambda path: path.write_bytes(b"transcript+")), "blob", 5, id="blob longer"),
     ],
 )  # fmt: skip
-@pytest.mark.req("S002-PB3-F")
 def test_each_kind_of_damage_is_named_at_its_place(record: Path, tamper: Tamper, kind: str, n: int) -> None:
     db = sqlite3.connect(record / "log.db", isolation_level=None)
     tamper(db, record)

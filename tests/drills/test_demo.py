@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from data.clock import SECOND, parse_iso
 from tests.cli.conftest import Warroom
 
 
@@ -15,7 +16,7 @@ def warroom(tmp_path: Path) -> Warroom:
     return Warroom(tmp_path)
 
 
-@pytest.mark.req("S003-DR-2", "S003-DR-3")
+@pytest.mark.req("S003-MT-1", "S003-MT-2", "S003-MT-3", "S003-MT-5", "S003-KS-9")
 def test_a_headless_drill_plays_the_incident_and_its_response(warroom: Warroom) -> None:
     kept = warroom.folder / "drill"
     done = warroom.ok("demo", "--keep", str(kept))
@@ -42,7 +43,13 @@ def test_a_headless_drill_plays_the_incident_and_its_response(warroom: Warroom) 
     assert state["mode"] == "drill"
     assert state["contained_at"].startswith("2026-11-18T13:5")
     assert {row["id"]: row["state"] for row in state["rollback"]}["external-calls"] == "verified"
-    assert {"action", "signal", "trigger", "page", "acknowledgement"} <= state["chain"].keys()
+    chain = [state["chain"][name] for name in ("action", "signal", "trigger", "page", "acknowledgement")]
+    assert chain[0] <= chain[1] <= chain[2] <= chain[4]
+    assert chain[0] <= chain[3] <= chain[4]
+    clocks = {clock["id"]: clock for row in state["rollback"] for clock in row["clocks"]}
+    contained = parse_iso(state["contained_at"])
+    assert parse_iso(clocks["reverse"]["due"]) - contained == 24 * 3600 * SECOND
+    assert parse_iso(clocks["follow-up"]["due"]) - contained == 4 * 3600 * SECOND
     assert {alert["rule"] for alert in state["alerts"]} >= {"cost-rate", "authorisation"}
     alert = next(alert for alert in state["alerts"] if alert["rule"] == "authorisation")
     detail = kept_drill("alerts", alert["id"])

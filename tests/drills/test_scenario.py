@@ -26,7 +26,7 @@ def engine_of(document: Scenario) -> Engine:
     return Engine(Rules(), Inventory(tuple(entries)))
 
 
-@pytest.mark.req("S003-TW-1", "S003-TW-2", "S003-TW-3", "S003-TW-4", "S003-TW-5", "S003-DR-3")
+@pytest.mark.req("S003-TW-1", "S003-TW-2", "S003-TW-3", "S003-TW-4", "S003-TW-5")
 @pytest.mark.parametrize("seed", [1, 2, 7919])
 def test_all_tripwires_page_within_three_minutes_of_the_loop_and_none_before(
     refund_loop: Scenario, seed: int

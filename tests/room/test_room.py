@@ -62,7 +62,7 @@ def state(room: Room, item: str) -> str:
     return room.incident.checklist[item].state
 
 
-@pytest.mark.req("S002-CK-1", "S002-CK-2", "S002-USE-2", "S002-USE-3")
+@pytest.mark.req("S002-CK-2")
 async def test_declaring_founds_a_case_with_commander_checklist_classes_and_cadence(
     desk: Desk, home: Home
 ) -> None:
@@ -75,7 +75,32 @@ async def test_declaring_founds_a_case_with_commander_checklist_classes_and_cade
     assert verify(home.case_dir(state.case)).damage == []
 
 
-@pytest.mark.req("S002-TK-7", "S002-PM-2")
+@pytest.mark.req("S002-CK-1", "S002-USE-3")
+async def test_a_declared_incident_takes_commander_scribe_and_the_other_roles(desk: Desk) -> None:
+    room = await desk.declare("refunds in a loop", 2, commander="dee")
+    for role, person in (("scribe", "chi"), ("ops", "ben"), ("comms", "ben"), ("security", "eve")):
+        await room.assign(role, person)
+    assert room.incident.roles == {
+        "ic": ["dee"],
+        "scribe": ["chi"],
+        "ops": ["ben"],
+        "comms": ["ben"],
+        "security": ["eve"],
+    }
+
+
+@pytest.mark.req("S002-CK-2")
+@pytest.mark.parametrize(("severity", "minutes"), [(1, 30), (2, 30), (3, None), (5, None)])
+async def test_severity_decides_how_often_updates_go_out_and_a_person_may_change_it(
+    desk: Desk, severity: int, minutes: int | None
+) -> None:
+    room = await desk.declare("t", severity)
+    declared = room.incident.declared_at
+    assert room.incident.next_update_due == (None if minutes is None else declared + minutes * 60 * SECOND)
+    await room.set_cadence(900, "status page")
+    assert room.incident.next_update_due == declared + 900 * SECOND
+
+
 async def test_a_corrected_line_shows_its_newest_version_and_keeps_every_other(desk: Desk) -> None:
     room = await desk.declare("t")
     note = await room.note("agent is etl-1")

@@ -35,7 +35,6 @@ def test_sigils(line: str, style: str, text: str) -> None:
     assert isinstance(written.note, UpdateSent) == (style == "comms")
 
 
-@pytest.mark.req("S002-ROL-4")
 @pytest.mark.parametrize(
     ("line", "at"),
     [

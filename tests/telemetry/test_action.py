@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +25,6 @@ def test_the_examples_of_the_document_are_actions() -> None:
     assert {a.kind for a in actions} == {"model", "tool", "artifact", "review"}
 
 
-@pytest.mark.req("S003-TW-6")
 def test_only_time_and_agent_are_required() -> None:
     action = Action(at=AT, agent="a")
     assert msgspec.json.decode(msgspec.json.encode(action), type=Action) == action

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,7 +40,6 @@ def number(value: int) -> str:
     return f"{value:016x}"
 
 
-@pytest.mark.req("S003-TW-6")
 def test_the_order_of_knowledge() -> None:
     known = Attribution({"mapped-service": "mapped-agent", "pod-7": "agent-of-pod"})
     parent, child, grandchild = number(1), number(2), number(3)

@@ -375,7 +375,6 @@ def actions(name: str, attributes: dict[str, Any], kind: int = 3, **resource: An
     return answers[0]
 
 
-@pytest.mark.req("S003-TW-6")
 @pytest.mark.parametrize("dialect", CALLS)
 def test_each_dialect_counts_once_with_its_facts(dialect: str) -> None:
     name, attributes, expected = CALLS[dialect]

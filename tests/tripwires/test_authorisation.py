@@ -95,7 +95,6 @@ def test_attempts_that_failed_count_and_one_alert_per_tool_and_episode() -> None
     )
 
 
-@pytest.mark.req("S003-TW-5")
 def test_without_an_inventory_the_wire_is_blind_and_says_so() -> None:
     tripwires = engine(None)
     assert tripwires.feed([act(H, kind="tool", tool="shell")]) == []

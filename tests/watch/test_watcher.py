@@ -70,7 +70,7 @@ def line(at: int, number: int, **fields: Any) -> str:
     return json.dumps(action | fields) + "\n"
 
 
-@pytest.mark.req("S003-TW-5", "S003-TW-6")
+@pytest.mark.req("S003-TW-5")
 async def test_a_real_exporter_reaches_the_record(tmp_path: Path) -> None:
     with Watching(tmp_path / "home", config=INVENTORY) as watching:
         said = watching.ready()

@@ -1,0 +1,139 @@
+"""The first-response checklist carries every item that a source asks for, in time, and with its meaning."""
+
+from typing import NamedTuple
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from playbooks import load
+from playbooks.schema import Item
+from tests.cli.conftest import Warroom
+
+ITEMS = load.checklist().items
+
+
+class Asked(NamedTuple):
+    """What one requirement asks of the list: an item with these words in it.
+
+    Attributes:
+        requirement: its id.
+        words: all of them occur in one item that names the requirement, in its text or its help.
+        role: who owns that item, where the requirement leaves no doubt.
+    """
+
+    requirement: str
+    words: tuple[str, ...]
+    role: str = ""
+
+
+ASKED = [
+    Asked("S001-FT-1", ("workflow",)),
+    Asked("S001-FT-2", ("severity",)),
+    Asked("S001-FT-3", ("users", "customers", "right now")),
+    Asked("S001-FT-4", ("recent", "releases", "configuration")),
+    Asked("S001-FT-5", ("tools", "still", "side effects")),
+    Asked("S001-FT-6", ("approval boundaries",)),
+    Asked("S001-FT-7", ("safer fallback",)),
+    Asked("S001-CK-1", ("workflow",)),
+    Asked("S001-CK-1", ("severity",)),
+    Asked("S001-CK-1", ("assign",)),
+    Asked("S001-CK-2", ("stop or narrow",)),
+    Asked("S001-CK-3", ("preserve", "run", "release")),
+    Asked("S001-CK-4", ("rollback", "restriction", "fallback", "continued monitoring")),
+    Asked("S001-CK-5", ("facts", "impact", "containment", "owner", "next")),
+    Asked("S001-CK-6", ("evals", "alerts", "log", "release gates")),
+    Asked("S001-PRI-2", ("containment comes before", "prompts")),
+    Asked("S002-USE-1", ("decide the severity",), "ic"),
+    Asked("S002-USE-2", ("declare", "ticket", "page on-call"), "ic"),
+    Asked("S002-USE-3", ("assign", "roles"), "ic"),
+    Asked("S002-USE-4", ("playbook",)),
+    Asked("S002-USE-5", ("stabilise", "mitigate", "recover", "review", "updates")),
+    Asked("S002-CK-1", ("declare",), "ic"),
+    Asked("S002-CK-1", ("incident commander", "scribe"), "ic"),
+    Asked("S002-CK-2", ("how often updates", "30 min"), "ic"),
+    Asked("S002-CK-3", ("freeze deployments",), "ops"),
+    Asked("S002-CK-4", ("dashboards", "traces", "logs")),
+    Asked("S002-CK-5", ("blast radius", "tenants", "regions", "endpoints")),
+    Asked("S002-CK-6", ("playbook", "begin", "mitigation")),
+    Asked("S002-CK-7", ("channel", "bridge")),
+    Asked("S002-CK-8", ("draft", "status page", "support", "executives"), "comms"),
+    Asked("S004-M15-1", ("stop or narrow", "path")),
+    Asked("S004-M15-2", ("trace", "session")),
+    Asked("S004-M15-3", ("outside side effect", "already happened")),
+    Asked("S004-M15-4", ("capability", "principal", "connector", "disabled")),
+    Asked("S004-M15-5", ("active bundle", "rollout wave")),
+]
+
+WINDOWS = {"S001-FT": 600, "S002-CK": 900, "S004-M15": 900}
+"""Seconds from the declaration that a source gives its items."""
+OTHER_CLOCK = {"S004-M15-1"}
+"""On the list, but its only clock waits for confirmed harm: no proof of its window."""
+
+
+def rows() -> list[ParameterSet]:
+    return [
+        pytest.param(
+            each,
+            id=each.requirement,
+            marks=() if each.requirement in OTHER_CLOCK else pytest.mark.req(each.requirement),
+        )
+        for each in ASKED
+    ]
+
+
+def said(item: Item) -> str:
+    return f"{item.text} {item.help}".lower()
+
+
+@pytest.mark.parametrize("asked", rows())
+def test_each_item_that_a_source_asks_for_is_on_the_list_and_due_in_its_window(asked: Asked) -> None:
+    carrying = [item for item in ITEMS if asked.requirement in item.sources]
+    item = next((item for item in carrying if all(word in said(item) for word in asked.words)), None)
+    assert item is not None, [said(each) for each in carrying]
+    assert asked.role in ("", item.role)
+    window = WINDOWS.get(asked.requirement.rpartition("-")[0])
+    if window is not None and asked.requirement not in OTHER_CLOCK:
+        assert item.since == "declared"
+        assert item.due is not None
+        assert item.due <= window, "merged with an item that is due sooner, never with one that is due later"
+
+
+@pytest.mark.req("S001-FT-0")
+def test_seven_facts_are_due_in_ten_minutes_of_the_declaration() -> None:
+    facts = [item for item in ITEMS if any(source.startswith("S001-FT-") for source in item.sources)]
+    assert {source for item in facts for source in item.sources if "-FT-" in source} == {
+        f"S001-FT-{n}" for n in range(1, 8)
+    }
+    assert [(item.due, item.since) for item in facts] == [(600, "declared")] * 7
+    assert {item.phase for item in facts} == {"assess", "declare"}, "facts to establish, nothing to diagnose"
+
+
+@pytest.mark.req("X-5")
+def test_one_list_holds_all_windows_and_keeps_every_source_of_a_merged_item() -> None:
+    items = {item.id: item for item in ITEMS}
+    assert len(items) == len(ITEMS)
+    first = items["stop-harm"]
+    assert (first.due, first.since) == (30, "harm_confirmed")
+    assert {source[:4] for source in first.sources} == {"S001", "S003", "S004"}
+    assert {item.due for item in ITEMS} == {30, 600, 900, None}
+    roles = {role.id for role in load.roles()}
+    assert [item.id for item in ITEMS if item.role not in roles or not item.sources] == []
+    named = [source for item in ITEMS for source in item.sources]
+    assert {asked.requirement for asked in ASKED} <= set(named)
+
+
+@pytest.mark.req("S001-PRI-2")
+def test_containment_is_the_first_thing_to_do() -> None:
+    assert (ITEMS[0].id, ITEMS[0].phase) == ("stop-harm", "contain")
+
+
+@pytest.mark.req("S002-CK-9")
+def test_the_checklist_prints_as_plain_text(declared: Warroom) -> None:
+    """Without a terminal, as on its way to a printer: every item with its box, and nothing but text."""
+    declared.quick("tick", "severity")
+    shown = declared.quick("show").out
+    assert shown.replace("\n", "").isprintable()
+    rows = {line.split("] ")[1].split()[0]: line for line in shown.splitlines() if line.startswith("  [")}
+    assert list(rows) == [item.id for item in ITEMS]
+    assert [item.id for item in ITEMS if item.text not in rows[item.id]] == []
+    assert [name for name, line in rows.items() if line.startswith("  [x]")] == ["severity"]
