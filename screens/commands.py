@@ -83,6 +83,10 @@ def _containable(now: Situation) -> str:
     )
 
 
+def _harmable(now: Situation) -> str:
+    return _open_room(now) or ("Containment is already confirmed." if now.contained else "")
+
+
 def _selected(now: Situation) -> str:
     return "" if now.selected else "Nothing is selected: move with the arrow keys first."
 
@@ -150,6 +154,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("severity.set", "S", "Set the severity", "Choose 1 to 5 and say why.", "severity", name="sev", possible=_open_room),
     Command("role.assign", "R", "Assign a role", "Give a role to a person, or take it back.", "roles", name="role", possible=_open_room),
     Command("containment.confirm", "C", "Confirm containment", "State that the harm is contained; starts the rollback clocks.", "contain", name="contain", possible=_containable),
+    Command("harm.confirm", "H", "Confirm harm", "State that harm is confirmed; from here on containment is due within 30 seconds.", "harm", name="harm", possible=_harmable),
+    Command("update.promise", "", "Promise the next update", "When the next update is due, as in :next 14:30, or :next 20 for in 20 minutes.", "", name="next", possible=_open_room),
     Command("update.write", "U", "Write an update", "Go to the write bar with the communication mark; saving it restarts the update clock.", "update", name="update", possible=_open_room),
     Command("cadence.set", "", "Set the update interval", "How often an update goes out, in minutes, as in :cadence 30.", "", name="cadence", possible=_open_room),
     Command("incident.title", "", "Change the title", "Give the incident a better title.", "", name="title", possible=_open_room),

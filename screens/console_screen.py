@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 from textual.screen import Screen
 
-from console.desk import Desk
 from console.refusal import Refused
-from console.room import Room
 from data.trouble import StoreTrouble
 from screens.background import background
 from screens.commands import BY_ID, Place, Situation, reason
 
 if TYPE_CHECKING:
+    from console.desk import Desk
+    from console.room import Room
     from screens.warroom import WarRoomApp
 
 Deed = Callable[["ConsoleScreen", str], None]
 """Does a command on a screen; the text is what the command line gave after the name, usually nothing."""
 
 DEEDS: dict[str, Deed] = {}
-"""Command id to what it does. `screens.deeds` fills it; a test holds it equal to the list of commands."""
+"""Command id to what it does. `screens.deeds` fills it when it is imported, after the first frame."""
 
 AT_ONCE = frozenset({"quit", "help", "write.note", "write.decision"})
 """Commands that do not wait for the record: nobody keeps a thought until a disk is ready."""
@@ -111,6 +111,9 @@ class ConsoleScreen(Screen[None]):
 
     def command(self, name: str, words: str = "") -> None:
         """Do the command `name`, or say why it is not possible now."""
+        # Dialogs and pages are not on the path to the first frame.
+        import screens.deeds  # noqa: F401
+
         command = BY_ID[name]
         if self.desk is None:
             if name in AT_ONCE:

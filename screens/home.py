@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.css.query import NoMatches
 
-from console.alerts import Alert
-from console.incident import COMMANDER, Incident
 from data.trouble import StoreTrouble
 from screens.background import background
 from screens.commands import Pane, Place, Situation
@@ -24,6 +22,10 @@ from screens.widgets.header import alert_piece, firing, mode_piece, watcher_piec
 from screens.widgets.hints import Hints
 from screens.widgets.rows import Cells, ListRows, Rows
 from screens.widgets.strips import StripLines
+
+if TYPE_CHECKING:
+    from console.alerts import Alert
+    from console.incident import Incident
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class IncidentRow:
     @classmethod
     def of(cls, state: Incident, now: int) -> IncidentRow:
         """Return how `state` looks at `now` (ns UTC)."""
+        from console.incident import COMMANDER
+
         if not state.open:
             words, tone = f"closed {stamp(state.closed_at)[:10]}", "quiet"
         elif state.contained_at is None:

@@ -14,7 +14,7 @@ from textual import events
 from textual.app import App
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Input, TextArea
+from textual.widgets import TextArea
 
 from screens.commands import BY_ID
 from screens.console_screen import ConsoleScreen
@@ -61,7 +61,7 @@ class OrderedKeys(App[None], inherit_bindings=False):
         name = self.command_of.get(event.key)
         if name is None or not isinstance(screen, ConsoleScreen):
             return False
-        typing = isinstance(screen.focused, TextArea | Input)
+        typing = isinstance(screen.focused, TextArea)
         if typing and (event.is_printable or not BY_ID[name].typing):
             return False
         self.app_focus = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import count
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -14,19 +14,13 @@ from textual.css.query import NoMatches
 from textual.widget import Widget
 from textual.widgets import Static
 
-from console.alerts import Alert
-from console.events import NoteWritten, UpdateSent
 from console.refusal import Refused
-from console.room import Room
-from data.drafts import Draft
 from data.trouble import StoreTrouble
-from data.view import ALL
 from screens.background import background
 from screens.commands import Pane, Situation
 from screens.console_screen import ConsoleScreen
 from screens.display import fit
-from screens.reading import about_alert, about_class, about_item
-from screens.times import hms
+from screens.times import SECOND, hms
 from screens.widgets.alerts import AlertRow, Alerts, alert_rows
 from screens.widgets.checklist import Checklist
 from screens.widgets.header import Header
@@ -38,17 +32,23 @@ from screens.widgets.strips import Piece, StripLines
 from screens.widgets.timeline import Timeline
 from screens.widgets.writer import Writer
 
+if TYPE_CHECKING:
+    from console.alerts import Alert
+    from console.room import Room
+    from data.drafts import Draft
+
 PANES: tuple[tuple[Pane, str], ...] = (
     ("alerts", "Alerts"),
     ("timeline", "Timeline"),
     ("checklist", "Checklist"),
     ("rollback", "Rollback"),
 )
-WORDS = frozenset({NoteWritten.kind, UpdateSent.kind})
+WORDS = frozenset({"note.written", "update.sent"})
 """Kinds of entries that a person wrote."""
 WRITING, SENDING = "write", "sending-"
 BOXES = (SENDING, WRITING)
 """Drafts: the line that is typed, and one that is on its way to the record."""
+PANES_EVERY = 5 * SECOND
 SMALLEST = (40, 10)
 """Columns and rows under which only the write bar is offered."""
 
@@ -68,6 +68,7 @@ class RoomScreen(ConsoleScreen):
         super().__init__()
         self.pane: Pane = "alerts"
         self._drafted = False
+        self._panes_at = 0
         self._numbers = count()
         self._shown: Room | None = None
 
@@ -113,16 +114,21 @@ class RoomScreen(ConsoleScreen):
             timeline.watch_log(room.lines)
             background(self, self._adopt_drafts, room)
         timeline.changed(self.now())
+        self._panes_at = 0
         self.show_clocks()
 
     def show_clocks(self) -> None:
-        """Draw what changes with time alone; whatever looks the same is not painted again."""
+        """Draw what changes with time alone: the header by the second, the panes in steps, since they show minutes."""
         room, desk = self.room, self.desk
         if room is None or desk is None:
             return
         now, state = self.now(), room.incident
         self.query_one(Header).update(room, desk.board, now)
-        self.query_one(Alerts).update(alert_rows(self._alerts(), now, state.alerts))
+        if 0 <= now - self._panes_at < PANES_EVERY:
+            return
+        self._panes_at = now
+        alerts = self._alerts()
+        self.query_one(Alerts).update(alert_rows(alerts, now, state.alerts), len(alerts))
         self.query_one(Checklist).update(state, now)
         self.query_one(RollbackTracker).update(state, now)
         self._show_tabs()
@@ -138,6 +144,8 @@ class RoomScreen(ConsoleScreen):
         on_board = [a for a in desk.board.alerts.values() if a.id in mine or a.asks(now)]
         known = {alert.id for alert in on_board}
         # A record that was brought from elsewhere stands alone: its alerts are on no board here.
+        from console.alerts import Alert
+
         return on_board + [Alert(facts, "") for id_, facts in mine.items() if id_ not in known]
 
     def _show_tabs(self) -> None:
@@ -181,7 +189,15 @@ class RoomScreen(ConsoleScreen):
     def selected_alert(self) -> Alert | None:
         """The alert under the cursor."""
         row: AlertRow | None = self.query_one(Alerts).selected
-        return next((alert for alert in self._alerts() if row is not None and alert.id == row.id), None)
+        desk, room = self.desk, self.room
+        if row is None or desk is None or room is None:
+            return None
+        from console.alerts import Alert
+
+        on_board = desk.board.alerts.get(row.id)
+        return on_board or (
+            Alert(room.incident.alerts[row.id], "") if row.id in room.incident.alerts else None
+        )
 
     def situation(self) -> Situation:
         """Return what decides which commands are possible."""
@@ -195,7 +211,7 @@ class RoomScreen(ConsoleScreen):
             note=line is not None and line.kind in WORDS,
             contained=state is not None and state.contained_at is not None,
             closed=state is not None and not state.open,
-            filtered=self.query_one(Timeline).filter != ALL,
+            filtered=self.query_one(Timeline).narrowed is not None,
             writable=room is not None,
             typing=self.query_one(Writer).box.has_focus,
         )
@@ -208,6 +224,8 @@ class RoomScreen(ConsoleScreen):
         sheet.read(self._detail())
 
     def _detail(self) -> list[Para]:
+        from screens.reading import about_alert, about_class, about_item
+
         room = self.room
         if room is None:
             return []
@@ -280,7 +298,7 @@ class RoomScreen(ConsoleScreen):
         """Leave the zoom, then the filter."""
         if self.has_class("-zoom"):
             self.remove_class("-zoom")
-        elif self.query_one(Timeline).filter != ALL:
+        elif self.query_one(Timeline).narrowed:
             self.command("filter.clear")
 
     @property

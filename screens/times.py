@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.events import moment
+import time
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -23,7 +23,7 @@ def hm(ns: int) -> str:
 
 def stamp(ns: int) -> str:
     """Return `ns` (nanoseconds UTC) in full: `2026-11-21T14:02:31Z`."""
-    return f"{moment(ns)[:19]}Z"
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(ns // SECOND))
 
 
 def clock(ns: int) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import SystemCommand
 from textual.binding import BindingType
@@ -16,8 +17,6 @@ from textual.css.query import NoMatches
 from textual.filter import LineFilter
 from textual.screen import Screen
 
-import screens.deeds  # noqa: F401 - registers what the commands do
-from console.desk import Desk
 from console.refusal import Refused
 from data.trouble import StoreTrouble
 from screens.background import background
@@ -30,6 +29,9 @@ from screens.keymap import resolve, shown
 from screens.room import RoomScreen
 from screens.themes import DEFAULT, NAMES, THEMES, TOKENS
 from screens.times import SECOND
+
+if TYPE_CHECKING:
+    from console.desk import Desk
 
 BEAT = 0.1
 """Seconds between looks at the log: what arrives in between is drawn together."""
@@ -179,6 +181,8 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self._state()
         if self._problems and isinstance(self.screen, ConsoleScreen):
             self.screen.say("  ".join(self._problems), "high")
+        # Dialogs and pages are loaded while the person reads, not when they press the first key.
+        await asyncio.to_thread(importlib.import_module, "screens.deeds")
         while True:
             await asyncio.sleep(BEAT)
             await self._beat(desk)

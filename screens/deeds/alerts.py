@@ -88,6 +88,11 @@ def link(screen: ConsoleScreen, words: str = "") -> None:
         screen.start(room.link([alert]), f"{alert.facts.rule} of {alert.facts.agent} belongs to {room.code}")
 
 
+def _title(alert: Alert) -> str:
+    """Return the part of an alert's sentence that says what happened, without since when and whom it pages."""
+    return fit(alert.facts.sentence.partition(", since ")[0], 120).strip()
+
+
 @does("incident.declare")
 def declare(screen: ConsoleScreen, words: str = "") -> None:
     """Ask for severity and title, then declare; the selected alert gives the title and belongs to the incident."""
@@ -113,7 +118,7 @@ def declare(screen: ConsoleScreen, words: str = "") -> None:
         Text(
             "title",
             "What is wrong, one line",
-            words or (fit(alert.facts.sentence, 120).strip() if alert is not None else ""),
+            words or (_title(alert) if alert is not None else ""),
             "An incident needs a title: say what is wrong in one line.",
             limit=200,
         ),

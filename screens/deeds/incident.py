@@ -12,7 +12,7 @@ from screens.console_screen import ConsoleScreen, does
 from screens.deeds.alerts import SEVERITIES
 from screens.dialogs.form import Choice, Form, Option, Text
 from screens.display import fit
-from screens.times import hms
+from screens.times import DAY, MINUTE, hms
 
 ROLES = (
     ("1", "ic", "incident commander: decides, owns severity and updates"),
@@ -106,6 +106,53 @@ def contain(screen: ConsoleScreen, words: str = "") -> None:
     screen.app.push_screen(
         Form("Confirm containment", (how,), submit, verb="confirm: the rollback clocks start")
     )
+
+
+@does("harm.confirm")
+def harm(screen: ConsoleScreen, words: str = "") -> None:
+    """Ask what harm is confirmed, then start the clock of the 30 seconds (S003-KS-1)."""
+    room = screen.room
+    if room is None:
+        return
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        now = room.clock.now()
+        said = parse(answers["what"], now, now)
+        await room.state_moment("harm_confirmed", said.at, "recorded", said.note.text[:512])
+        screen.say(f"harm confirmed at {hms(said.at)}Z: 30 seconds to containment", "crit")
+
+    what = Text(
+        "what",
+        "Which harm, and how you know; 14:05 or -5m in front gives the time",
+        words,
+        "Say in one line what harm is confirmed.",
+    )
+    screen.app.push_screen(Form("Confirm harm", (what,), submit, verb="confirm: 30 seconds to containment"))
+
+
+@does("update.promise")
+def promise(screen: ConsoleScreen, words: str = "") -> None:
+    """Record when the next update was promised for: a time of day, or minutes from now."""
+    _one_line(
+        screen,
+        "Next update",
+        Text(
+            "due", "When: 14:30 (UTC), or 20 for in 20 minutes", words, "Give a time, as in 14:30.", limit=6
+        ),
+        lambda room, said: room.promise_update(_soon(said, room.clock.now())),
+        "next update promised",
+    )
+
+
+def _soon(text: str, now: int) -> int:
+    """Return the next time of day that `text` names, or that many minutes from `now` (ns UTC)."""
+    hours, colon, minutes = text.strip().rstrip("Z").partition(":")
+    if not colon:
+        return now + _minutes(hours) * MINUTE
+    if not (hours.isdecimal() and minutes.isdecimal() and int(hours) < 24 and int(minutes) < 60):
+        raise Refused(f"{text} is not a time of day.", "Write hours and minutes in UTC, as in 14:30.")
+    at = now - now % DAY + (int(hours) * 60 + int(minutes)) * MINUTE
+    return at if at > now else at + DAY
 
 
 @does("cadence.set")

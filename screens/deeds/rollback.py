@@ -13,7 +13,7 @@ from screens.dialogs.form import Choice, Form, Option, Text
 from screens.widgets.rollback import STATE_WORDS, RollbackTracker
 
 NEXT: dict[str, tuple[str, ...]] = {
-    "untouched": ("clear", "open", "reversing", "held"),
+    "untouched": ("open", "reversing", "held", "clear"),
     "open": ("reversing", "substituted", "reversed", "held", "clear"),
     "reversing": ("reversed", "substituted", "held", "open"),
     "reversed": ("verified", "reversing", "open"),

@@ -8,7 +8,7 @@ from console.events import NoteWritten, read
 from console.refusal import Refused
 from console.scribe import LONGEST
 from console.timeline import MARKS, RETRACTED
-from data.view import ALL, Filter, Line
+from data.line import Filter, Line
 from screens.console_screen import ConsoleScreen, does
 from screens.dialogs.form import Form, Text
 from screens.room import RoomScreen
@@ -181,7 +181,7 @@ def set_filter(screen: ConsoleScreen, words: str = "") -> None:
         return
 
     async def submit(answers: Mapping[str, str]) -> None:
-        timeline.narrow(parse_filter(answers["filter"]) if answers["filter"] else ALL)
+        timeline.narrow(parse_filter(answers["filter"]) if answers["filter"] else None)
 
     field = Text(
         "filter",
@@ -194,7 +194,7 @@ def set_filter(screen: ConsoleScreen, words: str = "") -> None:
 @does("filter.clear")
 def clear_filter(screen: ConsoleScreen, words: str = "") -> None:
     """Show everything."""
-    screen.query_one(Timeline).narrow(ALL)
+    screen.query_one(Timeline).narrow(None)
 
 
 @does("find")

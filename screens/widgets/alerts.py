@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass
+from heapq import nsmallest
+from typing import TYPE_CHECKING
 
-from console.alerts import Alert
 from screens.display import fit
 from screens.times import age, hm
 from screens.widgets.rows import Cells, ListRows
+
+if TYPE_CHECKING:
+    from console.alerts import Alert
 
 _RANK = {"firing": 0, "unseen": 1, "acknowledged": 2, "silenced": 3, "ended": 4}
 
@@ -70,9 +74,23 @@ def _words(alert: Alert, state: str, unseen: bool) -> str:
 
 
 def alert_rows(alerts: Iterable[Alert], now: int, mine: Collection[str]) -> list[AlertRow]:
-    """Return the rows of `alerts`, most urgent first: what asks for somebody, what pages, the newest."""
-    rows = [AlertRow.of(alert, now, alert.id in mine) for alert in alerts]
-    return sorted(rows, key=lambda row: (row.rank, not row.pages, -row.opened_at, row.id))
+    """Return the rows of `alerts`, most urgent first: what asks for somebody, what pages, the newest.
+
+    In a storm only the `MOST` most urgent become rows: the pane is for people, and its title counts them all.
+    """
+    urgent = nsmallest(MOST, alerts, key=lambda alert: _urgency(alert, now))
+    return [AlertRow.of(alert, now, alert.id in mine) for alert in urgent]
+
+
+def _urgency(alert: Alert, now: int) -> tuple[int, bool, str, str]:
+    state, facts = alert.state(now), alert.facts
+    rank = _RANK["unseen" if state == "ended" and alert.asks(now) else state]
+    # Moments are text of one form: turned round character by character they sort from the newest.
+    return rank, not facts.pages, facts.opened_at.translate(_NEWEST_FIRST), facts.id
+
+
+_NEWEST_FIRST = str.maketrans("0123456789", "9876543210")
+MOST = 300
 
 
 class Alerts(ListRows[AlertRow]):
@@ -82,6 +100,7 @@ class Alerts(ListRows[AlertRow]):
         super().__init__(id=id)
         self._says = says
         self._latest: list[AlertRow] = []
+        self._total = 0
         self.queued = 0
         """New alerts that wait below the rows in use."""
 
@@ -93,9 +112,9 @@ class Alerts(ListRows[AlertRow]):
         """Return what an empty pane says."""
         return self._says
 
-    def update(self, rows: list[AlertRow]) -> None:
-        """Show `rows`, given in order of urgency."""
-        self._latest = rows
+    def update(self, rows: list[AlertRow], total: int = 0) -> None:
+        """Show `rows`, given in order of urgency. `total`: how many alerts there are, when not all are rows."""
+        self._latest, self._total = rows, max(total, len(rows))
         if self.has_focus and self.cursor:
             places = {row.id: i for i, row in enumerate(self._rows)}
             rows = sorted(rows, key=lambda row: places.get(row.id, len(places)))
@@ -104,7 +123,7 @@ class Alerts(ListRows[AlertRow]):
             self.queued = 0
         asking = sum(row.asks for row in rows)
         self.title(
-            f"1 Alerts  {len(rows)} · {asking} unacked",
+            f"1 Alerts  {self._total:,} · {asking:,}{'+' if self._total > len(rows) else ''} unacked",
             f"▼ {self.queued} new · g sort" if self.queued else "",
         )
         if rows != self._rows:
@@ -115,12 +134,12 @@ class Alerts(ListRows[AlertRow]):
         self.go(0)
         self.cursor = 0
         self._rows = []
-        self.update(self._latest)
+        self.update(self._latest, self._total)
 
     def on_blur(self) -> None:
         """Take the order of now."""
         super().on_blur()
-        self.update(self._latest)
+        self.update(self._latest, self._total)
 
     def paint(self, row: AlertRow, width: int) -> Cells:
         """Return the line of one alert."""

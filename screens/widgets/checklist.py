@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING
 
-from console.incident import Check, Incident
 from console.plain import visible
 from screens.display import fit
 from screens.times import HOUR, MINUTE, hm
 from screens.widgets.rows import Cells, ListRows
+
+if TYPE_CHECKING:
+    from console.incident import Check, Incident
 
 _BOXES = {"done": ("[x]", "ok"), "not_applicable": ("[-]", "quiet"), "waived": ("[w]", "held")}
 

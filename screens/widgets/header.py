@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from console.alerts import Board
-from console.incident import COMMANDER, Incident
+from typing import TYPE_CHECKING
+
 from console.plain import visible
-from console.room import Room
 from screens.display import fit
 from screens.times import clock, hms
 from screens.widgets.strips import FLEX, Piece, StripLines
+
+if TYPE_CHECKING:
+    from console.alerts import Board
+    from console.incident import Incident
+    from console.room import Room
 
 ROLES = {"ic": "IC", "ops": "ops", "security": "sec", "scribe": "scribe", "comms": "comms"}
 """How the header calls the roles that it knows; others go by their id."""
@@ -16,8 +20,8 @@ ROLES = {"ic": "IC", "ops": "ops", "security": "sec", "scribe": "scribe", "comms
 
 def firing(board: Board, now: int) -> tuple[int, int]:
     """Return how many alerts ask for somebody at `now` (ns UTC), and how many of them page."""
-    asking = board.asking(now)
-    return len(asking), sum(alert.facts.pages for alert in asking)
+    asking = [alert.facts.pages for alert in board.alerts.values() if alert.asks(now)]
+    return len(asking), sum(asking)
 
 
 def alert_piece(asking: int, paging: int) -> Piece:
@@ -115,6 +119,8 @@ class Header(StripLines):
             )
             for place, role in enumerate(known)
         ]
+        from console.incident import COMMANDER
+
         if COMMANDER not in state.roles:
             pieces.insert(0, ("NO COMMANDER", "high", 2))
         return pieces

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from console.incident import Incident, Rollback
 from screens.display import fit
 from screens.times import DAY, HOUR, MINUTE
 from screens.widgets.rows import Cells, ListRows
+
+if TYPE_CHECKING:
+    from console.incident import Incident, Rollback
 
 STATE_WORDS: dict[str, tuple[str, str]] = {
     "untouched": ("not looked at", "high"),

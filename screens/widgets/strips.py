@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -48,9 +50,11 @@ class StripLines(Widget):
 
     def show(self, *lines: tuple[Sequence[Piece], Sequence[Piece]]) -> None:
         """Show `lines`, each as (left pieces, right pieces)."""
-        if lines != self._lines:
-            self._lines = lines
-            self.refresh()
+        if lines == self._lines:
+            return
+        changed = [y for y, (old, new) in enumerate(zip_longest(self._lines, lines)) if old != new]
+        self._lines = lines
+        self.refresh(*(Region(0, y, max(self.size.width, 1), 1) for y in changed))
 
     @property
     def words(self) -> str:

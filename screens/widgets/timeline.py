@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
+from typing import TYPE_CHECKING
 
-from console.timeline import BACKDATED, CORRECTED, CRITICAL, HIGH, RETRACTED
-from data.view import ALL, Filter, Line, Lines
 from screens.background import background
 from screens.display import fit
 from screens.times import DAY, MINUTE, hms, stamp
 from screens.widgets.rows import Cells, Rows
 
+if TYPE_CHECKING:
+    from data.line import Filter, Line
+    from data.view import Lines
+
 _TONES = {"✖": "crit", "▲": "high", "!": "strong", "?": "info", "+": "held", "·": "quiet"}
 
 
-class Timeline(Rows[Line]):
+class Timeline(Rows["Line"]):
     """Entries by event time. At its end it follows; anywhere else it stays put and counts what arrives."""
 
     def __init__(self) -> None:
         super().__init__(id="timeline")
         self.lines: Lines | None = None
-        self.filter: Filter = ALL
+        self.narrowed: Filter | None = None
         self.following = True
         self._count = 0
         self._all = 0
@@ -52,14 +55,21 @@ class Timeline(Rows[Line]):
 
     def empty(self) -> str:
         """Return what an empty pane says."""
-        return "Nothing fits the filter; \\ clears it." if self.filter != ALL else "Nothing yet."
+        return "Nothing fits the filter; \\ clears it." if self.narrowed else "Nothing yet."
+
+    @property
+    def filter(self) -> Filter:
+        """The filter in force."""
+        from data.line import ALL  # brings the store's types in, which the first frame does not need
+
+        return self.narrowed or ALL
 
     # -- loading ---------------------------------------------------------------------------------------------
 
     def watch_log(self, lines: Lines) -> None:
         """Show `lines`, at their end."""
         self.lines = lines
-        self.filter, self.following, self._anchor, self._seen = ALL, True, None, 0
+        self.narrowed, self.following, self._anchor, self._seen = None, True, None, 0
         self.changed()
 
     def changed(self, today: int = 0) -> None:
@@ -68,9 +78,9 @@ class Timeline(Rows[Line]):
         self._stale = True
         self._ask()
 
-    def narrow(self, flt: Filter) -> None:
-        """Show only what fits `flt`; the selected entry stays selected when it does."""
-        self.filter = flt
+    def narrow(self, flt: Filter | None) -> None:
+        """Show only what fits `flt`, None = everything; the selected entry stays selected when it does."""
+        self.narrowed = flt
         self._seen = 0
         self.changed()
 
@@ -126,7 +136,7 @@ class Timeline(Rows[Line]):
         if stale := self._stale:
             self._stale = False
             count = await lines.count(flt)
-            everything = count if flt == ALL else await lines.count()
+            everything = count if self.narrowed is None else await lines.count()
             if not self.following and self._anchor is not None:
                 at = await lines.index_of(self._anchor, flt)
                 if at is not None:
@@ -163,7 +173,7 @@ class Timeline(Rows[Line]):
     def _label(self) -> None:
         hidden = self._all - self._count
         words = f"{self._count:,}"
-        if self.filter != ALL:
+        if self.narrowed:
             words = f"{self._count:,} of {self._all:,} · {hidden:,} hidden by filter"
         new = self._count - self._seen
         foot = (
@@ -208,8 +218,8 @@ class Timeline(Rows[Line]):
 
         async def where(lines: Lines) -> int | None:
             index = await lines.index_of(hash_, self.filter)
-            if index is None and self.filter != ALL:
-                self.filter = ALL
+            if index is None and self.narrowed:
+                self.narrowed = None
                 self._count = self._all = await lines.count()
                 index = await lines.index_of(hash_)
             return index
@@ -251,6 +261,9 @@ class Timeline(Rows[Line]):
 
     def paint(self, row: Line, width: int) -> Cells:
         """Return the line of one entry."""
+        # Here and not above: the vocabulary is not needed for the first frame.
+        from console.timeline import BACKDATED, CORRECTED, CRITICAL, HIGH, RETRACTED
+
         retracted = bool(row.flags & RETRACTED)
         time = f"{stamp(row.at)[5:10]} {hms(row.at)}" if self._dated else hms(row.at)
         time = ("~" if row.flags & BACKDATED else " ") + time

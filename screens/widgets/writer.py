@@ -14,12 +14,12 @@ from textual.message import Message
 from textual.widgets import Static, TextArea
 
 from console.refusal import Refused
-from console.scribe import LONGEST, parse
 from screens.display import content
 from screens.times import hms
 from screens.widgets.strips import Piece, StripLines
 
-TALLEST = 5
+LONGEST = 16_384
+"""Characters of an entry, at most: what the scribe's grammar takes."""
 
 
 class Box(TextArea):
@@ -221,6 +221,8 @@ class Writer(Vertical):
         if not text.strip():
             line.show(([self._message], []))
             return
+        from console.scribe import parse  # the grammar is not needed for the first frame
+
         try:
             written = parse(text, self.typed or self._now(), self._now())
         except Refused as refused:
