@@ -133,7 +133,7 @@ class Agent:
         # Endpoint -> (when its alert opened, when it was called before): late calls may correct it.
         self.fresh: dict[str, tuple[int, int | None]] = {}
         self.verdicts: dict[str, Verdict] = {}
-        # The tools among them that are allowed at any time.
+        # Tools that are allowed at any time.
         self.allowed: set[str] = set()
         self.wires: dict[tuple[str, str], Wire] = {}
         self.late = 0
@@ -173,12 +173,13 @@ class Agent:
 
     def keep(self, tool: str, verdict: Verdict) -> None:
         """Remember a verdict about a tool."""
-        if len(self.verdicts) >= _VERDICTS:
+        if len(self.verdicts) + len(self.allowed) >= _VERDICTS:
             self.verdicts.clear()
             self.allowed.clear()
-        self.verdicts[tool] = verdict
-        if not verdict.reason and (verdict.start, verdict.end) == (BEGINNING, END):
+        if verdict == ("", BEGINNING, END):
             self.allowed.add(tool)
+        else:
+            self.verdicts[tool] = verdict
 
     def known_for(self, hour: int) -> bool:
         """Return whether the agent had been seen when the history before `hour` began."""

@@ -7,6 +7,7 @@ engine says that too. `feed` is one plain loop on purpose: each call inside it i
 
 from collections import Counter, deque
 from collections.abc import Iterable
+from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from itertools import chain, islice
 
@@ -448,6 +449,7 @@ class Engine:
         self._wire(agent, OUTCOME, subject).revise(at, points, evidence, out, end=at)
 
 
+@lru_cache(maxsize=16_384)
 def _template(raw: str) -> str:
     """Return an endpoint with ids replaced; the sender may have done so, and then nothing changes."""
     method, _, rest = raw.partition(" ")

@@ -94,8 +94,8 @@ def run(report: Report) -> None:
         report(
             "its memory, MB", resident(path), "", "", None, "<= 300 for 10,000,000 actions of 1,000 agents"
         )
-        few, _, _ = measure(workload(ACTIONS // 2, 1_000, 8), 1)
-        many, _, _ = measure(workload(ACTIONS // 2, 100_000, 8), 1)
+        few, _, _ = measure(workload(ACTIONS, 1_000, 8), 1)
+        many, _, _ = measure(workload(ACTIONS, 100_000, 8), 1)
         report("100,000 agents, us CPU an action", many, "1,000 agents", few, many / few, "<= 2x")
         short, _, _ = measure(workload(ACTIONS // 2, 50, 1), 1)
         long, _, _ = measure(workload(ACTIONS // 2, 50, 28), 1)
