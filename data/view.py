@@ -1,9 +1,11 @@
 """The timeline for reading: range reads of view.db by position, time, hash and words."""
 
+import asyncio
 import os
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +59,17 @@ class Lines:
     """Reads a timeline of any length in pieces, opened by `Lines.open`.
 
     Every answer comes from one SQL statement, so it is consistent in itself and a cancelled caller
-    leaves nothing open. A view that is missing or being made again reads as the lines it has so far.
+    leaves nothing open. A view that is missing or being made again reads as the lines it has so far, and
+    one that was closed as no lines.
     """
 
     def __init__(self, directory: Path) -> None:
         self._log = directory / log.NAME
         self._path = directory / projection.NAME
         self._db: aiosqlite.Connection | None = None
+        # Whoever asks while the view is opened again must neither open it twice nor lose it half way.
+        self._turn = asyncio.Lock()
+        self._closed = False
         self._inode = 0
         self._version = -1
         self._selections: OrderedDict[Filter, Selection] = OrderedDict()
@@ -81,18 +87,22 @@ class Lines:
         return lines
 
     async def close(self) -> None:
-        """Close the files."""
+        """Close the files, for good."""
+        async with self._turn:
+            self._closed = True
+            await self._let_go()
+
+    async def _let_go(self) -> None:
         db, self._db = self._db, None
         if db is not None:
             await db.close()
 
     async def changed(self) -> bool:
         """Whether the lines may differ from what they were at the last call; cheap."""
-        await self._reopen()
-        if self._db is None:
-            version = -1
-        else:
-            version = (await self._rows("PRAGMA data_version"))[0][0] + (self._inode << 32)
+        async with self._turn:
+            await self._reopen()
+        rows = await self._rows("PRAGMA data_version")
+        version = rows[0][0] + (self._inode << 32) if rows else -1
         changed, self._version = version != self._version, version
         return changed
 
@@ -193,39 +203,42 @@ class Lines:
         return _lines(rows)
 
     async def _select(self, flt: Filter) -> Selection | None:
-        if self._db is None:
-            await self._reopen()
-        if self._db is None:
-            return None
-        selection = self._selections.get(flt) or Selection(flt)
-        self._selections[flt] = selection
-        self._selections.move_to_end(flt)
-        if len(self._selections) > SELECTIONS:
-            self._selections.popitem(last=False)
-        try:
-            await selection.refresh(self._db)
-        except sqlite3.Error as error:
-            self._selections.pop(flt, None)
-            await self._give_up(error)
-        return selection
+        async with self._turn:
+            if self._db is None:
+                await self._reopen()
+            if self._db is None:
+                return None
+            selection = self._selections.get(flt) or Selection(flt)
+            self._selections[flt] = selection
+            self._selections.move_to_end(flt)
+            if len(self._selections) > SELECTIONS:
+                self._selections.popitem(last=False)
+            try:
+                await selection.refresh(self._db)
+            except sqlite3.Error as error:
+                self._selections.pop(flt, None)
+                await self._give_up(error)
+            return selection
 
     async def _rows(self, query: str, values: Any = ()) -> Sequence[Any]:
-        if self._db is None:
-            await self._reopen()
-        if self._db is None:
-            return []
-        try:
-            return list(await self._db.execute_fetchall(query, values))
-        except sqlite3.Error as error:
-            await self._give_up(error)
-            raise
+        async with self._turn:
+            if self._db is None:
+                await self._reopen()
+            if self._db is None:
+                return []
+            try:
+                return list(await self._db.execute_fetchall(query, values))
+            except sqlite3.Error as error:
+                await self._give_up(error)
+                raise
 
     async def _give_up(self, error: sqlite3.Error) -> None:
         """Drop a view that is damaged, so that the writer makes it again."""
         code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) and self._current() == self._inode:
-            self._path.unlink(missing_ok=True)
-        await self.close()
+            with suppress(OSError):
+                self._path.unlink()
+        await self._let_go()
         raise explain(error, self._path) from error
 
     def _current(self) -> int:
@@ -237,13 +250,16 @@ class Lines:
     async def _reopen(self) -> None:
         """Open the view that is there now, if it is not the one that is open."""
         inode = self._current()
-        if self._db is not None and inode == self._inode:
+        if self._closed or (self._db is not None and inode == self._inode):
             return
-        await self.close()
+        await self._let_go()
         self._selections.clear()
         if not inode:
             return
-        db = await aiosqlite.connect(read_uri(self._path), uri=True, isolation_level=None)
+        try:
+            db = await aiosqlite.connect(read_uri(self._path), uri=True, isolation_level=None)
+        except sqlite3.OperationalError:
+            return  # removed this moment, to be made again
         try:
             await db.execute("PRAGMA query_only = ON")
             await db.execute("PRAGMA trusted_schema = OFF")

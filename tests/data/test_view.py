@@ -2,6 +2,7 @@ import asyncio
 import random
 import re
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -289,6 +290,25 @@ async def test_a_view_deleted_in_use_comes_back_to_the_same_reader(case: Case) -
     await settled(reader.lines, case.append(note("two")).result(10)[0].n)
     assert await reader.lines.count() == 3
     await reader.close()
+
+
+async def test_many_who_ask_at_once_open_a_new_view_once_and_a_closed_one_never(case: Case) -> None:
+    case.close()
+    view = case.directory / "view.db"
+    aside = view.rename(view.with_name("aside"))
+    before = set(threading.enumerate())
+    lines = await Lines.open(case.directory)
+    aside.rename(view)
+    asked = [lines.count(), lines.position(0), lines.count(Filter(text="x")), lines.changed(), lines.upto()]
+    assert (await asyncio.gather(*asked))[0] == 1
+    opened = set(threading.enumerate()) - before
+    assert len(opened) == 1
+    await asyncio.gather(lines.close(), lines.window(0, 5))
+    assert await lines.window(0, 5) == []
+    # A reader's thread that is left behind would keep the whole program from ending.
+    for thread in opened:
+        thread.join(10)
+    assert not set(threading.enumerate()) - before
 
 
 def test_another_projection_makes_another_view(case: Case, home: Home) -> None:
