@@ -62,6 +62,16 @@ def test_json_ids_are_hex_of_either_case_and_numbers_may_be_text() -> None:
     assert decode(as_json([one]), "traces", "json").spans[0].trace == TRACE
 
 
+def test_of_a_key_that_occurs_twice_the_last_counts() -> None:
+    twice = span({"gen_ai.tool.name": "first"})
+    twice["attributes"] += span({"gen_ai.tool.name": "last"})["attributes"]
+    for body, content in ((as_json([twice]), "json"), (as_protobuf([twice]), "protobuf")):
+        (only,) = decode(body, "traces", content).spans  # type: ignore[arg-type]
+        assert only.attributes == {"gen_ai.tool.name": "last"}
+    body = as_json([span(name="first")]).replace(b'"name": "first"', b'"name": "first", "name": "last"')
+    assert [each.name for each in decode(body, "traces", "json").spans] == ["last"]
+
+
 @pytest.mark.parametrize(
     ("flaw", "reason"),
     [
