@@ -4,9 +4,11 @@ import fcntl
 import json
 import os
 from pathlib import Path
+from time import sleep
 from typing import NamedTuple
 
 NAME = "lock"
+LOOKS = 100
 
 
 class Holder(NamedTuple):
@@ -44,7 +46,15 @@ class Lock:
         """
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for attempt in range(LOOKS):
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    # Perhaps nobody has it, and somebody only looks (see `holder`): a look is over at once.
+                    if attempt == LOOKS - 1 or holder(path) is not None:
+                        raise
+                    sleep(0.001)
             os.ftruncate(handle, 0)
             os.pwrite(handle, json.dumps(Holder(os.getpid(), _boot())._asdict()).encode(), 0)
         except BlockingIOError:
