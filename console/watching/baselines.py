@@ -45,6 +45,9 @@ class Baselines:
         try:
             self._db = self._open()
         except sqlite3.DatabaseError as error:
+            # A full disk or a lock is no damage: what was learnt over weeks stays in its place.
+            if isinstance(error, sqlite3.OperationalError):
+                raise
             aside = path.with_suffix(".damaged")
             path.replace(aside)
             for suffix in ("-wal", "-shm"):

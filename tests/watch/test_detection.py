@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -248,3 +249,24 @@ def test_senders_are_bounded() -> None:
         senders.of("otlp", f"service-{number}").accepted += 1
     assert len(senders.all()) <= 501
     assert sum(sender.accepted for sender in senders.all()) == 2_000
+
+
+def test_baselines_that_cannot_be_opened_now_stay_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "baselines.db"
+    learnt = Saved(1, b"weeks of work", b"", 1, {})
+    baselines = Baselines(path)
+    baselines.save(learnt)
+    baselines.close()
+
+    def full(*_: object, **__: object) -> sqlite3.Connection:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(sqlite3, "connect", full)
+        with pytest.raises(sqlite3.OperationalError):
+            Baselines(path)
+    again = Baselines(path)
+    assert (again.load(), again.damaged) == (learnt, "")
+    again.close()
