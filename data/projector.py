@@ -62,7 +62,7 @@ class ProjectorThread:
     def _run(self) -> None:
         log: sqlite3.Connection | None = None
         view: Projection | None = None
-        checked = remade = False
+        checked = remade = lost = False
         while True:
             self._wake.clear()
             try:
@@ -70,8 +70,10 @@ class ProjectorThread:
                     log = connect(self._log)
                 if view is not None and self._gone(view):
                     view.close()
-                    view = None
+                    view, lost = None, True
+                if lost:
                     projection.remove(self._path)
+                    lost = False
                 if view is None:
                     view = Projection(self._path, log, self._project)
                 self._give_way()
@@ -83,8 +85,7 @@ class ProjectorThread:
                     checked = True
                     if not view.sound():
                         view.close()
-                        view = None
-                        projection.remove(self._path)
+                        view, lost = None, True
                         continue
             except (sqlite3.Error, OSError) as error:
                 if view is not None:
@@ -93,8 +94,7 @@ class ProjectorThread:
                 code = getattr(error, "sqlite_errorcode", None) or 0
                 damaged = isinstance(error, sqlite3.Error) and code & 0xFF in _DAMAGE
                 if damaged and not remade:
-                    remade = True
-                    projection.remove(self._path)
+                    remade = lost = True
                     continue
                 self.trouble = _behind(explain(error, self._path).what)
             except StoreTrouble as trouble:
