@@ -18,7 +18,7 @@ from screens.console_screen import ConsoleScreen
 from screens.display import content, fit
 from screens.times import age, stamp
 from screens.widgets.alerts import Alerts, alert_rows
-from screens.widgets.header import alert_piece, firing, mode_piece, watcher_piece
+from screens.widgets.header import alert_pieces, mode_piece, watcher_piece
 from screens.widgets.hints import Hints
 from screens.widgets.rows import Cells, ListRows, Rows
 from screens.widgets.strips import StripLines
@@ -155,7 +155,7 @@ class HomeScreen(ConsoleScreen):
                     (stamp(now)[:16] + "Z", "quiet", 1),
                     (f"as {fit(desk.actor, 20).strip()}", "quiet", 3),
                 ],
-                [watcher_piece(desk.board), alert_piece(*firing(desk.board, now))],
+                [watcher_piece(desk), *alert_pieces(desk.board, now)],
             )
         )
         alerts = desk.board.asking(now)

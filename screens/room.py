@@ -65,7 +65,7 @@ class RoomScreen(ConsoleScreen):
     VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (12, "-short"), (24, "-tall")]
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(classes="-on-alerts")
         self.pane: Pane = "alerts"
         self._drafted = False
         self._panes_at = 0
@@ -123,7 +123,7 @@ class RoomScreen(ConsoleScreen):
         if room is None or desk is None:
             return
         now, state = self.now(), room.incident
-        self.query_one(Header).update(room, desk.board, now)
+        self.query_one(Header).update(room, desk, now)
         if 0 <= now - self._panes_at < PANES_EVERY:
             return
         self._panes_at = now
@@ -264,19 +264,20 @@ class RoomScreen(ConsoleScreen):
 
     def focus_pane(self, pane: Pane) -> None:
         """Give `pane` the focus; on a narrow screen it is the one that is shown."""
-        for name, _ in PANES:
-            self.set_class(name == pane, f"-on-{name}")
-        self.pane = pane
-        self.query_one(f"#{pane}", Rows).focus()
+        self._use(pane)
+        self.set_focus(self.query_one(f"#{pane}", Rows))
+
+    def _use(self, pane: Pane) -> None:
+        if pane != self.pane:
+            # At once: each change of a class styles the whole screen again.
+            self.set_classes([name for name in self.classes if not name.startswith("-on-")] + [f"-on-{pane}"])
+            self.pane = pane
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Know which pane is in use, however it got the focus."""
-        name = event.widget.id or ""
-        if any(name == pane for pane, _ in PANES) and name != self.pane:
-            for pane, _ in PANES:
-                self.set_class(name == pane, f"-on-{pane}")
-                if name == pane:
-                    self.pane = pane
+        for pane, _ in PANES:
+            if event.widget.id == pane:
+                self._use(pane)
         self.call_after_refresh(self._follow_focus)
 
     def _follow_focus(self) -> None:

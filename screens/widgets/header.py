@@ -6,29 +6,35 @@ from typing import TYPE_CHECKING
 
 from console.plain import visible
 from screens.display import fit
-from screens.times import clock, hms
+from screens.times import SECOND, clock, hms
 from screens.widgets.strips import FLEX, Piece, StripLines
 
 if TYPE_CHECKING:
     from console.alerts import Board
+    from console.desk import Desk
     from console.incident import Incident
     from console.room import Room
 
+CONTAIN_WITHIN = 30 * SECOND
+"""From confirmed harm to containment (S003-KS-1)."""
 ROLES = {"ic": "IC", "ops": "ops", "security": "sec", "scribe": "scribe", "comms": "comms"}
 """How the header calls the roles that it knows; others go by their id."""
 
 
-def firing(board: Board, now: int) -> tuple[int, int]:
-    """Return how many alerts ask for somebody at `now` (ns UTC), and how many of them page."""
-    asking = [alert.facts.pages for alert in board.alerts.values() if alert.asks(now)]
-    return len(asking), sum(asking)
-
-
-def alert_piece(asking: int, paging: int) -> Piece:
-    """Return the header's word on the alerts."""
+def alert_pieces(board: Board, now: int) -> list[Piece]:
+    """Return the header's words on the alerts: what goes on counts apart from what ended unseen."""
+    asking = [alert for alert in board.alerts.values() if alert.asks(now)]
+    firing = [alert for alert in asking if not alert.ended]
     if not asking:
-        return ("0 unacked", "quiet", 4)
-    return (f"{'✖' if paging else '▲'} {asking} unacked", "crit" if paging else "high", 0)
+        return [("0 unacked", "quiet", 4)]
+    pieces: list[Piece] = []
+    if firing:
+        paging = any(alert.facts.pages for alert in firing)
+        mark = "✖" if paging else "▲"
+        pieces.append((f"{mark} {len(firing)} unacked", "crit" if paging else "high", 0))
+    if len(asking) > len(firing):
+        pieces.append((f"{len(asking) - len(firing)} ended unacked", "high", 4 if firing else 0))
+    return pieces
 
 
 def record_piece(room: Room | None) -> Piece:
@@ -42,11 +48,11 @@ def record_piece(room: Room | None) -> Piece:
     return (f"saved {hms(room.saved_at)}", "ok", 0) if room.saved_at else ("record ok", "ok", 1)
 
 
-def watcher_piece(board: Board) -> Piece:
+def watcher_piece(desk: Desk) -> Piece:
     """Return the header's word on the watcher: silence without a watcher means nothing."""
-    if board.started_at > board.stopped_at:
+    if desk.watched:
         return ("watching", "quiet", 6)
-    return ("NOT WATCHING", "high", 1)
+    return ("NOT WATCHING", "crit" if desk.watch_trouble else "high", 1)
 
 
 def mode_piece(mode: str) -> Piece:
@@ -57,7 +63,7 @@ def mode_piece(mode: str) -> Piece:
 class Header(StripLines):
     """Two lines above everything, one when the terminal is low."""
 
-    def update(self, room: Room, board: Board, now: int) -> None:
+    def update(self, room: Room, desk: Desk, now: int) -> None:
         """Show the state at `now` (ns UTC)."""
         state = room.incident
         label = fit(state.label, 20).strip()
@@ -70,7 +76,7 @@ class Header(StripLines):
             first.append((f"CLOSED {hms(state.closed_at)}", "held", 0))
         first.append((visible(state.title, 100), "", FLEX))
         self.show(
-            (first, [watcher_piece(board), alert_piece(*firing(board, now)), record_piece(room)]),
+            (first, [watcher_piece(desk), *alert_pieces(desk.board, now), record_piece(room)]),
             (self._clocks(state, now), self._people(state)),
         )
 
@@ -87,10 +93,15 @@ class Header(StripLines):
                     1,
                 )
             )
-        if state.contained_at is None:
-            pieces.append(("NOT CONTAINED", "high", 1))
-        else:
+        harm = state.stamps.get("harm_confirmed")
+        if state.contained_at is not None:
             pieces.append((f"contained {clock(end - state.contained_at)}", "ok", 1))
+        elif harm is not None:
+            since = now - harm.at
+            late = since > CONTAIN_WITHIN
+            pieces.append((f"NOT CONTAINED, harm {clock(since)}" + (" > 30 s" if late else ""), "crit", 0))
+        else:
+            pieces.append(("NOT CONTAINED", "high", 1))
             worst = [found[1] for row in state.rollback.values() if (found := state.worst(row))]
             if worst:
                 nearest = min(worst) - now

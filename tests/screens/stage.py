@@ -17,9 +17,11 @@ from textual.pilot import Pilot
 from console.desk import Desk
 from console.events import AlertFacts, AlertOpened, SampledAction, WatchFounded, WatchStarted, entry, moment
 from console.timeline import project
+from console.watching.status import LOCK as WATCHER_LOCK
 from data.case import Case, found
 from data.clock import ManualClock, parse_iso
 from data.home import Home
+from data.lock import Lock
 from screens.warroom import WarRoomApp
 
 NOW = parse_iso("2026-11-21T14:02:31Z")
@@ -155,8 +157,15 @@ def staged(path: Path, mode: str = "live") -> Home:
     return Home.open(path / "home", "drill" if mode == "drill" else "live", ManualClock(NOW))
 
 
-def app(home_: Home, **options: Any) -> WarRoomApp:
-    """Return the console on `home_`."""
+WATCHERS: list[Lock | None] = []
+"""Locks that stand in for a watcher, held until the process ends."""
+
+
+def app(home_: Home, *, watched: bool = True, **options: Any) -> WarRoomApp:
+    """Return the console on `home_`, with or without somebody holding the watcher's lock."""
+    if watched:
+        home_.watch_dir.mkdir(parents=True, exist_ok=True)
+        WATCHERS.append(Lock.take(home_.watch_dir / WATCHER_LOCK))
     return WarRoomApp(lambda: Desk.open(home_, "ana"), **options)
 
 

@@ -83,12 +83,12 @@ class Stage:
 class Opened:
     """`async with Opened(path) as stage:` a room that is under way."""
 
-    def __init__(self, path: Path, size: tuple[int, int] = SIZE) -> None:
+    def __init__(self, path: Path, size: tuple[int, int] = SIZE, *, watched: bool = True) -> None:
         self.home = staged(path)
-        self._size = size
+        self._size, self._watched = size, watched
 
     async def __aenter__(self) -> Stage:
-        self._test = app(self.home).run_test(size=self._size)
+        self._test = app(self.home, watched=self._watched).run_test(size=self._size)
         pilot = await self._test.__aenter__()
         stage = Stage(pilot, await ready(pilot))
         await until(
@@ -120,6 +120,23 @@ async def test_the_room_shows_severity_roles_clocks_and_record(tmp_path: Path) -
             "watching",
         ):
             assert expected in words
+
+
+async def test_silence_without_a_watcher_is_said(tmp_path: Path) -> None:
+    async with Opened(tmp_path, watched=False) as stage:
+        assert "NOT WATCHING" in stage.screen.query_one(Header).words
+
+
+@pytest.mark.req("S003-KS-1")
+async def test_confirmed_harm_starts_the_clock_to_containment(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await stage.room.retract((await stage.room.lines.search("CONTAINED"))[0].hash, "wrong")
+        await stage.press("H")
+        await stage.type("-40s customers are charged twice")
+        await stage.press("enter")
+        await stage.until(
+            lambda: "NOT CONTAINED, harm 00:00:40 > 30 s" in stage.screen.query_one(Header).words
+        )
 
 
 async def test_acknowledge_is_one_key(tmp_path: Path) -> None:
