@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from console import runbook
@@ -28,6 +29,7 @@ from data.case import Case, found
 from data.clock import iso
 from data.home import Home
 from data.reader import CaseReader
+from data.trouble import StoreTrouble
 
 TEND_SECONDS = 2.0
 """How often a desk looks whether somebody watches."""
@@ -45,6 +47,8 @@ class Desk:
 
     Attributes:
         watch_trouble: one sentence when nobody watches and no watcher can be started, else empty.
+        board_trouble: why the board is not up to date, None when it is.
+        unreadable: case id to what is wrong with it, of those that `incidents` had to leave out.
     """
 
     def __init__(
@@ -53,6 +57,12 @@ class Desk:
         self.home, self.actor, self.role, self.clock = home, actor, role, home.clock
         self.profile = profile
         self.watch_trouble = ""
+        self.board_trouble: StoreTrouble | None = None
+        self.unreadable: dict[str, StoreTrouble] = {}
+        # Two readings at once would count the same events twice; and a room is not closed under a reading.
+        self._turn = asyncio.Lock()
+        self._news: set[str] = set()
+        self._linked: object = None
         self._child = child
         self._tended = float("-inf")
         self._marks: list[tuple[object, ...]] = []
@@ -68,9 +78,13 @@ class Desk:
     async def open(
         cls, home: Home, actor: str, role: str = "", child: Child | None = None, profile: str = "merged"
     ) -> Desk:
-        """Open the desk of `home` and read its board. The arguments are those of the class."""
+        """Open the desk of `home` and read its board. The arguments are those of the class.
+
+        A board that cannot be read is no reason to keep the incidents closed: `board_trouble` says so.
+        """
         desk = cls(home, actor, role, child, profile)
-        await desk.refresh()
+        with suppress(StoreTrouble):
+            await desk.refresh()
         return desk
 
     async def close(self) -> None:
@@ -87,7 +101,7 @@ class Desk:
         return running(self.home.watch_dir) is not None
 
     def watch_status(self) -> Status | None:
-        """Return what the watcher last said of itself (senders, agents, what is blind); None = it never ran."""
+        """Return what the watcher last said of itself (senders, agents, blind spots); None = it never ran."""
         return read_status(self.home.watch_dir)
 
     async def _tend(self) -> bool:
@@ -122,16 +136,27 @@ class Desk:
         return await self.refresh()
 
     async def refresh(self) -> bool:
-        """Read what others appended since the last time. Returns whether there was anything."""
-        changed = await self._tend()
-        changed = await self._refresh_board() or changed
-        if self.room is not None:
-            if changed:
-                await self._link(self.room)
-            changed = await self.room.refresh() or changed
+        """Read what others appended since the last time. Returns whether there was anything.
+
+        Raises:
+            StoreTrouble: the board or the room cannot be read; the other one was.
+        """
+        async with self._turn:
+            changed = await self._tend()
+            try:
+                changed = await self._refresh_board() or changed
+                self.board_trouble = None
+            except StoreTrouble as trouble:
+                self.board_trouble = trouble
+            if self.room is not None:
+                changed = await self.room.refresh() or changed
+                if changed:
+                    await self._link(self.room)
         if changed:
             for listener in self._listeners:
                 listener()
+        if self.board_trouble is not None:
+            raise self.board_trouble
         return changed
 
     async def _refresh_board(self) -> bool:
@@ -143,19 +168,42 @@ class Desk:
             return False
         changed = False
         while events := await self._watch.since(self._watch_read, limit=5000):
-            self.board.add(events)
+            self._news |= self.board.add(events)
             self._watch_read = events[-1].n
             changed = True
         return changed
 
     async def _link(self, room: Room) -> None:
-        await room.link(alert for alert in self.board.alerts.values() if room.concerns(alert))
+        """Copy into the room what is new on the board: all that is on it when other agents matter now."""
+        agents = room.agents
+        wanted = room.incident.open, agents
+        alerts = self.board.alerts
+        news, self._news = self._news, set()
+        fresh = [alerts[name] for name in news] if wanted == self._linked else list(alerts.values())
+        try:
+            await room.link(alert for alert in fresh if room.concerns(alert, agents))
+            self._linked = wanted
+        except StoreTrouble:
+            # The room can be read all the same, and says what is wrong; the next change offers all of them.
+            self._linked = None
 
     # -- incidents ---------------------------------------------------------------------------------------
 
     async def incidents(self) -> list[Incident]:
-        """Return the state of every incident, open ones first, then the newest first."""
-        states = [state for case in self.home.cases() if (state := await self._glance(case)).declared_at]
+        """Return the state of every incident, open ones first, then the newest first.
+
+        One that cannot be read must not hide the others: it goes to `unreadable`.
+        """
+        states: list[Incident] = []
+        unreadable: dict[str, StoreTrouble] = {}
+        for case in self.home.cases():
+            try:
+                state = await self._glance(case)
+            except StoreTrouble as trouble:
+                unreadable[case] = trouble
+            else:
+                states += [state] if state.declared_at else []
+        self.unreadable = unreadable
         return sorted(states, key=lambda state: (not state.open, -state.declared_at))
 
     async def _glance(self, case: str) -> Incident:
@@ -184,11 +232,14 @@ class Desk:
 
         Raises:
             Refused: none or several fit.
+            StoreTrouble: the one that fits cannot be read.
         """
         incidents = await self.incidents()
         if not name:
             first = next((state for state in incidents if state.open), None)
             if first is None:
+                for trouble in self.unreadable.values():
+                    raise trouble
                 raise Refused(
                     "There is no open incident.", 'Declare one: warroom declare "what is wrong" --severity 2.'
                 )
@@ -196,6 +247,9 @@ class Desk:
         wanted = name.removeprefix("INC-").removeprefix("inc-").lower()
         fits = [state for state in incidents if state.case.startswith(wanted)] if wanted else []
         if len(fits) != 1:
+            for case, trouble in self.unreadable.items():
+                if wanted and not fits and case.startswith(wanted):
+                    raise trouble
             raise Refused(
                 f"{len(fits) or 'No'} incidents begin with {name}."
                 if fits
@@ -210,26 +264,34 @@ class Desk:
         if self.room is not None and self.room.case.id == state.case:
             return self.room
         case = await asyncio.to_thread(Case.open, self.home.case_dir(state.case), self.home, project)
-        return await self._occupy(case)
-
-    async def _occupy(self, case: Case) -> Room:
-        await self.leave()
-        room = await Room.open(self.home, case, self.actor, self.role)
+        room = await self._occupy(case)
         missing = await asyncio.to_thread(_missing, room.incident)
         if missing:
-            # Killed between the declaration and its checklist: the next to open the room completes it.
-            await room.record(*missing)
+            # Killed between the declaration and its checklist: the next to open the room completes it. Where
+            # nothing can be written the room says so, and what is on the record can still be read.
+            with suppress(StoreTrouble):
+                await room.record(*missing)
         await self._link(room)
+        return room
+
+    async def _occupy(self, case: Case) -> Room:
+        try:
+            await self.leave()
+        except BaseException:
+            await asyncio.to_thread(case.close)
+            raise
+        room = await Room.open(self.home, case, self.actor, self.role)
         for listener in self._listeners:
             room.listen(listener)
-        self.room = room
+        self.room, self._linked = room, None
         return room
 
     async def leave(self) -> None:
         """Close the room, if one is open."""
-        room, self.room = self.room, None
-        if room is not None:
-            await room.close()
+        async with self._turn:
+            room, self.room = self.room, None
+            if room is not None:
+                await room.close()
 
     async def declare(
         self,
@@ -265,8 +327,7 @@ class Desk:
         label = await asyncio.to_thread(runbook.label, severity, self.profile)
         founding = Declared(title[:200], severity, label, self.profile, self.home.mode, reason=reason)
         case = await asyncio.to_thread(found, self.home, entry(founding, self.actor), project)
-        await self.leave()
-        room = await Room.open(self.home, case, self.actor, self.role)
+        room = await self._occupy(case)
         bodies: list[Body] = [
             RoleAssigned(COMMANDER, commander or self.actor, "declared"),
             *_missing(room.incident),
@@ -274,14 +335,13 @@ class Desk:
         if (cadence := runbook.cadence(severity)) is not None:
             bodies.append(cadence)
         await room.record(*bodies)
-        for alert in chosen:
-            if not alert.acknowledged_at:
-                await self.acknowledge(alert.id, f"declared {room.code}")
         await room.link(chosen)
+        note = f"declared {room.code}"
+        if told := [AlertAcknowledged(alert.id, note) for alert in chosen if not alert.acknowledged_at]:
+            # The incident stands by now. An alert that could not be told goes on asking, on every screen.
+            with suppress(StoreTrouble):
+                await self._tell_watch(*told)
         await self._link(room)
-        for listener in self._listeners:
-            room.listen(listener)
-        self.room = room
         return room
 
     # -- alerts ------------------------------------------------------------------------------------------
@@ -293,6 +353,8 @@ class Desk:
             Refused: none or several fit.
         """
         fits = [alert for alert in self.board.alerts.values() if name and alert.id.startswith(name.lower())]
+        if not fits and self.board_trouble is not None:
+            raise self.board_trouble
         if len(fits) != 1:
             raise Refused(
                 f"Several alerts begin with {name}." if fits else f"There is no alert {name}.",
@@ -320,15 +382,16 @@ class Desk:
         )
         return alert
 
-    async def _tell_watch(self, body: Body) -> None:
+    async def _tell_watch(self, *bodies: Body) -> None:
         """Append to the watcher's case: through the watcher when one runs, else directly."""
-        told = entry(body, self.actor, role=self.room.role if self.room is not None else self.role)
+        role = self.room.role if self.room is not None else self.role
+        told = [entry(body, self.actor, role=role) for body in bodies]
 
         def tell() -> None:
             # Opened for one append only: the lock of this case belongs to the watcher.
             case = Case.open(self.home.watch_dir, self.home, project)
             try:
-                case.append(told).result()
+                case.append(*told).result()
             finally:
                 case.close()
 

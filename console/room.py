@@ -7,7 +7,10 @@ Every command appends events and returns once they are on the record. What a per
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from console.alerts import Alert
 from console.events import (
@@ -49,6 +52,7 @@ from data.drafts import Drafts
 from data.envelope import Entry, Event
 from data.home import Home
 from data.reader import CaseReader
+from data.trouble import StoreTrouble
 from data.view import Lines
 
 NARRATIVE = frozenset({NoteWritten.kind})
@@ -86,25 +90,30 @@ class Room:
         self._fold = Fold()
         self._read = 0
         self._listeners: list[Callable[[], None]] = []
+        self._close: Callable[[], Awaitable[None]] = reader.close
 
     @classmethod
     async def open(cls, home: Home, case: Case, actor: str, role: str = "") -> Room:
         """Open the room of `case`, reading its state. Takes over `case`, and closes it when this fails."""
-        try:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(asyncio.to_thread, case.close)
             reader = await CaseReader.open(case.directory)
-        except BaseException:
-            await asyncio.to_thread(case.close)
-            raise
-        drafts = await asyncio.to_thread(Drafts.open, case.directory, home.clock)
-        room = cls(case, reader, drafts, home.clock, actor, role)
-        await room.refresh()
+            undo.push_async_callback(reader.close)
+            try:
+                drafts = await asyncio.to_thread(Drafts.open, case.directory, home.clock)
+            except StoreTrouble:
+                # A record that can only be read is still opened; what is typed lives as long as this console.
+                elsewhere = undo.enter_context(TemporaryDirectory(prefix="warroom-drafts-"))
+                drafts = await asyncio.to_thread(Drafts.open, Path(elsewhere), home.clock)
+            undo.push_async_callback(asyncio.to_thread, drafts.close)
+            room = cls(case, reader, drafts, home.clock, actor, role)
+            await room.refresh()
+            room._close = undo.pop_all().aclose
         return room
 
     async def close(self) -> None:
         """Finish what is pending and let go of the case."""
-        await self._reader.close()
-        await asyncio.to_thread(self.drafts.close)
-        await asyncio.to_thread(self.case.close)
+        await self._close()
 
     # -- state out ---------------------------------------------------------------------------------------
 
@@ -200,7 +209,7 @@ class Room:
         """Give the line `target` a new version; the old ones stay readable.
 
         Raises:
-            Refused: the event is not a line that people write, or the text is empty or the same.
+            Refused: the event is not a line that people write, or the text is empty.
         """
         event = await self.event(target)
         body = read(event)
@@ -396,12 +405,15 @@ class Room:
             return min(alert.opened_at, self.clock.now())
         return alert.acknowledged_at if linked.why == "acknowledged" else None
 
-    def concerns(self, alert: Alert) -> bool:
-        """Return whether `alert` belongs here: known already, or the same agent of the same tenant."""
-        mine = self.incident.alerts
-        if alert.id in mine:
+    @property
+    def agents(self) -> set[tuple[str, str]]:
+        """The agents that this incident is about: tenant and name of every linked alert's."""
+        return {(facts.tenant, facts.agent) for facts in self.incident.alerts.values()}
+
+    def concerns(self, alert: Alert, agents: Container[tuple[str, str]]) -> bool:
+        """Return whether `alert` belongs here: known already, or by one of `agents` (those of the room)."""
+        if alert.id in self.incident.alerts:
             return True
         if not self.incident.open or alert.last_at < self.incident.declared_at - DAY:
             return False
-        key = (alert.facts.tenant, alert.facts.agent)
-        return any((facts.tenant, facts.agent) == key for facts in mine.values())
+        return (alert.facts.tenant, alert.facts.agent) in agents

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from data import lock
 from data.clock import Clock
 from data.durable import TEMPORARY
-from data.trouble import explain
+from data.trouble import StoreTrouble, explain
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Drafts:
         trouble: Why drafts are not saved, in plain words; "" if they are.
     """
 
-    def __init__(self, directory: Path, clock: Clock, owner: str, alive: lock.Lock) -> None:
+    def __init__(self, directory: Path, clock: Clock, owner: str, alive: lock.Lock | None) -> None:
         self._path = directory / NAME
         self._clock = clock
         self._owner = owner
@@ -78,15 +78,15 @@ class Drafts:
     def open(cls, directory: Path, clock: Clock) -> "Drafts":
         """Open the drafts of a directory, which must exist.
 
-        Raises:
-            StoreTrouble: If the directory cannot be written to.
+        Where nothing can be written they are kept in memory only, and `trouble` says so.
         """
         owner = secrets.token_hex(8)
-        path = _sign_of_life(directory, owner)
         try:
-            alive = lock.Lock.take(path)
+            alive = lock.Lock.take(_sign_of_life(directory, owner))
         except OSError as error:
-            raise explain(error, path) from error
+            drafts = cls(directory, clock, owner, None)
+            drafts.trouble = _not_saved(explain(error, directory / NAME))
+            return drafts
         if alive is None:
             raise RuntimeError("two processes have drawn the same 64 random bits")
         return cls(directory, clock, owner, alive)
@@ -96,7 +96,7 @@ class Drafts:
 
         Args:
             box: Which box it is being typed into.
-            text: All of it, at most 1 Mi characters; lone surrogates are kept as U+FFFD.
+            text: All of it, at most 1 Mi characters; lone surrogates are kept as `?`.
             started_at: When typing began, nanoseconds UTC.
 
         Raises:
@@ -169,8 +169,9 @@ class Drafts:
         if self._thread.is_alive():
             self._work.put(None)
             self._thread.join()
-            _sign_of_life(self._path.parent, self._owner).unlink(missing_ok=True)
-            self._alive.release()
+            if self._alive is not None:
+                _sign_of_life(self._path.parent, self._owner).unlink(missing_ok=True)
+                self._alive.release()
 
     def _mark(self, box: str) -> None:
         if box not in self._dirty:
@@ -234,7 +235,7 @@ class Drafts:
                 work(db)
             except (sqlite3.Error, OSError) as error:
                 trouble = explain(error, self._path)
-                self.trouble = f"Drafts are not saved. {trouble}"
+                self.trouble = _not_saved(trouble)
                 failed(trouble)
                 if db is not None:
                     db.close()
@@ -245,6 +246,10 @@ class Drafts:
 
 def _tell_nobody(_: BaseException) -> None:
     """What is typed is not awaited; `trouble` says that it is not saved."""
+
+
+def _not_saved(trouble: StoreTrouble) -> str:
+    return f"Drafts are not saved. {trouble}"
 
 
 def _sign_of_life(directory: Path, owner: str) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.cli import exits
 from console.cli.context import Context
+from console.cli.trouble import complain
 from console.plain import visible
 from data.clock import iso
 
@@ -51,6 +52,8 @@ def incidents(options: Namespace) -> int:
                     f"{contained:<13}  {one_line(state.title, 80)}",
                     {key: value for key, value in as_json(state, now).items() if key in BRIEF},
                 )
+            for case, trouble in desk.unreadable.items():
+                complain(f"INC-{case[:4].upper()} is left out: {trouble}")
             if not listed:
                 context.say("No open incidents." if not options.all else "No incidents.")
 
@@ -64,6 +67,8 @@ def alerts(options: Namespace) -> int:
 
     async def run() -> None:
         async with context.desk() as desk:
+            if desk.board_trouble is not None:
+                raise desk.board_trouble
             now = desk.clock.now()
             if options.alert:
                 one = desk.alert(options.alert)

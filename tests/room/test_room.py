@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from pathlib import Path
 
 import pytest
 
 from console import events as ev
+from console.alerts import Alert
 from console.desk import Desk
 from console.refusal import Refused
 from console.room import Room
@@ -16,8 +17,11 @@ from console.timeline import CORRECTED, RETRACTED, project
 from data.case import Case, found
 from data.clock import ManualClock
 from data.envelope import Event
+from data.handoff import Handoff
 from data.home import Home
 from data.line import Line
+from data.lock import Lock
+from data.trouble import StoreTrouble
 from data.verify import verify
 from tests.room.strand import SECOND, T0
 from tests.room.test_incident import facts
@@ -268,3 +272,91 @@ async def test_a_cancelled_command_is_whole_or_absent(desk: Desk, home: Home) ->
     on_record = {event.hash for event in await room._reader.since(0)}
     assert acknowledged <= on_record
     assert verify(home.case_dir(room.case.id)).damage == []
+
+
+async def test_an_incident_that_cannot_be_read_hides_no_other(desk: Desk, home: Home) -> None:
+    broken, whole = await desk.declare("broken", 2), await desk.declare("whole", 2)
+    await desk.leave()
+    (broken.case.directory / "log.db").write_bytes(b"garbage!" * 4096)
+    assert [state.title for state in await desk.incidents()] == ["whole"]
+    assert list(desk.unreadable) == [broken.case.id]
+    assert (await desk.enter()).case.id == whole.case.id
+    with pytest.raises(StoreTrouble, match="damaged"):
+        await desk.enter(broken.case.id)
+
+
+async def test_a_board_that_cannot_be_read_keeps_no_incident_closed(desk: Desk, home: Home) -> None:
+    await desk.declare("still here", 2)
+    await desk.leave()
+    alert(home, ev.AlertOpened(facts()))
+    for suffix in ("-wal", "-shm"):
+        (home.watch_dir / f"log.db{suffix}").unlink(missing_ok=True)
+    (home.watch_dir / "log.db").write_bytes(b"garbage!" * 4096)
+    second = await Desk.open(home, "ben")
+    assert second.board_trouble is not None
+    assert (await second.enter()).incident.title == "still here"
+    with pytest.raises(StoreTrouble, match="damaged"):
+        second.alert("a")
+    await second.close()
+
+
+async def test_a_room_that_cannot_be_written_can_be_read(
+    desk: Desk, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alert(home, ev.AlertOpened(facts()))
+    await desk.refresh()
+    await desk.declare("read me", 2, alerts=[facts().id])
+    await desk.leave()
+    alert(home, ev.AlertClosed(facts()))
+
+    def forbidden(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Lock, "take", forbidden)
+    monkeypatch.setattr(Handoff, "leave", forbidden)
+    await desk.refresh()
+    room = await desk.enter()
+    assert room.incident.title == "read me"
+    assert "cannot be written" in room.trouble
+    assert "not saved" in room.drafts.trouble
+    with pytest.raises(StoreTrouble):
+        await room.note("kept")
+
+
+async def test_a_refresh_looks_at_what_is_new_and_takes_it_in_once(
+    desk: Desk, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [facts(id=f"alert{n}", agent="planner" if n < 50 else f"other{n}") for n in range(100)]
+    alert(home, *(ev.AlertOpened(each) for each in many))
+    await desk.refresh()
+    room = await desk.declare("many", 2, alerts=["alert0"])
+    await desk.refresh()
+    assert len(room.incident.alerts) == 50
+    looked: list[str] = []
+    concerns = Room.concerns
+
+    def counted(self: Room, each: Alert, agents: Container[tuple[str, str]]) -> bool:
+        looked.append(each.id)
+        return concerns(self, each, agents)
+
+    monkeypatch.setattr(Room, "concerns", counted)
+    alert(home, ev.AlertClosed(many[7]), ev.IntakeRefused("otlp", "bad", 3))
+    await asyncio.gather(desk.refresh(), desk.refresh(), desk.poll())
+    assert looked == ["alert7"]
+    assert desk.board.refused == {"otlp": 3}
+    assert room.incident.ended == {"alert7"}
+
+
+async def test_an_incident_stands_when_its_alert_could_not_be_told(
+    desk: Desk, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alert(home, ev.AlertOpened(facts()))
+    await desk.refresh()
+
+    async def hangs(self: Desk, *_: ev.Body) -> None:
+        raise StoreTrouble("The watcher hangs.", "Nothing is lost.", "Look at it.")
+
+    monkeypatch.setattr(Desk, "_tell_watch", hangs)
+    room = await desk.declare("loop", 2, alerts=[facts().id])
+    assert desk.room is room
+    assert set(room.incident.alerts) == {facts().id}
