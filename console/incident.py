@@ -52,6 +52,8 @@ from data.envelope import Event
 SECOND = 1_000_000_000
 COMMANDER = "ic"
 """Id of the role that only one person holds at a time."""
+FIRST_RESPONSE = 15 * 60
+"""Seconds from the declaration within which every item of the first response is due (X-5, S004-M15-1)."""
 UNDONE: frozenset[RollbackState] = frozenset({"verified", "waived", "clear"})
 """Rollback states in which nothing is left to do for a class."""
 
@@ -166,11 +168,14 @@ class Incident:
         return next((check for check in self.checklist.values() if check.state == "open"), None)
 
     def due_at(self, check: Check) -> int | None:
-        """Return when a checklist item is due (ns UTC); None when it has no clock, or none that runs yet."""
-        since: int | None = self.declared_at
-        if check.item.since == "harm_confirmed":
-            since = self.stamps["harm_confirmed"].at if "harm_confirmed" in self.stamps else None
-        return since + check.item.due * SECOND if check.item.due and since else None
+        """Return when a checklist item is due (ns UTC); None when it has no clock."""
+        if not check.item.due or not self.declared_at:
+            return None
+        if check.item.since == "declared":
+            return self.declared_at + check.item.due * SECOND
+        harm = self.stamps.get("harm_confirmed")
+        # Until harm is confirmed, stopping the path is due within the first response like everything else.
+        return harm.at + check.item.due * SECOND if harm else self.declared_at + FIRST_RESPONSE * SECOND
 
     def deadline(self, budget: Budget) -> int | None:
         """Return when `budget` runs out (ns UTC); clocks start at containment (S003-KS-9), None before."""

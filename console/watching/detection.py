@@ -342,7 +342,8 @@ def alert_facts(alert: Alert, more: str = "") -> AlertFacts:
         unit=alert.unit,
         reason=alert.reason,
         pages=alert.pages,
-        paged_at=moment(alert.page_at) if alert.page_at is not None else "",
+        # Nobody can be paged before it is known: late telemetry pages when it arrives (S003-MT-4).
+        paged_at=moment(max(alert.page_at, alert.detected_at)) if alert.page_at is not None else "",
         route=tuple(_plain(route, 128) for route in alert.route),
         count=alert.count,
         actions=tuple(_plain(action, 128) for action in alert.actions),

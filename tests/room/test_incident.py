@@ -209,12 +209,12 @@ def test_the_detection_chain_comes_from_the_earliest_alert() -> None:
     assert (action.at - T0, action.confidence) == (-3600 * SECOND, "estimated"), "what a person stated stands"
 
 
-@pytest.mark.req("X-5")
+@pytest.mark.req("X-5", "S004-M15-1")
 def test_items_are_due_from_declaration_or_from_confirmed_harm() -> None:
     made = strand(DECLARED, ev.ChecklistAdopted("merged", "1", ITEMS))
     state = fold(made)
     due = {check.item.id: state.due_at(check) for check in state.checklist.values()}
-    assert due == {"stop": None, "declare": made[0].at + 600 * SECOND, "learn": None}
+    assert due == {"stop": made[0].at + 900 * SECOND, "declare": made[0].at + 600 * SECOND, "learn": None}
     made.append(event(ev.MomentRecorded("harm_confirmed", "2026-11-21T14:01:00Z"), 3))
     state = fold(made)
     assert state.due_at(state.checklist["stop"]) == T0 + 90 * SECOND
