@@ -98,7 +98,6 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = True
     CSS = """
     CommandPalette { background: $background 60%; }
-    * { scrollbar-size: 1 1; }
     """
 
     def __init__(

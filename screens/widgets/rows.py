@@ -16,13 +16,13 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from screens.display import fit
+from screens.tones import ground, tone_style
 
 T = TypeVar("T")
 
 Cells = Sequence[tuple[str, str]]
-"""One line: pieces of display text, each with its tone. A tone is the end of a component class, or nothing."""
+"""One line: pieces of display text, each with its tone (see `screens.tones`), or nothing for plain text."""
 
-TONES = ("crit", "high", "med", "low", "ok", "info", "held", "quiet", "strong", "agent", "struck")
 WHEEL = 3
 
 
@@ -33,10 +33,6 @@ class Rows(Widget, Generic[T], can_focus=True):
     keeps the selected row on its line of the screen.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"rows--{tone}" for tone in TONES} | {
-        "rows--chosen",
-        "rows--chosen-idle",
-    }
     DEFAULT_CSS = """
     Rows {
         border: round $edge;
@@ -45,19 +41,6 @@ class Rows(Widget, Generic[T], can_focus=True):
         border-subtitle-color: $quiet;
         padding: 0;
         &:focus { border: heavy $edge-focus; }
-        .rows--crit { color: $crit; text-style: bold; }
-        .rows--high { color: $high; }
-        .rows--med { color: $med; }
-        .rows--low { color: $low; }
-        .rows--ok { color: $ok; }
-        .rows--info { color: $info; }
-        .rows--held { color: $held; }
-        .rows--quiet { color: $quiet; }
-        .rows--strong { text-style: bold; }
-        .rows--agent { color: $agent-text; }
-        .rows--struck { color: $quiet; text-style: strike; }
-        .rows--chosen { background: $chosen; }
-        .rows--chosen-idle { background: $chosen-idle; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -260,11 +243,11 @@ class Rows(Widget, Generic[T], can_focus=True):
         style = self._styles_of.get((tone, chosen))
         if style is None:
             style = self.rich_style
+            theme = self.app.theme_variables
             if chosen:
-                strong = "rows--chosen" if chosen == 2 else "rows--chosen-idle"
-                style += self.get_component_rich_style(strong, partial=True)
+                style += ground(theme, "chosen" if chosen == 2 else "chosen-idle")
             if tone:
-                style += self.get_component_rich_style(f"rows--{tone}", partial=True)
+                style += tone_style(theme, tone)
             self._styles_of[(tone, chosen)] = style
         return style
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -14,6 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from screens.display import fit
+from screens.tones import tone_style
 
 Piece = tuple[str, str, int]
 """Display text, tone, and rank: pieces with the highest rank leave first when the line is too narrow."""
@@ -22,24 +22,13 @@ FLEX = -1
 """The rank of a piece that is cut to what the others leave, and goes when that is next to nothing."""
 NARROWEST = 8
 
-TONES = ("crit", "high", "ok", "info", "held", "quiet", "strong", "drill")
-
 
 class StripLines(Widget):
     """A fixed number of lines, each with pieces from the left and pieces that end at the right."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"strip--{tone}" for tone in TONES}
     DEFAULT_CSS = """
     StripLines {
         height: 1;
-        .strip--crit { color: $crit; text-style: bold; }
-        .strip--high { color: $high; text-style: bold; }
-        .strip--ok { color: $ok; }
-        .strip--info { color: $info; }
-        .strip--held { color: $held; }
-        .strip--quiet { color: $quiet; }
-        .strip--strong { text-style: bold; }
-        .strip--drill { color: $background; background: $drill; text-style: bold; }
     }
     """
 
@@ -71,7 +60,7 @@ class StripLines(Widget):
         if style is None:
             style = self.rich_style
             if tone:
-                style += self.get_component_rich_style(f"strip--{tone}", partial=True)
+                style += tone_style(self.app.theme_variables, tone)
             self._styles_of[tone] = style
         return style
 

@@ -154,7 +154,7 @@ home = Home.open(Path({str(home)!r}))
 case = Case.open(home.watch_dir, home, project)
 number = 100
 while True:
-    case.append(entry(AlertOpened(facts(number % 60000)), "watcher"))
+    case.append(entry(AlertOpened(facts(number % 60000, agent=f"agent-{{number}}")), "watcher"))
     number += 1
     time.sleep({1 / rate})
 """

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -35,16 +33,11 @@ VIEWS: dict[str, tuple[str, ...]] = {
 @pytest.fixture
 def fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home with an incident under way whose ids are the same in every run."""
-    numbers = itertools.count()
-
-    def drawn(size: int) -> bytes:
-        return hashlib.shake_128(str(next(numbers)).encode()).digest(size)
-
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "home.json").write_text(f'{{"v":1,"mode":"live","replica":"{"0" * 32}"}}')
     opened = home(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "urandom", drawn)
+        patch.setattr(os, "urandom", bytes)
         asyncio.run(incident(opened))
     return opened
 

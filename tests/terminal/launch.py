@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from console.desk import Desk
-from data.home import Home
 from screens.app import run
+
+if TYPE_CHECKING:
+    from console.desk import Desk
 
 
 async def open_desk() -> Desk:
+    from pathlib import Path
+
+    from console.desk import Desk
+    from data.home import Home
+
     return await Desk.open(Home.open(Path(sys.argv[1])), "ana")
 
 
