@@ -57,12 +57,12 @@ class RoomScreen(ConsoleScreen):
     """Alerts and checklist on the left, timeline and rollback on the right, the write bar under all of it."""
 
     CSS_PATH: ClassVar[str] = "room.tcss"
-    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - declared so by the toolkit
         (0, "-narrow"),
         (100, "-normal"),
         (160, "-wide"),
     ]
-    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-low"), (12, "-short"), (24, "-tall")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (12, "-short"), (24, "-tall")]  # noqa: RUF012 - as above
 
     def __init__(self) -> None:
         super().__init__(classes="-on-alerts")

@@ -13,6 +13,8 @@ from data.envelope import Event
 from data.view import SYSTEM, Put
 
 SECOND = 1_000_000_000
+DETECT_WITHIN = 4 * 3600
+"""Seconds from an agent's action to a person working on it (S003-DET-1)."""
 
 
 @dataclass
@@ -95,10 +97,14 @@ def _head(state: Incident, events: Sequence[Event], made_at: int, sound: str) ->
         for name, stamp in sorted(state.stamps.items(), key=lambda item: item[1].at)
     ]
     yield from table(("Moment", "UTC", "How sure", "Source"), stamps)
-    if {"action", "acknowledgement"} <= state.stamps.keys():
-        span = state.stamps["acknowledgement"].at - state.stamps["action"].at
-        yield f"Action to acknowledgement: {span // SECOND} s."
-        yield ""
+    for name in ("page", "acknowledgement"):
+        if {"action", name} <= state.stamps.keys():
+            span = (state.stamps[name].at - state.stamps["action"].at) // SECOND
+            # The target is judged on the acknowledgement (X-10).
+            target = f", {'within' if span <= DETECT_WITHIN else 'LATER THAN'} the target of 4 h"
+            took = f"{span // 3600}:{span // 60 % 60:02}:{span % 60:02}"
+            yield f"Action to {name}: {took}{target if name == 'acknowledgement' else ''}."
+            yield ""
     contained = (
         f"{iso(state.contained_at, 0)}: {inert(state.contained_how)}"
         if state.contained_at
