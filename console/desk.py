@@ -167,7 +167,8 @@ class Desk:
         elif not await self._watch.changed():
             return False
         changed = False
-        while events := await self._watch.since(self._watch_read, limit=5000):
+        # An alert may carry a thousand ids of actions: few at a time.
+        while events := await self._watch.since(self._watch_read, limit=500):
             self._news |= self.board.add(events)
             self._watch_read = events[-1].n
             changed = True
