@@ -8,7 +8,6 @@ is the journal forgotten.
 
 from __future__ import annotations
 
-import sqlite3
 from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
@@ -157,7 +156,15 @@ class Detection:
 
     def advance(self) -> None:
         """Let time pass to now: grace periods end, episodes close. Only when every source is caught up."""
-        self._record(self.engine.advance(self._clock.now()))
+        try:
+            changes = self.engine.advance(self._clock.now())
+        except Exception as error:
+            self._failed = (
+                f"The tripwires failed as time passed ({_said(error)}): alerts may not close, and some may be"
+                " missing. Look at the agents by hand, and report this."
+            )
+        else:
+            self._record(changes)
 
     def settle(self, *, save: bool = False) -> None:
         """Do what is due: entries that failed are tried again, refusals are told, a snapshot is written.
@@ -219,7 +226,7 @@ class Detection:
         try:
             return self.engine.feed(actions, received_at)
         except Exception as error:
-            said = f"{type(error).__name__}: {error}"[:300]
+            said = _said(error)
             self._failed = (
                 f"The tripwires failed on a batch of {len(actions)} actions ({said}): alerts about them may"
                 " be missing. Look at these agents by hand, and report this."
@@ -281,14 +288,20 @@ class Detection:
                 Saved(now, self.engine.snapshot(), self.attribution.save(), number, dict(self.positions))
             )
             self._journal.forget(number)
-        except (OSError, sqlite3.Error) as error:
-            self._trouble = f"The baselines cannot be written ({error}); a restart will read more again."
+        except Exception as error:  # whatever it is, to go on watching matters more than to remember
+            self._trouble = (
+                f"The baselines cannot be written ({_said(error)}); a restart will read more again."
+            )
             self._save_after = started + SAVE_EVERY
             return
         self._trouble = ""
         self.saved_at = now
         ended = monotonic()
         self._save_after = ended + max(SAVE_EVERY, 20 * (ended - started))
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:300]
 
 
 class _Told:

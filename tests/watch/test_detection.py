@@ -179,6 +179,24 @@ def test_a_mistake_in_the_tripwires_is_said_and_ends_nothing(
     assert any("failed" in sentence for sentence in bench.detection.trouble())
 
 
+def test_mistakes_while_time_passes_or_in_a_snapshot_end_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OverflowError("a mistake")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.detection.engine, "advance", broken)
+        patched.setattr(bench.detection.engine, "snapshot", broken)
+        bench.detection.advance()
+        bench.detection.settle(save=True)
+        said = bench.detection.trouble()
+        assert any("as time passed" in sentence for sentence in said)
+        assert any("cannot be written (OverflowError" in sentence for sentence in said)
+    bench.take(2)
+    assert bench.detection.wait(30)
+
+
 def test_refusals_are_told_once_and_then_by_the_hour(bench: Bench) -> None:
     def told() -> list[int]:
         bench.detection.settle()
