@@ -61,10 +61,9 @@ class Me(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Intake(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the watcher takes OpenTelemetry in."""
+    """How the watcher takes OpenTelemetry in, always at the loopback addresses."""
 
     enabled: bool = True
-    address: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 4318
     paths: tuple[Annotated[str, Meta(pattern="^/[A-Za-z0-9/_.-]{1,200}$")], ...] = ()
     max_mib: Annotated[int, Meta(ge=1, le=1024)] = 64

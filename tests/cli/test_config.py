@@ -20,7 +20,7 @@ name = 5
 
 [intake]
 port = 99999
-adress = "1"
+prot = 1
 
 [tripwires]
 review_minimum = "30"
@@ -74,7 +74,7 @@ def test_every_mistake_is_named_with_its_line_and_the_rest_is_used(tmp_path: Pat
     assert [problem.line for problem in read.problems] == [2, 5, 8, 9, 12, 13, 21, 23, 28]
     near = {problem.line: problem.fix for problem in read.problems}
     assert near[2] == "Did you mean `profile`?"
-    assert near[9] == "Did you mean `address`?"
+    assert near[9] == "Did you mean `port`?"
     assert read.home == "/tmp/x"
     assert read.intake.port == 4318
     assert read.tripwires.cost_floor == 2.5
