@@ -1,5 +1,6 @@
 """handoff/: entries from processes that may not write the log, waiting on disk for the one that may."""
 
+import errno
 import os
 import re
 import secrets
@@ -17,6 +18,9 @@ NAME = "handoff"
 REFUSED = ".refused"
 MAX_FILE_BYTES = MAX_GROUP_BYTES + 16 * 1024 * 1024
 MAX_FILES_A_TURN = 200
+
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors that say nothing about the file."""
 
 _FILE = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}-[0-9a-f]{8}\.json", re.ASCII)
 
@@ -82,7 +86,11 @@ class Handoff:
         return target, keys
 
     def waiting(self) -> Iterator[tuple[Path, tuple[Entry, ...]]]:
-        """The groups that wait, oldest first; what is not a group is set aside under another name."""
+        """The groups that wait, oldest first; what is not a group is set aside under another name.
+
+        Raises:
+            OSError: If this process cannot read files at the moment; none was touched.
+        """
         try:
             names = sorted(filter(_FILE.fullmatch, os.listdir(self.path)))
         except FileNotFoundError:
@@ -93,7 +101,9 @@ class Handoff:
                 yield path, _read(path)
             except FileNotFoundError:
                 continue
-            except (ValueError, OSError):
+            except (ValueError, OSError) as error:
+                if getattr(error, "errno", None) in _PASSING:
+                    raise
                 os.replace(path, path.with_name(name + REFUSED))
                 sync_directory(self.path)
 

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -142,6 +143,22 @@ def test_links_pipes_and_other_names_are_not_read(
     assert reopen().append(note("good")).result(10)[0].n == 2
     assert len(case.refused()) == 2
     assert (directory / "entry.json").exists()
+
+
+def test_who_has_no_file_handles_left_sets_nothing_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handoff = Handoff(tmp_path, START)
+    path, _ = handoff.leave([note("kept", at=START)])
+
+    def exhausted(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as limits:
+        limits.setattr(os, "open", exhausted)
+        with pytest.raises(OSError, match="Too many"):
+            list(handoff.waiting())
+    assert ([waiting for waiting, _ in handoff.waiting()], handoff.refused()) == ([path], [])
 
 
 def test_the_smallest_well_formed_file_is_taken(case: Case, reopen: Callable[[], Case]) -> None:
