@@ -12,7 +12,7 @@ import aiosqlite
 
 from data.envelope import Event, case_id
 from data.log import EVENT_COLUMNS, NAME, connect, founding_hash, read_row, read_uri
-from data.trouble import explain
+from data.trouble import StoreTrouble, explain
 from data.view import Lines
 
 MAX_EVENTS = 10_000
@@ -132,3 +132,10 @@ class CaseReader:
             return list(await self._db.execute_fetchall(query, values))
         except sqlite3.Error as error:
             raise explain(error, self.directory / NAME) from error
+        except ValueError as error:
+            # What aiosqlite says when the connection was closed meanwhile.
+            raise StoreTrouble(
+                "The record was closed before this was read.",
+                "It is not affected.",
+                "Open the incident again.",
+            ) from error

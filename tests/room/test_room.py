@@ -360,3 +360,12 @@ async def test_an_incident_stands_when_its_alert_could_not_be_told(
     room = await desk.declare("loop", 2, alerts=[facts().id])
     assert desk.room is room
     assert set(room.incident.alerts) == {facts().id}
+
+
+async def test_who_still_reads_a_room_that_was_left_is_told_so(desk: Desk) -> None:
+    room = await desk.declare("left", 2)
+    event = await room.note("x")
+    await desk.leave()
+    with pytest.raises(StoreTrouble, match="closed"):
+        await room.event(event.hash)
+    assert await room.lines.window(0, 5) == []
