@@ -20,7 +20,10 @@ from pathlib import Path
 from time import monotonic
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from console.config import Config, inventory, load, rules
+from console.config import Intake as IntakeSettings
 from console.events import WatchFounded, WatchStarted, WatchStopped, entry
 from console.plain import visible
 from console.refusal import Refused
@@ -110,6 +113,9 @@ class Watcher:
         say: Say | None = None,
     ) -> None:
         self._home = home
+        if home.mode == "drill":
+            # Whichever configuration a drill is opened with: nothing that real agents send may end up in it.
+            config = replace(config, intake=IntakeSettings(enabled=False), source=())
         self._config = config
         self._directory = home.watch_dir
         self._say = say or _to_stderr

@@ -176,6 +176,16 @@ def test_a_second_watcher_is_told_who_runs(tmp_path: Path) -> None:
     assert status.running(tmp_path / "home" / "watch") is None
 
 
+def test_a_drill_takes_nothing_from_real_agents(tmp_path: Path) -> None:
+    real = tmp_path / "real.jsonl"
+    real.write_text("")
+    with Watching(tmp_path / "home", "--drill", config=f'[[source]]\npath = "{real}"\n') as watching:
+        said = watching.ready()
+        assert (said.addresses, said.port) == ([], 0)
+        assert said.senders == []
+        watching.end()
+
+
 async def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
     with Watching(tmp_path / "home", child=True) as watching:
         watching.ready()
