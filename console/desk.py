@@ -415,7 +415,8 @@ def _mark(directory: Path) -> tuple[object, ...]:
     for name in ("log.db", "log.db-wal", "view.db-wal"):
         try:
             stat = (directory / name).stat()
-            marks.append((stat.st_mtime_ns, stat.st_size))
+            # Reading leaves an empty write-ahead log behind, which says no more than none.
+            marks.append((stat.st_mtime_ns, stat.st_size) if stat.st_size else None)
         except OSError:
             marks.append(None)
     return tuple(marks)

@@ -21,6 +21,7 @@ from data.handoff import Handoff
 from data.home import Home
 from data.line import Line
 from data.lock import Lock
+from data.reader import CaseReader
 from data.trouble import StoreTrouble
 from data.verify import verify
 from tests.room.strand import SECOND, T0
@@ -369,3 +370,17 @@ async def test_who_still_reads_a_room_that_was_left_is_told_so(desk: Desk) -> No
     with pytest.raises(StoreTrouble, match="closed"):
         await room.event(event.hash)
     assert await room.lines.window(0, 5) == []
+
+
+async def test_an_incident_that_nobody_touched_is_read_once(
+    desk: Desk, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.declare("quiet", 2)
+    await desk.leave()
+    assert len(await desk.incidents()) == 1
+    with monkeypatch.context() as closed:
+        closed.setattr(CaseReader, "open", None)
+        assert len(await desk.incidents()) == 1
+    await (await desk.enter()).retitle("changed")
+    await desk.leave()
+    assert [state.title for state in await desk.incidents()] == ["changed"]
