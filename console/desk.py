@@ -190,14 +190,16 @@ class Desk:
 
     # -- incidents ---------------------------------------------------------------------------------------
 
-    async def incidents(self) -> list[Incident]:
+    async def incidents(self, beginning: str = "") -> list[Incident]:
         """Return the state of every incident, open ones first, then the newest first.
+
+        `beginning`: only of those whose case id begins so; the others are not read.
 
         One that cannot be read must not hide the others: it goes to `unreadable`.
         """
         states: list[Incident] = []
         unreadable: dict[str, StoreTrouble] = {}
-        for case in self.home.cases():
+        for case in (case for case in self.home.cases() if case.startswith(beginning)):
             try:
                 state = await self._glance(case)
             except StoreTrouble as trouble:
@@ -235,7 +237,8 @@ class Desk:
             Refused: none or several fit.
             StoreTrouble: the one that fits cannot be read.
         """
-        incidents = await self.incidents()
+        wanted = name.removeprefix("INC-").removeprefix("inc-").lower()
+        incidents = await self.incidents(wanted)
         if not name:
             first = next((state for state in incidents if state.open), None)
             if first is None:
@@ -245,11 +248,10 @@ class Desk:
                     "There is no open incident.", 'Declare one: warroom declare "what is wrong" --severity 2.'
                 )
             return first
-        wanted = name.removeprefix("INC-").removeprefix("inc-").lower()
-        fits = [state for state in incidents if state.case.startswith(wanted)] if wanted else []
+        fits = incidents if wanted else []
         if len(fits) != 1:
-            for case, trouble in self.unreadable.items():
-                if wanted and not fits and case.startswith(wanted):
+            for trouble in self.unreadable.values():
+                if wanted and not fits:
                     raise trouble
             raise Refused(
                 f"{len(fits) or 'No'} incidents begin with {name}."
