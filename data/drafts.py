@@ -126,7 +126,10 @@ class Drafts:
         return draft.saved_at if draft else 0
 
     def orphans(self) -> list[Draft]:
-        """Drafts whose process is gone, oldest first. Waits for the disk."""
+        """Drafts whose process is gone, oldest first; none where they cannot be read, as `trouble` then says.
+
+        Waits for the disk.
+        """
 
         def find(db: sqlite3.Connection) -> list[Draft]:
             rows = db.execute("SELECT box, text, started_at, saved_at, owner FROM drafts ORDER BY started_at")
@@ -134,7 +137,10 @@ class Drafts:
             living = {owner for owner in {d.owner for d in drafts} if self._lives(owner)}
             return [draft for draft in drafts if draft.owner not in living]
 
-        return self._ask(find)
+        try:
+            return self._ask(find)
+        except StoreTrouble:
+            return []
 
     def adopt(self, orphan: Draft) -> bool:
         """Make an orphan a draft of this process, in its box. Waits for the disk.

@@ -320,6 +320,9 @@ async def test_a_room_that_cannot_be_written_can_be_read(
     assert room.incident.title == "read me"
     assert "cannot be written" in room.trouble
     assert "not saved" in room.drafts.trouble
+    with monkeypatch.context() as disk:
+        disk.setattr("data.drafts._connect", forbidden)
+        assert room.drafts.orphans() == []
     with pytest.raises(StoreTrouble):
         await room.note("kept")
 
