@@ -1,7 +1,5 @@
 """Everything a person can do here, once: key, palette, hints, help and docs/keys.md are all made from it."""
 
-# ruff: noqa: E501 - one command, one line: this is a table
-
 from __future__ import annotations
 
 from collections.abc import Callable

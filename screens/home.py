@@ -110,7 +110,7 @@ class HomeScreen(ConsoleScreen):
         """Draw the frame; the state follows."""
         self.query_one(Incidents).title("Incidents")
         self.query_one(Alerts).title("1 Alerts")
-        self.query_one(Incidents).focus()
+        self.set_focus(self.query_one(Incidents))
         self.show_state()
 
     def show_state(self) -> None:

@@ -8,7 +8,7 @@ before the next key is looked at, and keys that arrive while a dialog opens wait
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from textual import events
 from textual.app import App
@@ -22,6 +22,14 @@ from screens.console_screen import ConsoleScreen
 
 class DialogReady(Message):
     """A dialog has been drawn and takes keys."""
+
+
+@runtime_checkable
+class TakesKeys(Protocol):
+    """A widget that acts on some keys at once, before the next one is looked at."""
+
+    def take(self, event: events.Key) -> bool:
+        """Act on a key. Returns whether it was one for this widget."""
 
 
 class OrderedKeys(App[None], inherit_bindings=False):
@@ -53,7 +61,8 @@ class OrderedKeys(App[None], inherit_bindings=False):
             if self._held is not None:
                 self._held.append(event)
                 return
-            if self._command(self.screen, event):
+            focused: object = self.focused
+            if self._command(self.screen, event) or (isinstance(focused, TakesKeys) and focused.take(event)):
                 return
         await super().on_event(event)
 

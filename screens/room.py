@@ -337,7 +337,7 @@ class RoomScreen(ConsoleScreen):
                 "\n".join([*(draft.text for draft in texts), *([typed] if typed else [])]),
                 texts[0].started_at,
             )
-            writer.box.focus()
+            self.set_focus(writer.box)
             self.say(
                 f"A draft of {hms(texts[0].started_at)}Z is back: Enter saves it, Esc leaves it here.", "high"
             )
@@ -383,7 +383,7 @@ class RoomScreen(ConsoleScreen):
             event = await room.note(text, typed or None)
         except (Refused, StoreTrouble) as trouble:
             writer.fill(f"{text}\n{writer.text}" if writer.text else text, typed)
-            writer.box.focus()
+            self.set_focus(writer.box)
             self.say(f"NOT SAVED: {trouble}", "crit" if isinstance(trouble, StoreTrouble) else "high")
         else:
             self.say(f"saved {hms(room.saved_at)}  {event.short}  {fit(text, 60).strip()}", "ok")

@@ -24,7 +24,7 @@ def _write(screen: ConsoleScreen, lead: str) -> None:
     writer = screen.query_one(Writer)
     if lead and not writer.text:
         writer.fill(lead, screen.now())
-    writer.box.focus()
+    screen.set_focus(writer.box)
 
 
 @does("write.note")
@@ -209,7 +209,7 @@ def find(screen: ConsoleScreen, words: str = "") -> None:
     def found(hash_: str | None) -> None:
         if hash_:
             screen.query_one(Timeline).jump_to(hash_)
-            screen.query_one(Timeline).focus()
+            screen.set_focus(screen.query_one(Timeline))
 
     screen.app.push_screen(Search(room.lines, words), found)
 

@@ -23,7 +23,7 @@ def _focus(screen: ConsoleScreen, pane: Pane) -> None:
         else:
             screen.focus_pane(pane)
     elif pane == "alerts":
-        screen.query_one("#alerts").focus()
+        screen.set_focus(screen.query_one("#alerts"))
 
 
 @does("focus.alerts")

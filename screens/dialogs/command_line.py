@@ -50,7 +50,7 @@ class CommandLine(ModalScreen[str]):
 
     def on_mount(self) -> None:
         """Start typing."""
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
         self._explain("")
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -84,13 +84,16 @@ class Options(ListRows[Option]):
         super().go(index, step=step)
         self.refresh()
 
-    def on_key(self, event: events.Key) -> None:
-        """Pick an answer by its key."""
+    def take(self, event: events.Key) -> bool:
+        """Pick an answer by its key, and submit with Enter."""
+        if event.key == "enter" and isinstance(self.screen, Form):
+            self.screen.action_submit()
+            return True
         for index, option in enumerate(self._rows):
             if event.character == option.key:
-                event.stop()
-                event.prevent_default()
                 self.go(index)
+                return True
+        return False
 
 
 class Form(ModalScreen[bool]):
@@ -151,7 +154,7 @@ class Form(ModalScreen[bool]):
     def on_mount(self) -> None:
         """Go to the first question."""
         if self._fields:
-            self.query_one(f"#field-{self._fields[0].name}").focus()
+            self.set_focus(self.query_one(f"#field-{self._fields[0].name}"))
         self._say("")
 
     @property
@@ -213,7 +216,7 @@ class Form(ModalScreen[bool]):
                 if self.focused is widget or widget.has_focus:
                     self._say(field.required)
                 else:
-                    widget.focus()
+                    self.set_focus(widget)
                     self._say("")
                 return
         if not self._busy:

@@ -59,7 +59,7 @@ class Page(ModalScreen[str]):
         sheet = self.query_one(Sheet)
         sheet.border_title = Content(f"{self._title}")
         sheet.read(self._paragraphs)
-        sheet.focus()
+        self.set_focus(sheet)
         keys: list[Piece] = [
             (f"{shown(self._keymap[command.id][0])} {command.hint or command.title.lower()}", "", place)
             for place, command in enumerate(self._commands)

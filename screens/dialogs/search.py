@@ -74,7 +74,7 @@ class Search(ModalScreen[str]):
 
     def on_mount(self) -> None:
         """Start typing."""
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
         self.query_one(Hits).title("Find", "Enter shows it · Esc back")
         if self._words:
             background(self, self._search, self._words, latest=True)

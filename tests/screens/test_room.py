@@ -237,6 +237,33 @@ async def test_typing_does_not_wait_for_the_record(tmp_path: Path) -> None:
         assert line.at == NOW
 
 
+async def burst(stage: Stage, *keys: str) -> None:
+    """Press keys faster than anything can be drawn between them."""
+    from textual import events
+    from textual.keys import _character_to_key
+
+    for key in keys:
+        name = key if len(key) > 1 else _character_to_key(key)
+        stage.console.post_message(events.Key(name, key if len(key) == 1 else None))
+    await stage.pilot.pause()
+
+
+async def test_whoever_types_ahead_is_not_misunderstood(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        alerts = stage.screen.query_one(Alerts)
+        second = alerts.all_rows[1].id
+        await burst(stage, "j", "a")
+        await stage.until(lambda: stage.desk.board.alerts[second].acknowledged_by == "ana")
+        assert sum(bool(alert.acknowledged_at) for alert in stage.desk.board.alerts.values()) == 2
+        await burst(stage, "i", *"sat down", "enter", *"next")
+        await stage.until_said("NOTE")
+        assert stage.writer.text == "next"
+        await stage.until(lambda: not stage.room.pending)
+        assert [line.text for line in await stage.room.lines.search("sat down")] == ["sat down"]
+        await burst(stage, "escape", "S", "3", "enter", *"fewer", "enter")
+        await stage.until(lambda: stage.room.incident.severity == 3)
+
+
 async def test_letters_typed_into_the_write_bar_are_no_commands(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         await stage.press("i")

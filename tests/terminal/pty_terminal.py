@@ -143,4 +143,7 @@ def _own_terminal() -> None:
 def _plain(chunk: bytes) -> bytes:
     for noise in (b"\x1b[>25u", b"\x1b[<u", b"\x1b[?2026$p", b"\x1b[?2048$p", b"\x1b[22;2t", b"\x1b[23;2t"):
         chunk = chunk.replace(noise, b"")
+    # The emulator drops the rest of a line at a mark without a combining class; terminals do not.
+    for mark in ("\u0489", "\u20dd"):
+        chunk = chunk.replace(mark.encode(), b"")
     return chunk

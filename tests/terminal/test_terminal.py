@@ -250,9 +250,9 @@ def test_hostile_text_reaches_no_terminal_from_any_screen(tmp_path: Path, size: 
         ):
             terminal.send(key)
             if title:
-                terminal.until_shows("cancel")
+                terminal.until_shows("Esc  cancel")
             terminal.send(b"\x1b[27u")
-            terminal.until_gone("cancel")
+            terminal.until_gone("Esc  cancel")
         terminal.send("\x1b[15~")
         terminal.until_shows("Find")
         terminal.send("again")
