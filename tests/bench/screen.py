@@ -216,7 +216,7 @@ def _million(report: Report, home: Path) -> None:
             before = terminal.text
             started = time.perf_counter()
             terminal.send("\x1b[5~")
-            terminal.until(lambda before=before: terminal.text != before and " …" not in terminal.text)  # type: ignore[misc]
+            terminal.until(lambda before=before: terminal.text != before and "┃ …" not in terminal.text)  # type: ignore[misc]
             pages.append((time.perf_counter() - started) * 1000)
         rss = (
             int(Path(f"/proc/{terminal.process.pid}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024

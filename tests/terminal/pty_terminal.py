@@ -74,7 +74,11 @@ class Terminal:
     @property
     def text(self) -> str:
         """What the terminal shows, line by line."""
-        return "\n".join(self.screen.display)
+        # Not `screen.display`: it fails on half of a wide character that was written over.
+        lines = (self.screen.buffer[row] for row in range(self.screen.lines))
+        return "\n".join(
+            "".join(line[column].data for column in range(self.screen.columns)) for line in lines
+        )
 
     def until(self, condition: Callable[[], bool], what: str = "") -> None:
         """Wait until `condition` holds; it is asked again whenever the program writes something."""
