@@ -78,6 +78,7 @@ def _code(source: str) -> Terminal:
 def _until_ms(make: Callable[[], Terminal], marker: bytes) -> float:
     started = time.perf_counter()
     with make() as terminal:
+        terminal.emulate = False
         terminal.until(lambda: marker in terminal.raw, marker.decode())
         return (time.perf_counter() - started) * 1000
 
@@ -99,6 +100,7 @@ def _first_paint(report: Report, home: Path) -> None:
 def _echoes(terminal: Terminal) -> list[float]:
     """Type letters one by one. Returns the milliseconds from key to screen of each."""
     times = []
+    terminal.emulate = False
     for number in range(KEYS):
         # A letter that is not on the screen yet cannot be taken for another one.
         glyph = chr(0x0E01 + number % 40) if number % 40 < 40 else "x"

@@ -27,6 +27,7 @@ class Terminal:
     Attributes:
         raw: every byte that the program has written.
         screen: what the terminal shows.
+        emulate: whether `screen` is kept up; measuring turns it off, since it takes the time of what is measured.
     """
 
     def __init__(self, argv: Sequence[str], columns: int = 120, rows: int = 40, **environment: str) -> None:
@@ -47,6 +48,7 @@ class Terminal:
             preexec_fn=_own_terminal,
         )
         self.raw = bytearray()
+        self.emulate = True
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self._news = threading.Condition()
@@ -66,7 +68,8 @@ class Terminal:
             with self._news:
                 self.raw += chunk
                 # Modes the emulator does not know arrive with private markers that it takes for text.
-                self._stream.feed(_plain(chunk))
+                if self.emulate:
+                    self._stream.feed(_plain(chunk))
                 self._news.notify_all()
             if not chunk:
                 return
