@@ -20,9 +20,10 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from data.canonical import encode
+from console.refusal import Refused
+from data.canonical import NotCanonical, encode
 from data.clock import iso, parse_iso
-from data.envelope import Entry, Event, Ref
+from data.envelope import BadEntry, Entry, Event, Ref, check
 
 LARGEST = 2**53 - 1
 
@@ -495,13 +496,23 @@ def entry(
     """Return `body` as an entry for the log. `at`: nanoseconds UTC, None = now.
 
     Raises:
-        msgspec.ValidationError: a field is out of its bounds; nothing was written.
+        Refused: a field is out of its bounds, or some text is no Unicode; nothing was written.
     """
     plain = msgspec.to_builtins(body)
-    msgspec.convert(
-        plain, type(body)
-    )  # Structs check on decoding only, and nothing unreadable may reach the log
-    return Entry(kind=body.kind, body=encode(plain), actor=actor, role=role, at=at, refs=refs, key=key)
+    try:
+        # Structs check on decoding only, and nothing unreadable may reach the log.
+        msgspec.convert(plain, type(body))
+        made = Entry(kind=body.kind, body=encode(plain), actor=actor, role=role, at=at, refs=refs, key=key)
+        check(made)
+    except msgspec.ValidationError as error:
+        raise Refused(f"A value is out of its bounds: {error}.", "Nothing was written.") from None
+    except NotCanonical:
+        raise Refused(
+            "This text is not valid Unicode and cannot stand on the record.", "Nothing was written."
+        ) from None
+    except BadEntry as error:
+        raise Refused(f"{error}.", "Nothing was written.") from None
+    return made
 
 
 def moment(ns: int) -> str:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from console.alerts import Alert
 from console.events import (
@@ -52,7 +50,6 @@ from data.drafts import Drafts
 from data.envelope import Entry, Event
 from data.home import Home
 from data.reader import CaseReader
-from data.trouble import StoreTrouble
 from data.view import Lines
 
 NARRATIVE = frozenset({NoteWritten.kind})
@@ -99,12 +96,7 @@ class Room:
             undo.push_async_callback(asyncio.to_thread, case.close)
             reader = await CaseReader.open(case.directory)
             undo.push_async_callback(reader.close)
-            try:
-                drafts = await asyncio.to_thread(Drafts.open, case.directory, home.clock)
-            except StoreTrouble:
-                # A record that can only be read is still opened; what is typed lives as long as this console.
-                elsewhere = undo.enter_context(TemporaryDirectory(prefix="warroom-drafts-"))
-                drafts = await asyncio.to_thread(Drafts.open, Path(elsewhere), home.clock)
+            drafts = await asyncio.to_thread(Drafts.open, case.directory, home.clock)
             undo.push_async_callback(asyncio.to_thread, drafts.close)
             room = cls(case, reader, drafts, home.clock, actor, role)
             await room.refresh()

@@ -136,7 +136,13 @@ class HomeScreen(ConsoleScreen):
         listing.loaded = True
         now = desk.clock.now()
         rows = [IncidentRow.of(state, now) for state in incidents]
-        listing.title(f"Incidents  {sum(state.open for state in incidents)} open of {len(rows)}")
+        lost = len(desk.unreadable)
+        listing.title(
+            f"Incidents  {sum(state.open for state in incidents)} open of {len(rows)}"
+            + (f" · {lost} CANNOT BE READ" if lost else "")
+        )
+        for damaged in desk.unreadable.values():
+            self.say(str(damaged), "crit")
         if rows != listing.all_rows or not rows:
             listing.show(rows)
         self._show_hints()

@@ -85,16 +85,12 @@ def _facts(facts: AlertFacts) -> list[Para]:
 def _measure(facts: AlertFacts) -> str:
     if not facts.limit:
         return f"{facts.count:,} actions"
-    show = (
-        _money
-        if facts.unit in ("nanousd", "nano_usd", "usd")
-        else lambda value: f"{value:,} {facts.unit}".strip()
-    )
+    show = _money if facts.unit == "nano-usd" else lambda value: f"{value:,} {facts.unit}".strip()
     return f"{show(facts.value)} now, {show(facts.peak)} at most; limit {show(facts.limit)}, pages at {show(facts.page_limit)}; {facts.count:,} actions"
 
 
 def _money(nano: int) -> str:
-    return f"${nano / 1_000_000_000:,.2f}"
+    return f"{nano / 1_000_000_000:,.2f} USD"
 
 
 def about_entry(events: Sequence[Event]) -> list[Para]:

@@ -116,6 +116,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self.desk: Desk | None = None
         self.keymap_in_force, self._problems = resolve(keys or {})
         self._problems.extend(problems)
+        self._standing = ""
         self._audible = bell
         self.command_of = {key: name for name, keys_ in self.keymap_in_force.items() for key in keys_}
         self._open_desk, self._start, self._expect_room = open_desk, start, expect_room
@@ -126,6 +127,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             self._problems.append(f"theme: there is no theme {theme[:64]!r}; there are {', '.join(NAMES)}.")
         self.theme = theme if theme in NAMES else DEFAULT
         self._changed = False
+        self._rested = 0
         self._second = 0
         self._paging: set[str] = set()
         self._called_at = 0
@@ -191,8 +193,10 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             try:
                 await desk.enter(self._start)
             except Refused as refused:
-                if self._start and isinstance(self.screen, ConsoleScreen):
+                if self._start:
                     self._problems.append(str(refused))
+            except StoreTrouble as trouble:
+                self._problems.append(str(trouble))
         if desk.room is None:
             self.show_home()
         else:
@@ -209,15 +213,27 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         try:
             if await desk.poll():
                 self._changed = True
+            standing = desk.watch_trouble
         except StoreTrouble as trouble:
-            self._say(str(trouble), "crit")
+            standing = str(trouble)
+        if standing != self._standing:
+            # Said once; the header goes on saying it in a word.
+            self._standing = standing
+            if standing:
+                self._say(standing, "crit")
         second = desk.clock.now() // SECOND
-        if self._changed:
-            self._changed, self._second = False, second
+        self._rested += 1
+        if self._changed and (self._rested > 1 or self._new_pages(desk)):
+            # In a storm every other beat is left to the keyboard; what pages does not wait.
+            self._changed, self._second, self._rested = False, second, 0
             self._state()
         elif second != self._second:
             self._second = second
             self._draw(lambda screen: screen.show_clocks())
+
+    def _new_pages(self, desk: Desk) -> bool:
+        alerts = desk.board.alerts
+        return any(alert.facts.pages and name not in self._paging for name, alert in alerts.items())
 
     def _state(self) -> None:
         self._draw(lambda screen: screen.show_state())

@@ -43,6 +43,8 @@ def record_piece(room: Room | None) -> Piece:
         return ("", "", 9)
     if room.trouble:
         return ("NOT SAVED: " + fit(room.trouble, 60).strip(), "crit", 0)
+    if room.drafts.trouble:
+        return ("DRAFTS NOT SAVED", "crit", 0)
     if room.pending:
         return (f"saving {room.pending}", "high", 0)
     return (f"saved {hms(room.saved_at)}", "ok", 0) if room.saved_at else ("record ok", "ok", 1)
@@ -96,12 +98,6 @@ class Header(StripLines):
         harm = state.stamps.get("harm_confirmed")
         if state.contained_at is not None:
             pieces.append((f"contained {clock(end - state.contained_at)}", "ok", 1))
-        elif harm is not None:
-            since = now - harm.at
-            late = since > CONTAIN_WITHIN
-            pieces.append((f"NOT CONTAINED, harm {clock(since)}" + (" > 30 s" if late else ""), "crit", 0))
-        else:
-            pieces.append(("NOT CONTAINED", "high", 1))
             worst = [found[1] for row in state.rollback.values() if (found := state.worst(row))]
             if worst:
                 nearest = min(worst) - now
@@ -112,6 +108,12 @@ class Header(StripLines):
                         3,
                     )
                 )
+        elif harm is not None:
+            since = now - harm.at
+            late = since > CONTAIN_WITHIN
+            pieces.append((f"NOT CONTAINED, harm {clock(since)}" + (" > 30 s" if late else ""), "crit", 0))
+        else:
+            pieces.append(("NOT CONTAINED", "high", 1))
         pieces.append((f"declared {clock(end - state.declared_at)}", "quiet", 2))
         action = state.stamps.get("action")
         if action is not None:

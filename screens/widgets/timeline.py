@@ -152,6 +152,7 @@ class Timeline(Rows["Line"]):
         if flt != self.filter:
             self._stale = self._asked = True
             return
+        before = (self._start, self._window, self._count, self.cursor, self.top, self._dated)
         self._start, self._window, self._count = start, window, count
         if not moved_meanwhile:
             self.cursor, self.top = min(cursor, max(count - 1, 0)), top
@@ -167,6 +168,8 @@ class Timeline(Rows["Line"]):
             window[0].at // DAY != window[-1].at // DAY or window[-1].at // DAY != self._today // DAY
         )
         self._label()
+        if before == (start, window, count, self.cursor, self.top, self._dated):
+            return  # other parts of the record have changed; this one is painted already
         self.refresh()
         self.post_message(self.Moved(self))
 

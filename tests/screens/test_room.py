@@ -114,6 +114,7 @@ async def test_the_room_shows_severity_roles_clocks_and_record(tmp_path: Path) -
             "declared 00:00:00",
             "action 00:07:00",
             "contained",
+            "rollback in 04:00:00",
             "update in",
             "4 unacked",
             "record ok",
