@@ -232,8 +232,9 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             self._draw(lambda screen: screen.show_clocks())
 
     def _new_pages(self, desk: Desk) -> bool:
-        alerts = desk.board.alerts
-        return any(alert.facts.pages and name not in self._paging for name, alert in alerts.items())
+        now, known = desk.clock.now(), self._paging
+        alerts = desk.board.alerts.items()
+        return any(alert.facts.pages and name not in known and alert.asks(now) for name, alert in alerts)
 
     def _state(self) -> None:
         self._draw(lambda screen: screen.show_state())
