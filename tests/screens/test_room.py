@@ -140,6 +140,7 @@ async def test_confirmed_harm_starts_the_clock_to_containment(tmp_path: Path) ->
         )
 
 
+@pytest.mark.req("S003-MT-5")
 async def test_acknowledge_is_one_key(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         row = stage.screen.query_one(Alerts).selected
@@ -170,6 +171,7 @@ async def test_silence_asks_for_a_reason(tmp_path: Path) -> None:
         await stage.until_said("silenced until 15:02")
 
 
+@pytest.mark.req("S002-ROL-4")
 async def test_an_entry_is_saved_with_the_time_of_its_first_key(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         count = await stage.room.lines.count()
@@ -454,6 +456,7 @@ async def test_undo_takes_the_last_tick_back(tmp_path: Path) -> None:
         await stage.until_said("undone")
 
 
+@pytest.mark.req("S003-RB-0")
 async def test_rollback_moves_through_its_states(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         tracker = stage.screen.query_one(RollbackTracker)
@@ -499,6 +502,7 @@ async def test_waiving_a_class_asks_for_its_name(tmp_path: Path) -> None:
         await stage.until(lambda: stage.room.incident.rollback[row.id].state == "waived")
 
 
+@pytest.mark.req("S002-USE-3")
 async def test_severity_and_roles(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         await stage.press("S", "3", "enter")
@@ -515,6 +519,7 @@ async def test_severity_and_roles(tmp_path: Path) -> None:
         await stage.until(lambda: "comms" not in stage.room.incident.roles)
 
 
+@pytest.mark.req("S003-KS-9")
 async def test_containment_is_confirmed_once(tmp_path: Path) -> None:
     home_ = home(tmp_path)
     watch(home_)
