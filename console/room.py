@@ -248,7 +248,9 @@ class Room:
     async def assign(self, role: str, person: str, reason: str = "") -> None:
         """Give a role to a person; command moves, other roles may be shared."""
         if not role.strip() or not person.strip():
-            raise Refused("A role needs a person.", "As in: commander ana.")
+            raise Refused("A role needs a person.", "As in: ic ana.")
+        if not (role.strip().isprintable() and person.strip().isprintable()):
+            raise Refused("Names of roles and people are one line of printable text.", "Type them again.")
         await self.record(RoleAssigned(role.strip(), person.strip(), reason))
 
     async def release(self, role: str, person: str, reason: str = "") -> None:

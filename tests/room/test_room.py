@@ -151,6 +151,8 @@ async def test_undo_takes_back_only_what_one_did_oneself(desk: Desk, home: Home)
         lambda room: room.meet_budget("database-writes", "nothing"),
         lambda room: room.set_severity(6, "SEV-6"),
         lambda room: room.assign("ic", " "),
+        lambda room: room.assign("ic\x1b[41m", "ben"),
+        lambda room: room.assign("ic", "ben\nana"),
         lambda room: room.release("ic", "ben"),
         lambda room: room.amend("0" * 64, "x", "y"),
         lambda room: room.promise_update(T0 - SECOND),
