@@ -39,7 +39,7 @@ def _until_end(context: Context, paths: list[Path]) -> int:
     from console.watching.replay import watch_until_end
 
     def refuse(refusal: Refusal) -> None:
-        complain(f"{refusal.source}: {refusal.reason}")
+        complain(f"{refusal.source}:{refusal.line}: {refusal.reason}")
 
     done = watch_until_end(
         None, paths, context.config, lambda alert: context.say(alert["sentence"], alert), refuse

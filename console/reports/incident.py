@@ -185,6 +185,14 @@ def _rollback(state: Incident) -> Iterator[str]:
 def _clocks(state: Incident, row: Rollback) -> Iterator[str]:
     for budget in row.action_class.budgets:
         due = state.deadline(budget)
-        ends = f"due {iso(due, 0)}" if due is not None else f"{budget.seconds} s"
+        ends = f"due {iso(due, 0)}" if due is not None else _lasting(budget.seconds)
         met = f", finished {iso(row.met[budget.id], 0)}" if budget.id in row.met else ""
         yield f"{inert(budget.name)}: {ends}{met}"
+
+
+def _lasting(seconds: int) -> str:
+    """Return a duration in the largest unit that says it without a remainder, as in `4 h`."""
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
