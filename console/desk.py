@@ -375,6 +375,20 @@ class Desk:
         await self._tell_watch(AlertAcknowledged(alert.id, note))
         return alert
 
+    async def acknowledge_ended(self, note: str) -> int:
+        """Acknowledge every alert that ended before anybody saw it, with one note. Returns how many.
+
+        Raises:
+            Refused: there is none, or the note is empty.
+        """
+        ended = [alert for alert in self.board.asking(self.clock.now()) if alert.ended]
+        if not ended:
+            raise Refused("No ended alert waits for an acknowledgement.")
+        if not note.strip():
+            raise Refused("Acknowledging them together needs a note.", "Say in one line who looked at them.")
+        await self._tell_watch(*(AlertAcknowledged(alert.id, note.strip()) for alert in ended[:5000]))
+        return len(ended[:5000])
+
     async def silence(self, name: str, until: int | None, reason: str) -> Alert:
         """Ask for no attention until `until` (ns UTC; None = until the alert ends). Needs a reason."""
         if not reason.strip():

@@ -126,6 +126,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("write.decision", "exclamation_mark", "Write a decision", "Go to the write bar with the decision mark.", name="decision", possible=_write),
     Command("alert.ack", "a", "Acknowledge the alert", "Say that somebody works on the selected alert.", "ack", "everywhere", "ack", _alert),
     Command("alert.ack_note", "A", "Acknowledge with a note", "Acknowledge the selected alert and say what you do about it.", "", "everywhere", "acknote", _alert),
+    Command("alert.ack_ended", "", "Acknowledge all that ended", "Acknowledge every alert that ended before anybody saw it, with one note.", "", "everywhere", "ackended", _write),
     Command("alert.silence", "s", "Silence the alert", "Ask for no attention for a while, with a reason.", "silence", "everywhere", "silence", _alert),
     Command("alert.link", "l", "Add the alert to this incident", "Copy the selected alert into this incident.", "link", name="link", possible=_alert),
     Command("open", "enter", "Open the selection", "Show everything about the selected row and what can be done with it.", "open", "everywhere", possible=_selected),

@@ -100,6 +100,9 @@ def _ack(parser: Parser) -> None:
         "alert", nargs="?", default="", help="id of the alert (default: the newest that pages)"
     )
     parser.add_argument("note", nargs="*", help="what you are doing about it")
+    parser.add_argument(
+        "--ended", action="store_true", help="all that ended before anybody saw them, with one note"
+    )
 
 
 def _silence(parser: Parser) -> None:

@@ -208,6 +208,10 @@ def ack(options: Namespace) -> int:
     context = Context(options)
 
     async def run(desk: Desk) -> str:
+        if options.ended:
+            # With --ended every word is the note: no alert is named.
+            words = " ".join(filter(None, (options.alert, _text(options.note))))
+            return f"{await desk.acknowledge_ended(words):,} ended alerts"
         name = options.alert or _newest(desk)
         alert = await desk.acknowledge(name, _text(options.note))
         return alert.id

@@ -60,6 +60,21 @@ def acknowledge_with_note(screen: ConsoleScreen, words: str = "") -> None:
     )
 
 
+@does("alert.ack_ended")
+def acknowledge_ended(screen: ConsoleScreen, words: str = "") -> None:
+    """Ask for one note, then acknowledge all alerts that ended unseen."""
+    desk = screen.desk
+    if desk is None:
+        return
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        count = await desk.acknowledge_ended(answers["note"])
+        screen.say(f"acknowledged {count:,} ended alerts", "ok")
+
+    note = Text("note", "Who looked at them, and what they were", words, "Say it in one line.")
+    screen.app.push_screen(Form("Acknowledge all that ended", (note,), submit, verb="acknowledge"))
+
+
 @does("alert.silence")
 def silence(screen: ConsoleScreen, words: str = "") -> None:
     """Ask how long and why, then silence."""

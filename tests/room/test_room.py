@@ -234,6 +234,18 @@ async def test_an_acknowledgement_is_refused_twice_and_a_silence_needs_a_reason(
         await desk.acknowledge("zzzz")
 
 
+async def test_alerts_that_ended_unseen_are_acknowledged_together(desk: Desk, home: Home) -> None:
+    alert(home, *(ev.AlertOpened(facts(id=f"a{n}")) for n in range(50)), ev.AlertOpened(facts(id="on")))
+    alert(home, *(ev.AlertClosed(facts(id=f"a{n}")) for n in range(50)))
+    await desk.refresh()
+    with pytest.raises(Refused, match="needs a note"):
+        await desk.acknowledge_ended(" ")
+    assert await desk.acknowledge_ended("history of the first day") == 50
+    assert [each.id for each in desk.board.asking(T0)] == ["on"]
+    with pytest.raises(Refused, match="No ended alert"):
+        await desk.acknowledge_ended("again")
+
+
 async def test_an_incident_is_found_by_code_prefix_or_as_the_newest_open_one(
     desk: Desk, clock: ManualClock
 ) -> None:
