@@ -57,7 +57,7 @@ class Commands(Provider):
 
     def _help(self, command: Command) -> str:
         keys = " ".join(shown(key) for key in self._keys(command))
-        return f"{command.help}{f'  [{keys}]' if keys else ''}"
+        return f"{command.help}{f'  ({keys})' if keys else ''}"
 
     def _keys(self, command: Command) -> tuple[str, ...]:
         screen = self.screen

@@ -47,6 +47,7 @@ class Page(ModalScreen[str]):
         super().__init__()
         self._title, self._paragraphs, self._commands = title, paragraphs, commands
         self._keymap = keymap or {}
+        self._left = False
 
     def compose(self) -> ComposeResult:
         """The sheet, and the keys under it."""
@@ -74,9 +75,15 @@ class Page(ModalScreen[str]):
                 command.id, ()
             ):
                 event.stop()
-                self.dismiss(command.id)
+                self._leave(command.id)
                 return
 
     def action_leave(self) -> None:
         """Go back."""
-        self.dismiss("")
+        self._leave("")
+
+    def _leave(self, command: str) -> None:
+        # A key that repeats arrives again before the page is gone.
+        if not self._left:
+            self._left = True
+            self.dismiss(command)

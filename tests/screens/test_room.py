@@ -123,6 +123,26 @@ async def test_the_room_shows_severity_roles_clocks_and_record(tmp_path: Path) -
             assert expected in words
 
 
+async def test_the_palette_opens_in_a_room_and_lists_every_key(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await stage.press("ctrl+p")
+        await stage.until(lambda: type(stage.pilot.app.screen).__name__ == "CommandPalette")
+        await stage.type("filter")
+        await stage.pilot.pause(0.3)
+        await stage.press("escape", "escape")
+        await stage.until(lambda: type(stage.pilot.app.screen).__name__ != "CommandPalette")
+
+
+async def test_a_key_that_repeats_on_a_page_acts_once(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await stage.press("1", "enter")
+        await stage.until(lambda: type(stage.pilot.app.screen).__name__ == "Page")
+        page = stage.pilot.app.screen
+        page._leave("")  # type: ignore[attr-defined]
+        page._leave("")  # type: ignore[attr-defined]
+        await stage.until(lambda: type(stage.pilot.app.screen).__name__ == "RoomScreen")
+
+
 async def test_silence_without_a_watcher_is_said(tmp_path: Path) -> None:
     async with Opened(tmp_path, watched=False) as stage:
         assert "NOT WATCHING" in stage.screen.query_one(Header).words

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from console.desk import Desk
+from console.events import RoleAssigned
 from data.home import Home
 from tests.screens.stage import ALERTS, HOSTILE, facts, watch
 from tests.terminal.pty_terminal import Terminal
@@ -210,7 +211,7 @@ def hostile_home(path: Path) -> Path:
         await room.tick(item, "waived", "".join(texts))
         await room.claim(list(room.incident.checklist)[1], texts[0][:60])
         await room.move_rollback(action_class, "held", "".join(texts))
-        await room.assign("ops", texts[3][:60], "".join(texts)[:400])
+        await room.record(RoleAssigned("ops", texts[3][:60], "".join(texts)[:400]))
         await desk.acknowledge(first, "".join(texts)[:400]) if desk.board.alerts[
             first
         ].acknowledged_at == 0 else None
