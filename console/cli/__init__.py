@@ -34,24 +34,28 @@ def main(argv: Sequence[str] | None = None) -> None:
         if isinstance(stream, TextIOWrapper):
             # A terminal of another encoding gets escapes for what it cannot show, instead of an error.
             stream.reconfigure(errors="backslashreplace")
-    code = run(sys.argv[1:] if argv is None else argv)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _let_go()
-    sys.exit(code)
+    sys.exit(run(sys.argv[1:] if argv is None else argv))
 
 
 def run(argv: Sequence[str]) -> int:
     """Run one command and return its exit code; what a person can cause ends in one sentence on stderr."""
     from console.cli.arguments import parse
+    from console.cli.output import Unprinted, printing
 
-    options = parse(argv)
     try:
+        with printing():
+            options = parse(argv)
         return implementation(options.command)(options)
     except BrokenPipeError:
+        # Who reads our output has read enough, as `head` does.
         _let_go()
         return exits.OK
+    except Unprinted as unprinted:
+        from console.cli.trouble import complain
+
+        _let_go()
+        complain(str(unprinted))
+        return exits.OUTPUT
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     except Exception as error:
@@ -64,5 +68,5 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _let_go() -> None:
-    """The reader of our output has gone: leave it at that, also when the interpreter flushes at its end."""
+    """Leave it at what was printed, also when the interpreter flushes at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -211,7 +211,8 @@ def _export(parser: Parser) -> None:
     parser.add_argument(
         "--format", choices=("md", "jsonl"), default="md", help="report or every event (default: md)"
     )
-    parser.add_argument("--output", "-o", metavar="FILE", help="write to a new FILE instead of stdout")
+    parser.add_argument("--output", "-o", metavar="FILE", help="write to FILE instead of stdout")
+    parser.add_argument("--force", action="store_true", help="replace FILE when it exists")
 
 
 def _completion(parser: Parser) -> None:
@@ -328,7 +329,7 @@ def build(only: str = "") -> Parser:
         prog="warroom",
         description="War room for incidents caused by AI agents. Without a command it opens the console.",
         epilog="`warroom COMMAND --help` explains a command. Exit codes: 0 done, 1 a check found something "
-        "wrong, 2 wrong usage, 3 refused, 4 the store failed, 130 interrupted.",
+        "wrong, 2 wrong usage, 3 refused, 4 the store failed, 5 the output failed, 130 interrupted.",
     )
     parser.add_argument("--version", action=_Version, help="print the version")
     for name in ("home", "incident", "as", "role", "json"):

@@ -6,11 +6,13 @@ from argparse import Namespace
 
 from console.cli import exits
 from console.cli.arguments import build
+from console.cli.output import printing
 
 
 def run(options: Namespace) -> int:
     """`warroom completion`."""
     import shtab
 
-    print(shtab.complete(build(), shell=options.shell))
+    with printing():
+        print(shtab.complete(build(), shell=options.shell))
     return exits.OK

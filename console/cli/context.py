@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from console.cli.output import printing
 from console.cli.trouble import complain
 from console.config import Config, home_path, load
 from console.plain import visible
@@ -89,7 +89,7 @@ class Context:
             )
         home = Home.open(self.directory, "drill" if mode == "drill" else "live")
         if home.mode == "drill":
-            print("DRILL - not a real incident", file=sys.stderr)
+            complain("DRILL - not a real incident")
         return home
 
     @asynccontextmanager
@@ -111,11 +111,11 @@ class Context:
 
     def say(self, text: str, value: Mapping[str, Any] | None = None) -> None:
         """Print a line: `text` for people, or `value` as JSON when that was asked for."""
-        if getattr(self.options, "json", False):
-            if value is not None:
-                print(to_json(value), flush=True)
-        else:
-            print(visible(text, WIDE, lines=True), flush=True)
+        with printing():
+            if not getattr(self.options, "json", False):
+                print(visible(text, WIDE, lines=True))
+            elif value is not None:
+                print(to_json(value))
 
 
 def to_json(value: Mapping[str, Any]) -> str:

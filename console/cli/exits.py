@@ -9,4 +9,6 @@ REFUSED = 3
 """What was asked is not possible; nothing was written."""
 STORE = 4
 """The store could not give or take it; nothing was acknowledged."""
+OUTPUT = 5
+"""Standard output did not take everything; what a command had to record is on the record."""
 INTERRUPTED = 130

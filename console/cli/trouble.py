@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 from console.cli import exits
 from console.plain import visible
@@ -11,7 +12,8 @@ from console.refusal import Refused
 
 def complain(text: str) -> None:
     """Write one line of diagnosis to stderr."""
-    print(f"warroom: {visible(text)}", file=sys.stderr)
+    with suppress(OSError):  # nobody is left to be told
+        print(f"warroom: {visible(text)}", file=sys.stderr)
 
 
 def explain(error: Exception) -> int | None:

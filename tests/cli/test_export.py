@@ -111,13 +111,27 @@ def test_an_export_overwrites_nothing_and_is_private(declared: Warroom) -> None:
     assert target.stat().st_mode & 0o077 == 0
     digest = sha256(target.read_bytes()).digest()
     again = declared.within("export", "-o", str(target))
-    assert again.code == 4
-    assert "File exists" in again.err
+    assert again.code == 3
+    assert again.err == f"warroom: {target} exists already. Name another file, or replace it with --force.\n"
     assert sha256(target.read_bytes()).digest() == digest
     trap = declared.folder / "trap"
     os.symlink(declared.folder / "elsewhere", trap)
-    assert declared.within("export", "-o", str(trap)).code == 4
+    assert declared.within("export", "-o", str(trap)).code == 3
     assert not (declared.folder / "elsewhere").exists()
+
+
+def test_an_export_replaces_a_file_only_when_told_to_and_never_something_else(declared: Warroom) -> None:
+    target = declared.folder / "report.md"
+    target.write_text("of yesterday")
+    declared.quick("export", "--force", "-o", str(target))
+    assert "refunds in a loop" in target.read_text()
+    assert target.stat().st_mode & 0o077 == 0
+    for place in (declared.folder, declared.folder / "nowhere" / "report.md"):
+        refused = declared.within("export", "--force", "-o", str(place))
+        assert refused.code == 3, refused
+        assert str(place) in refused.err
+    assert [path.name for path in declared.folder.iterdir() if path.name.startswith(".tmp-")] == []
+    assert declared.quick("export", "-o", "-").out.startswith("# INC")
 
 
 @pytest.mark.parametrize("text", ["SEV-2 at 13:50:00, 91 payouts (of 120)", "plain words"])
