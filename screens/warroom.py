@@ -98,6 +98,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = True
     CSS = """
     CommandPalette { background: $background 60%; }
+    SearchIcon { display: none; }
     """
 
     def __init__(
