@@ -15,11 +15,10 @@ from console.events import (
     AlertSilenced,
     Body,
     Declared,
-    RoleAssigned,
     entry,
     moment,
 )
-from console.incident import COMMANDER, Fold, Incident
+from console.incident import Fold, Incident
 from console.refusal import Refused
 from console.room import NARRATIVE, Room
 from console.timeline import project
@@ -328,16 +327,13 @@ class Desk:
             )
         chosen = [self.alert(alert) for alert in alerts]
         label = await asyncio.to_thread(runbook.label, severity, self.profile)
-        founding = Declared(title[:200], severity, label, self.profile, self.home.mode, reason=reason)
+        founding = Declared(
+            title[:200], severity, label, self.profile, self.home.mode,
+            reason=reason, commander=commander or self.actor, cadence=runbook.CADENCE.get(severity, 0),
+        )  # fmt: skip
         case = await asyncio.to_thread(found, self.home, entry(founding, self.actor), project)
         room = await self._occupy(case)
-        bodies: list[Body] = [
-            RoleAssigned(COMMANDER, commander or self.actor, "declared"),
-            *_missing(room.incident),
-        ]
-        if (cadence := runbook.cadence(severity)) is not None:
-            bodies.append(cadence)
-        await room.record(*bodies)
+        await room.record(*_missing(room.incident))
         await room.link(chosen)
         note = f"declared {room.code}"
         if told := [AlertAcknowledged(alert.id, note) for alert in chosen if not alert.acknowledged_at]:

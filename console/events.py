@@ -88,7 +88,11 @@ def kind(name: str) -> Callable[[B], B]:
 
 @kind("incident.declared")
 class Declared(Body, frozen=True):
-    """Founds an incident's case. `label` is the severity as the profile named it then (X-1)."""
+    """Founds an incident's case. `label` is the severity as the profile named it then (X-1).
+
+    Who commands and how often updates go out (seconds, 0 = no clock) are part of it, so that no crash can
+    come between the declaration and them.
+    """
 
     title: Title
     severity: Severity
@@ -97,6 +101,8 @@ class Declared(Body, frozen=True):
     mode: Mode = "live"
     clock_basis: Literal["action", "consequence"] = "action"
     reason: Text = ""
+    commander: Name = ""
+    cadence: Seconds = 0
 
 
 @kind("incident.titled")
@@ -127,6 +133,16 @@ class SeveritySet(Body, frozen=True):
     severity: Severity
     label: Name
     reason: Text = ""
+
+
+@kind("impact.stated")
+class ImpactStated(Body, frozen=True):
+    """Whom it reaches and what they see (S002-TK-4, S002-TK-5); an empty field leaves what was said before."""
+
+    scope: Text = ""
+    """Tenants, regions, features."""
+    impact: Text = ""
+    """What users see, or the share of traffic."""
 
 
 @kind("role.assigned")

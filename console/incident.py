@@ -27,6 +27,7 @@ from console.events import (
     Declared,
     EntryReinstated,
     EntryRetracted,
+    ImpactStated,
     Item,
     ItemClaimed,
     ItemSet,
@@ -116,6 +117,10 @@ class Incident:
     label: str = ""
     profile: str = ""
     reason: str = ""
+    scope: str = ""
+    """Tenants, regions, features (S002-TK-4)."""
+    impact: str = ""
+    """What users see, or the share of traffic (S002-TK-5)."""
     declared_at: int = 0
     declared_by: str = ""
     closed_at: int = 0
@@ -197,7 +202,11 @@ def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
             state.title, state.mode, state.profile = body.title, body.mode, body.profile
             state.severity, state.label, state.reason = body.severity, body.label, body.reason
             state.declared_at, state.declared_by = event.at, event.actor
-            state.updated_at = event.at
+            state.updated_at, state.cadence = event.at, body.cadence
+            if body.commander:
+                state.roles[COMMANDER] = [body.commander]
+        case ImpactStated():
+            state.scope, state.impact = body.scope or state.scope, body.impact or state.impact
         case Titled():
             state.title = body.title
         case SeveritySet():
@@ -363,7 +372,13 @@ UNDOABLE = (
     CadenceSet,
     UpdatePromised,
     Titled,
+    ImpactStated,
+    MomentRecorded,
+    ContainmentConfirmed,
+    Closed,
+    Reopened,
 )
+"""What undo takes back: decisions about the state. What the program or a declaration brought with it stays."""
 
 
 def fold(events: Iterable[Event]) -> Incident:

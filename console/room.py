@@ -23,6 +23,7 @@ from console.events import (
     EntryAmended,
     EntryReinstated,
     EntryRetracted,
+    ImpactStated,
     ItemClaimed,
     ItemSet,
     MomentName,
@@ -35,7 +36,6 @@ from console.events import (
     RollbackState,
     SeveritySet,
     Titled,
-    Unknown,
     UpdatePromised,
     entry,
     moment,
@@ -44,6 +44,7 @@ from console.events import (
 from console.incident import Fold, Incident
 from console.refusal import Refused
 from console.scribe import Written, parse
+from console.timeline import sentence
 from data.case import Case
 from data.clock import Clock, iso
 from data.drafts import Drafts
@@ -225,19 +226,46 @@ class Room:
         """Let a retracted event count again."""
         return (await self.record(EntryReinstated((await self.event(target)).hash, reason)))[0]
 
-    async def undo(self) -> tuple[Event, Body | Unknown]:
-        """Retract the newest change of state that this room's actor made. Returns what was undone."""
+    @property
+    def undoable(self) -> tuple[Event, str] | None:
+        """The newest change of state by this room's actor that still counts, and what it says; None = none."""
         latest = self._fold.latest(self.actor)
-        if latest is None:
-            raise Refused("There is nothing of yours to undo here.")
-        await self.record(EntryRetracted(latest[0].hash, "undone"))
-        return latest
+        return latest and (latest[0], sentence(latest[1]))
+
+    async def undo(self) -> tuple[Event, str]:
+        """Retract the newest change of state that this room's actor made. Returns it and what it said.
+
+        Lines that people wrote are not undone but retracted or corrected; the declaration stays.
+
+        Raises:
+            Refused: there is none.
+        """
+        undoable = self.undoable
+        if undoable is None:
+            raise Refused(
+                "There is nothing of yours to undo here.",
+                "Lines of the timeline are retracted or corrected one by one.",
+            )
+        await self.record(EntryRetracted(undoable[0].hash, "undone"))
+        return undoable
 
     async def retitle(self, title: str) -> None:
         """Give the incident a better title."""
         if not title.strip():
             raise Refused("An incident needs a title.")
         await self.record(Titled(title.strip()[:200]))
+
+    async def state_impact(self, scope: str = "", impact: str = "") -> None:
+        """Say whom it reaches (tenants, regions, features) or what they see; empty = as before.
+
+        Raises:
+            Refused: both are empty.
+        """
+        if not scope.strip() and not impact.strip():
+            raise Refused(
+                "Nothing was said about the scope or the impact.", "As in: impact 3 % of checkouts fail."
+            )
+        await self.record(ImpactStated(scope.strip(), impact.strip()))
 
     async def set_severity(self, severity: int, label: str, reason: str = "") -> None:
         """Set the severity, 1 (worst) to 5; `label` as the profile names it."""
@@ -271,7 +299,7 @@ class Room:
         `at`: since when it holds, ns UTC; None = now.
 
         Raises:
-            Refused: it is confirmed already, `how` is empty, or `at` lies in the future.
+            Refused: it is confirmed already, `how` is empty, or `at` lies in the future or before the harm.
         """
         state = self.incident
         if state.contained_at is not None:
@@ -283,6 +311,12 @@ class Room:
             raise Refused("Containment needs the how.", "Say what was stopped and how you know, in one line.")
         if at is not None and at > self.clock.now():
             raise Refused(f"{iso(at, 0)} lies in the future.", "Containment is confirmed once it holds.")
+        harm = state.stamps.get("action")
+        if at is not None and harm is not None and at < harm.at:
+            raise Refused(
+                f"{iso(at, 0)} is before the first harmful action, {iso(harm.at, 0)}.",
+                "Give the time from which it held, or state the time of the action anew first.",
+            )
         return (await self.record(ContainmentConfirmed(how.strip()), at=at))[0]
 
     async def set_cadence(self, seconds: int, channel: str = "") -> None:
@@ -349,8 +383,26 @@ class Room:
             raise Refused(f"{budget} of {action_class} was finished at {iso(row.met[budget], 0)}.")
         await self.record(BudgetMet(action_class, budget, note))
 
+    def unfinished(self) -> list[str]:
+        """Return what is still to be done, one sentence each; closing is possible all the same."""
+        state = self.incident
+        left: list[str] = []
+        if state.contained_at is None:
+            left.append("Containment is not confirmed: no rollback clock has started.")
+        if items := len(state.checklist) - state.checked:
+            left.append(f"{items} of {len(state.checklist)} checklist items are open.")
+        untouched = [row for row in state.rollback.values() if row.state == "untouched"]
+        working = [row for row in state.rollback.values() if not row.finished and row not in untouched]
+        if untouched:
+            left.append(f"{len(untouched)} of {len(state.rollback)} rollback classes were never looked at.")
+        for row in working:
+            left.append(f"Rollback of {row.action_class.name} is {row.state}.")
+        if running := len(state.alerts.keys() - state.ended):
+            left.append(f"{running} of its alerts {'goes' if running == 1 else 'go'} on.")
+        return left
+
     async def end(self, reason: str) -> None:
-        """Close the incident."""
+        """Close the incident. `unfinished` lists what whoever closes it should know."""
         if not self.incident.open:
             raise Refused(f"{self.code} is closed already.")
         if not reason.strip():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.events import ActionClass, Budget, CadenceSet, ChecklistAdopted, Item, RollbackAdopted
+from console.events import ActionClass, Budget, ChecklistAdopted, Item, RollbackAdopted
 
 CADENCE = {1: 1800, 2: 1800}
 """Seconds between updates by severity; the others have none until somebody sets it (S002-CK-2)."""
@@ -57,11 +57,6 @@ def rollback_classes() -> RollbackAdopted:
             for document in documents
         ),
     )
-
-
-def cadence(severity: int) -> CadenceSet | None:
-    """Return the update cadence that a severity starts with, or None when it has none."""
-    return CadenceSet(CADENCE[severity]) if severity in CADENCE else None
 
 
 def label(severity: int, profile: str = "merged") -> str:

@@ -25,6 +25,7 @@ from console.events import (
     EntryAmended,
     EntryReinstated,
     EntryRetracted,
+    ImpactStated,
     IntakeRefused,
     ItemClaimed,
     ItemSet,
@@ -50,7 +51,7 @@ from data.clock import iso
 from data.envelope import Event
 from data.line import SYSTEM, Patch, Put
 
-VERSION = 1
+VERSION = 2
 
 CORRECTED, RETRACTED, BACKDATED = 2, 4, 8
 """Flags of a line, beside `SYSTEM`."""
@@ -113,7 +114,7 @@ def project(event: Event) -> Sequence[Put | Patch]:
         case _:
             level = _level(body)
             return (
-                Put(text=_sentence(body), mark=BOOKKEEPING, level=level, flags=SYSTEM if level == LOW else 0),
+                Put(text=sentence(body), mark=BOOKKEEPING, level=level, flags=SYSTEM if level == LOW else 0),
             )
 
 
@@ -125,7 +126,7 @@ def _alert(lead: str, facts: AlertFacts) -> Put:
 
 
 def _level(body: object) -> int:
-    if isinstance(body, Declared | SeveritySet | ContainmentConfirmed | Closed | Reopened):
+    if isinstance(body, Declared | SeveritySet | ImpactStated | ContainmentConfirmed | Closed | Reopened):
         return HIGH
     return NORMAL if isinstance(body, RoleAssigned | RollbackMoved | BudgetMet | ItemSet) else LOW
 
@@ -133,15 +134,30 @@ def _level(body: object) -> int:
 project.version = VERSION  # type: ignore[attr-defined]
 
 
+def _many(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def _because(reason: str) -> str:
     return f": {reason}" if reason else ""
 
 
-def _sentence(body: object) -> str:
+def _every(seconds: int, channel: str = "") -> str:
+    if not seconds:
+        return "no regular updates"
+    return f"updates every {seconds // 60} min" + (f" on {channel}" if channel else "")
+
+
+def sentence(body: object) -> str:
     """Return what an event that is not typed text says, in our own words."""
     match body:
         case Declared():
-            return f"declared {body.label}: {body.title}" + (f" ({body.reason})" if body.reason else "")
+            said = f"declared {body.label}: {body.title}" + (f" ({body.reason})" if body.reason else "")
+            said += f"; {body.commander} is ic" if body.commander else ""
+            return said + (f"; {_every(body.cadence)}" if body.cadence else "")
+        case ImpactStated():
+            parts = (("scope", body.scope), ("impact", body.impact))
+            return "; ".join(f"{name}: {text}" for name, text in parts if text)
         case Titled():
             return f"title is now: {body.title}"
         case SeveritySet():
@@ -155,14 +171,13 @@ def _sentence(body: object) -> str:
         case ContainmentConfirmed():
             return f"CONTAINED{_because(body.how)}; the rollback clocks run"
         case CadenceSet():
-            minutes = body.every // 60
-            return f"updates every {minutes} min" + (f" on {body.channel}" if body.channel else "")
+            return _every(body.every, body.channel)
         case UpdatePromised():
             due = instant(body.due)
             when = iso(due, 0) if due is not None else body.due
             return f"next update promised for {when}" + (f" on {body.channel}" if body.channel else "")
         case ChecklistAdopted():
-            return f"checklist {body.profile} {body.version}: {len(body.items)} items"
+            return f"checklist {body.profile} {body.version}: {_many(len(body.items), 'item')}"
         case ItemSet():
             return f"checklist {body.item} {STATES[body.state]}{_because(body.reason)}"
         case ItemClaimed():
@@ -170,7 +185,7 @@ def _sentence(body: object) -> str:
         case RollbackAdopted():
             return f"rollback classes {body.version}: {len(body.classes)}"
         case RollbackMoved():
-            count = "" if body.effects is None else f", {body.effects:,} effects"
+            count = "" if body.effects is None else f", {_many(body.effects, 'effect')}"
             return f"rollback {body.action_class} {body.state}{count}{_because(body.note)}"
         case BudgetMet():
             return f"rollback {body.action_class}: {body.budget} finished{_because(body.note)}"
@@ -191,7 +206,7 @@ def _sentence(body: object) -> str:
         case WatchStopped():
             return f"watcher stopped{_because(body.reason)}"
         case IntakeRefused():
-            return f"{body.count:,} records refused from {body.source}{_because(body.reason)}"
+            return f"{_many(body.count, 'record')} refused from {body.source}{_because(body.reason)}"
         case Unknown():
             return f"{body.kind}: {body.why}"
         case _:

@@ -172,6 +172,54 @@ async def test_what_cannot_be_is_refused_in_words_and_writes_nothing(
     assert await reader.last() == before
 
 
+async def test_undo_says_what_it_takes_back_and_leaves_the_declaration(desk: Desk) -> None:
+    room = await desk.declare("loop")
+    before = room.incident
+    assert room.undoable is None, "what the declaration set is not a change that came after it"
+    with pytest.raises(Refused, match="nothing of yours"):
+        await room.undo()
+    await room.end("over")
+    event, said = await room.undo()
+    assert (event.kind, said) == ("incident.closed", "closed: over")
+    assert room.incident.open and room.incident.roles == before.roles == {"ic": ["ana"]}
+
+
+@pytest.mark.req("S002-TK-4", "S002-TK-5")
+async def test_scope_and_impact_are_stated_one_at_a_time(desk: Desk) -> None:
+    room = await desk.declare("loop")
+    await room.state_impact(scope="tenant acme; refunds")
+    await room.state_impact(impact="3 % of checkouts fail")
+    assert (room.incident.scope, room.incident.impact) == ("tenant acme; refunds", "3 % of checkouts fail")
+    with pytest.raises(Refused, match="Nothing was said"):
+        await room.state_impact(" ", "")
+    lines = await until(room, lambda lines: any("impact: 3 %" in line.text for line in lines))
+    assert any(line.text == "scope: tenant acme; refunds" for line in lines)
+
+
+async def test_what_is_unfinished_is_listed_and_closing_is_possible(desk: Desk) -> None:
+    room = await desk.declare("loop")
+    assert [text.split()[0] for text in room.unfinished()] == ["Containment", "25", "7"]
+    await room.contain("key revoked")
+    for item in room.incident.checklist:
+        await room.tick(item)
+    for name in list(room.incident.rollback)[1:]:
+        await room.move_rollback(name, "clear")
+    first = next(iter(room.incident.rollback))
+    await room.move_rollback(first, "open")
+    assert len(room.unfinished()) == 1 and room.unfinished()[0].endswith("is open.")
+    await room.move_rollback(first, "clear")
+    assert room.unfinished() == []
+
+
+async def test_containment_does_not_hold_before_the_harm(desk: Desk, clock: ManualClock) -> None:
+    room = await desk.declare("loop")
+    await room.state_moment("action", clock.now() - 600 * SECOND)
+    with pytest.raises(Refused, match="before the first harmful action"):
+        await room.contain("stopped", clock.now() - 700 * SECOND)
+    await room.contain("stopped", clock.now() - 500 * SECOND)
+    assert room.incident.contained_at == clock.now() - 500 * SECOND
+
+
 async def test_a_second_console_hands_its_events_to_the_first(desk: Desk, home: Home) -> None:
     room = await desk.declare("t")
     other = await Desk.open(home, "ben")
