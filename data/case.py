@@ -1,7 +1,10 @@
 """A case: one directory with the evidence of one incident, and the right way to add to it."""
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock as Mutex
+from typing import TypeVar
 
 from data import lock
 from data.envelope import Entry, case_id, check_group, seal
@@ -10,13 +13,17 @@ from data.handoff import Handoff
 from data.hlc import HybridClock
 from data.home import Home
 from data.line import Projector
-from data.log import NAME, Log, connect, found_log, founding_hash
+from data.log import FIRST, NAME, Log, Merged, connect, found_log, founding_hash
 from data.projector import ProjectorThread
 from data.reader import CaseReader
+from data.record import Reason
+from data.segment import Parcel
 from data.trouble import StoreTrouble, explain
 from data.writer import Writer
 
-__all__ = ["Case", "CaseReader", "found"]
+__all__ = ["Case", "CaseReader", "adopt", "found"]
+
+T = TypeVar("T")
 
 
 class Case:
@@ -104,6 +111,46 @@ class Case:
                 self._follower = Follower(self.directory, self._home.clock, self._step_up, self._patience)
             return self._follower.submit(entries)
 
+    def merge(self, parcel: Parcel) -> Future[Merged]:
+        """Take in events that other consoles wrote; repeats change nothing.
+
+        Raises:
+            StoreTrouble: If another process writes this case; that one also merges.
+        """
+        return self._run(lambda log: log.merge(parcel))
+
+    def witness(self, reason: Reason) -> Future[bool]:
+        """Write a checkpoint, unless nothing happened since the last. Returns a future of whether.
+
+        Raises:
+            StoreTrouble: If another process writes this case; that one also witnesses.
+        """
+        with self._mutex:
+            return self._own_writer().witness(reason)
+
+    def erase(self, hashes: Sequence[bytes]) -> Future[int]:
+        """Take away the bodies of events for good; a future of how many went. See `Log.erase`.
+
+        Raises:
+            StoreTrouble: If another process writes this case.
+        """
+        return self._run(lambda log: log.erase(hashes))
+
+    def _run(self, work: Callable[[Log], T]) -> Future[T]:
+        with self._mutex:
+            return self._own_writer().run(work)
+
+    def _own_writer(self) -> Writer:
+        if self._closed:
+            raise RuntimeError("the case is closed")
+        if self._writer is None:
+            raise StoreTrouble(
+                "Another process on this machine writes this case.",
+                "Only one may, and it also exchanges events with the remotes.",
+                "Let it go on, or close it and try again.",
+            )
+        return self._writer
+
     def close(self) -> None:
         """Finish what was begun and let another process write."""
         with self._mutex:
@@ -129,7 +176,7 @@ class Case:
         if taken is None:
             return
         try:
-            writer = Writer(self.directory, self._home.replica, self._home.clock, self._grown)
+            writer = Writer(self.directory, self._home.identity, self._home.clock, self._grown)
         except StoreTrouble as trouble:
             taken.release()
             self._trouble = str(trouble)
@@ -163,8 +210,8 @@ def found(home: Home, entry: Entry, project: Projector, *, directory: Path | Non
     founding = seal(
         entry,
         case=None,
-        rep=home.replica,
-        inc=Log.inc,
+        rep=home.identity.replica,
+        inc=FIRST,
         seq=1,
         hlc=HybridClock().tick(wall),
         wall=wall,
@@ -172,5 +219,27 @@ def found(home: Home, entry: Entry, project: Projector, *, directory: Path | Non
         prev=None,
     )
     target = directory or home.case_dir(case_id(founding.hash))
-    found_log(target, founding)
+    found_log(target, founding, home.identity.public, home.identity.sign(founding.hash))
     return Case.open(target, home, project)
+
+
+def adopt(home: Home, parcel: Parcel) -> Path:
+    """Make the directory of a case that another console founded, with its first event.
+
+    Args:
+        home: Where.
+        parcel: Begins with the founding event; what else it holds is to be merged.
+
+    Returns:
+        The directory. If it is there already it is left alone.
+
+    Raises:
+        ValueError: If the parcel does not begin with the founding event.
+        StoreTrouble: If it cannot be written.
+    """
+    founding = parcel.events[0]
+    if founding.header.case is not None:
+        raise ValueError("the parcel does not begin with the founding event")
+    directory = home.case_dir(parcel.case)
+    found_log(directory, founding, parcel.public, parcel.signature, ours=False)
+    return directory

@@ -1,14 +1,17 @@
 """The home directory: whose console this is, whether it is real or a drill, and where the cases are."""
 
+import os
 import re
-import secrets
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from data import identity as keys
 from data.clock import Clock, ScaledClock, SystemClock, iso, parse_iso
-from data.durable import make_directory, publish, write_temporary
+from data.durable import make_directory, publish, replace, write_temporary
+from data.identity import Identity
 from data.log import NAME as LOG
 from data.trouble import StoreTrouble, explain
 
@@ -39,7 +42,7 @@ class Home:
     Attributes:
         path: The directory.
         mode: "live" or "drill"; fixed when the directory was made.
-        replica: What writes here, 32 hex digits; fixed as well.
+        replica: What writes here, 32 hex digits; follows from the key in `identity.pem` beside it.
         clock: The time that everything in this home goes by.
     """
 
@@ -67,9 +70,14 @@ class Home:
         try:
             make_directory(path)
             if not file.exists():
-                home = _Home(1, mode, secrets.token_hex(16), _written(mode, clock))
+                replica = _new_key(path)
+                home = _Home(1, mode, replica, _written(mode, clock))
                 publish(write_temporary(path, msgspec.json.encode(home)), file)
             home = _read(file)
+            if not (path / keys.FILE).exists() and os.access(path, os.W_OK):
+                # The key is lost, or was never there: whoever writes here from now on is somebody else.
+                home = msgspec.structs.replace(home, replica=_new_key(path))
+                replace(file, msgspec.json.encode(home))
         except OSError as error:
             raise explain(error, file) from error
         if home.mode != mode:
@@ -82,6 +90,23 @@ class Home:
         if home.clock is not None and (clock is None or isinstance(clock, ScaledClock)):
             clock = ScaledClock(parse_iso(home.clock.start), parse_iso(home.clock.anchor), home.clock.speed)
         return cls(path, home.mode, home.replica, clock or SystemClock())
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The key of this console, read when it is first needed.
+
+        Raises:
+            identity.Locked: It needs a passphrase (`WARROOM_PASSPHRASE`).
+            StoreTrouble: It cannot be read, or is not the one this home was made with.
+        """
+        found = keys.load(self.path, os.environ.get("WARROOM_PASSPHRASE", ""))
+        if found.replica != self.replica:
+            raise StoreTrouble(
+                f"The key in {self.path / keys.FILE} is not the one that {FILE} names.",
+                "One of the two files came from another console; nothing is written in a doubtful name.",
+                f"Put back the right file; or, to take the key as it is, delete {FILE}.",
+            )
+        return found
 
     def cases(self) -> list[str]:
         """The ids of all cases, in no order that means anything."""
@@ -108,6 +133,11 @@ class Home:
     def watch_dir(self) -> Path:
         """The directory of the watcher's own case."""
         return self.path / "watch"
+
+
+def _new_key(path: Path) -> str:
+    made = Identity.make()
+    return made.replica if keys.keep(path, made) else keys.load(path).replica
 
 
 def _written(mode: Mode, clock: Clock | None) -> _Clock | None:

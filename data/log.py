@@ -1,22 +1,33 @@
 """log.db: the evidence itself, as rows of exact bytes in one SQLite file."""
 
+from __future__ import annotations
+
 import os
+import secrets
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from data import record
 from data.clock import Clock
 from data.durable import TEMPORARY, make_directory, publish
 from data.envelope import Entry, Event, Sealed, case_id, decode_header, event_hash, seal, to_event
 from data.hlc import HybridClock
+from data.identity import Signer
+from data.segment import Parcel
 from data.trouble import StoreTrouble, explain
 
 NAME = "log.db"
-FORMAT = 1
+FORMAT = 2
+FIRST = 1
+"""The incarnation that a replica starts with."""
+SIGNED_EVERY = 1000
+"""Inside a long batch every so many events are signed too, so that a segment can end there."""
 APPLICATION = 0x77617272
 BUSY_MS = 2000
 _EFFECTIVE = os.access in os.supports_effective_ids
@@ -26,9 +37,10 @@ CREATE TABLE strands (
     id   INTEGER PRIMARY KEY,
     rep  TEXT NOT NULL,
     inc  INTEGER NOT NULL,
+    root BLOB NOT NULL,
     seq  INTEGER NOT NULL,
     hash BLOB NOT NULL,
-    UNIQUE (rep, inc)
+    UNIQUE (rep, inc, root)
 ) STRICT;
 CREATE TABLE events (
     n      INTEGER PRIMARY KEY,
@@ -46,7 +58,27 @@ CREATE TABLE handed (
     key TEXT PRIMARY KEY,
     n   INTEGER NOT NULL REFERENCES events
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE keys (
+    rep    TEXT PRIMARY KEY,
+    public BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE signatures (
+    strand    INTEGER NOT NULL REFERENCES strands,
+    seq       INTEGER NOT NULL,
+    signature BLOB NOT NULL,
+    PRIMARY KEY (strand, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE writes (
+    rep TEXT PRIMARY KEY,
+    inc INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE erased (
+    hash BLOB PRIMARY KEY
+) STRICT, WITHOUT ROWID;
 """
+# strands.root: the first event of a branch that left a strand somebody else had continued; empty for the
+# strand itself. writes: which incarnation of a replica writes this very file; a strand of a replica that is
+# not named there came from elsewhere, even if the replica is our own.
 
 Row = tuple[int, bytes, bytes, bytes | None]
 EVENT_COLUMNS = "n, hash, head, body"
@@ -159,12 +191,17 @@ def _configure(db: sqlite3.Connection, write: bool) -> None:
         db.execute("PRAGMA checkpoint_fullfsync = ON")
 
 
-def found_log(directory: Path, founding: Sealed) -> bool:
+def found_log(
+    directory: Path, founding: Sealed, public: bytes, signature: bytes, *, ours: bool = True
+) -> bool:
     """Create log.db with its founding event, whole or not at all.
 
     Args:
         directory: Created if it is not there.
         founding: The first event, with no case and number 1.
+        public: The founder's public key, 32 bytes.
+        signature: The founder's signature over the event, 64 bytes.
+        ours: Whether this console founds the case, or takes it over from a remote.
 
     Returns:
         False if there was a log already; it is left alone.
@@ -187,8 +224,12 @@ def found_log(directory: Path, founding: Sealed) -> bool:
                     db.execute(statement)
                 header = founding.header
                 db.execute(
-                    "INSERT INTO strands VALUES (1, ?, ?, 1, ?)", (header.rep, header.inc, founding.hash)
+                    "INSERT INTO strands VALUES (1, ?, ?, x'', 1, ?)", (header.rep, header.inc, founding.hash)
                 )
+                db.execute("INSERT INTO keys VALUES (?, ?)", (header.rep, public))
+                db.execute("INSERT INTO signatures VALUES (1, 1, ?)", (signature,))
+                if ours:
+                    db.execute("INSERT INTO writes VALUES (?, ?)", (header.rep, header.inc))
                 db.execute(
                     "INSERT INTO events VALUES (1, 1, 1, ?, ?, ?, ?, ?)",
                     (founding.hash, founding.header.kind, founding.head, founding.salt, founding.body),
@@ -213,6 +254,30 @@ class Staged:
     answers: list[tuple[Event, ...]] = field(default_factory=list)
     sealed: list[Sealed] = field(default_factory=list)
     keys: dict[str, int] = field(default_factory=dict)
+    signatures: list[tuple[int, bytes]] = field(default_factory=list)
+    """Number in the strand and signature over that event's hash."""
+
+    @property
+    def bytes(self) -> int:
+        """About how much it adds to the file."""
+        return sum(len(sealed.head) + len(sealed.body) + 400 for sealed in self.sealed)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What came of a parcel.
+
+    Attributes:
+        added: Events that were new here.
+        after: Hash of the event that must come first, as it is not here yet; None if nothing is missing.
+        forked: Whether somebody continued our own strand: a copied identity or a restored backup.
+        branched: Whether it left a strand that another event had continued already.
+    """
+
+    added: int = 0
+    after: bytes | None = None
+    forked: bool = False
+    branched: bool = False
 
 
 class Log:
@@ -224,18 +289,20 @@ class Log:
 
     Args:
         path: log.db.
-        replica: Who writes, 32 hex digits.
+        signer: Who writes.
         clock: Gives the wall time.
+
+    Attributes:
+        unwitnessed: Events, of whomever, that no checkpoint of ours covers yet; checkpoints not counted.
 
     Raises:
         StoreTrouble: If the file cannot be written to or its end is damaged.
     """
 
-    inc = 1
-
-    def __init__(self, path: Path, replica: str, clock: Clock) -> None:
+    def __init__(self, path: Path, signer: Signer, clock: Clock) -> None:
         self.path = path
-        self.replica = replica
+        self.replica = signer.replica
+        self._signer = signer
         self._clock = clock
         self._db = connect(path, write=True)
         try:
@@ -263,6 +330,8 @@ class Log:
         self._strand: int | None = None
         self._seq = 0
         self._prev: bytes | None = None
+        mine = self._db.execute("SELECT inc FROM writes WHERE rep = ?", (self.replica,)).fetchone()
+        self.inc: int = mine[0] if mine else FIRST
         ends = self._db.execute(
             "SELECT s.id, s.rep, s.inc, s.seq, s.hash, e.hash, e.head FROM strands s"
             " LEFT JOIN events e ON e.strand = s.id AND e.seq = s.seq"
@@ -280,6 +349,53 @@ class Log:
                     self._strand, self._seq, self._prev = strand, seq, digest
             else:
                 self._hlc.observe(reading, self._clock.now())
+        self._fork: record.Forked | None = None
+        if mine is None and self._strand is not None and self._prev is not None:
+            # Our own events came from elsewhere: this file was lost once, and nobody knows what else was.
+            self._leave(record.Forked(self.inc, self._seq, self._prev.hex(), seen="write"))
+        self.unwitnessed = self._count_unwitnessed()
+
+    def _count_unwitnessed(self) -> int:
+        seen = self._db.execute(
+            "SELECT coalesce(max(e.n), 0) FROM events e JOIN strands s ON s.id = e.strand"
+            " WHERE e.kind = ? AND s.rep = ?",
+            (record.CHECKPOINT, self.replica),
+        ).fetchone()[0]
+        (since,) = self._db.execute(
+            "SELECT count(*) FROM events WHERE n > ? AND kind <> ?", (seen, record.CHECKPOINT)
+        ).fetchone()
+        return int(since)
+
+    @property
+    def end(self) -> tuple[int, int, bytes | None]:
+        """Where our strand ends: incarnation, number and hash of its last event."""
+        return self.inc, self._seq, self._prev
+
+    def continued_by(self, ours: tuple[int, int, bytes | None]) -> bool:
+        """Note, if our strand does not end as we left it, that somebody else wrote in our name.
+
+        Args:
+            ours: `end` as it was when we last wrote.
+
+        Returns:
+            Whether that is so. What we write next starts a new incarnation.
+        """
+        inc, seq, digest = ours
+        if inc != self.inc or self._prev == digest or self._prev is None:
+            return False
+        first = min(seq + 1, self._seq)
+        (theirs,) = self._db.execute(
+            "SELECT hash FROM events WHERE strand = ? AND seq = ?", (self._strand, first)
+        ).fetchone()
+        self._leave(record.Forked(inc, first, theirs.hex(), seen="write"))
+        return True
+
+    def _leave(self, fork: record.Forked) -> None:
+        """Stop writing in this incarnation; the next is new and starts by saying why."""
+        # Two copies of one identity that notice each other must not meet again in the same next number.
+        self.inc += 1 + secrets.randbelow(2**20)
+        self._strand, self._seq, self._prev = None, 0, None
+        self._fork = fork
 
     def stage(self, groups: Sequence[Sequence[Entry]]) -> Staged:
         """Seal checked entries as the next events of our strand, without writing anything.
@@ -290,6 +406,8 @@ class Log:
         n, seq, prev = self.last, self._seq, self._prev
         wall, clk = self._clock.now(), self._clock.quality
         fresh: dict[int, Event] = {}
+        if self._fork is not None:
+            groups = [(record.entry(record.FORKED, self._fork),), *groups]
         for group in groups:
             answer = []
             for entry in group:
@@ -317,6 +435,11 @@ class Log:
                     fresh[n] = event
                 answer.append(event)
             staged.answers.append(tuple(answer))
+        if self._fork is not None:
+            del staged.answers[0]
+        for each in staged.sealed:
+            if each.header.seq % SIGNED_EVERY == 0 or each is staged.sealed[-1]:
+                staged.signatures.append((each.header.seq, self._signer.sign(each.hash)))
         return staged
 
     def commit(self, staged: Staged) -> None:
@@ -327,34 +450,205 @@ class Log:
         """
         if not staged.sealed:
             return
-        db, first, end = self._db, self.last + 1, staged.sealed[-1]
-        seq = end.header.seq
-        db.execute("BEGIN IMMEDIATE")
+        with self._transaction():
+            strand = self._write(staged)
+        self._wrote(staged, strand)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
         try:
-            strand = self._strand
-            if strand is None:
-                cursor = db.execute(
-                    "INSERT INTO strands (rep, inc, seq, hash) VALUES (?, ?, ?, ?)",
-                    (self.replica, self.inc, seq, end.hash),
-                )
-                strand = cursor.lastrowid
-            else:
-                db.execute("UPDATE strands SET seq = ?, hash = ? WHERE id = ?", (seq, end.hash, strand))
-            db.executemany(
-                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (n, strand, each.header.seq, each.hash, each.header.kind, each.head, each.salt, each.body)
-                    for n, each in enumerate(staged.sealed, first)
-                ],
-            )
-            db.executemany("INSERT INTO handed VALUES (?, ?)", staged.keys.items())
-            db.execute("COMMIT")
+            yield
+            self._db.execute("COMMIT")
         except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
-        self._strand, self._seq, self._prev = strand, seq, end.hash
+
+    def _write(self, staged: Staged) -> int:
+        db, first, end = self._db, self.last + 1, staged.sealed[-1]
+        seq, strand = end.header.seq, self._strand
+        if strand is None:
+            strand = self._begin(self.replica, self.inc, b"", seq, end.hash)
+            db.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (self.replica, self._signer.public))
+            db.execute("INSERT OR REPLACE INTO writes VALUES (?, ?)", (self.replica, self.inc))
+        else:
+            db.execute("UPDATE strands SET seq = ?, hash = ? WHERE id = ?", (seq, end.hash, strand))
+        db.executemany(
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (n, strand, each.header.seq, each.hash, each.header.kind, each.head, each.salt, each.body)
+                for n, each in enumerate(staged.sealed, first)
+            ],
+        )
+        db.executemany("INSERT INTO handed VALUES (?, ?)", staged.keys.items())
+        db.executemany(
+            "INSERT INTO signatures VALUES (?, ?, ?)",
+            [(strand, number, signature) for number, signature in staged.signatures],
+        )
+        return strand
+
+    def _begin(self, rep: str, inc: int, root: bytes, seq: int, digest: bytes) -> int:
+        cursor = self._db.execute(
+            "INSERT INTO strands (rep, inc, root, seq, hash) VALUES (?, ?, ?, ?, ?)",
+            (rep, inc, root, seq, digest),
+        )
+        assert cursor.lastrowid is not None  # noqa: S101 - a plain insert has one
+        return cursor.lastrowid
+
+    def _wrote(self, staged: Staged, strand: int) -> None:
+        end = staged.sealed[-1]
+        self._strand, self._seq, self._prev = strand, end.header.seq, end.hash
         self.last += len(staged.sealed)
+        self._fork = None
+        checkpoints = [i for i, each in enumerate(staged.sealed) if each.header.kind == record.CHECKPOINT]
+        if checkpoints:
+            self.unwitnessed = len(staged.sealed) - 1 - checkpoints[-1]
+        else:
+            self.unwitnessed += len(staged.sealed)
+
+    def merge(self, parcel: Parcel) -> Merged:
+        """Take in a run of events that another replica wrote, in one transaction; repeats change nothing.
+
+        Args:
+            parcel: Checked by `data.segment.unpack`: the events hold together and are signed.
+
+        Raises:
+            sqlite3.Error: It is not known whether they are there; merging again is harmless.
+        """
+        fresh = self._unknown(parcel.events)
+        strand, branched = None, False
+        if fresh:
+            first = fresh[0]
+            if first.header.seq > 1:
+                before = bytes.fromhex(first.header.prev or "")
+                row = self._db.execute(
+                    "SELECT s.id, s.hash FROM events e JOIN strands s ON s.id = e.strand WHERE e.hash = ?",
+                    (before,),
+                ).fetchone()
+                if row is None:
+                    return Merged(after=before)
+                strand = row[0] if row[1] == before else None
+                branched = strand is None
+            else:
+                branched = (
+                    self._db.execute(
+                        "SELECT 1 FROM strands WHERE rep = ? AND inc = ?", (parcel.rep, parcel.inc)
+                    ).fetchone()
+                    is not None
+                )
+        fork = self._fork_by(parcel, fresh)
+        last = parcel.events[-1]
+        staged = None
+        with self._transaction():
+            if fresh:
+                strand = self._write_fresh(parcel, fresh, strand, branched)
+            else:
+                (strand,) = self._db.execute(
+                    "SELECT strand FROM events WHERE hash = ?", (last.hash,)
+                ).fetchone()
+            self._db.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (parcel.rep, parcel.public))
+            self._db.execute(
+                "INSERT OR IGNORE INTO signatures VALUES (?, ?, ?)",
+                (strand, last.header.seq, parcel.signature),
+            )
+            if fork is not None:
+                # In the same transaction: no crash may let us go on in a strand that is not ours alone.
+                self.last += len(fresh)
+                self._leave(fork)
+                staged = self.stage([])
+                mine = self._write(staged)
+        if staged is not None:
+            self._wrote(staged, mine)
+        else:
+            self.last += len(fresh)
+        self.unwitnessed += sum(each.header.kind != record.CHECKPOINT for each in fresh)
+        if fresh:
+            self._hlc.observe(max(each.header.hlc for each in fresh), self._clock.now())
+        return Merged(len(fresh), forked=fork is not None, branched=branched)
+
+    def _unknown(self, events: Sequence[Sealed]) -> Sequence[Sealed]:
+        """The events that are not here yet; those before them in the strand are."""
+        for index in range(len(events), 0, -1):
+            row = self._db.execute(
+                "SELECT 1 FROM events WHERE hash = ?", (events[index - 1].hash,)
+            ).fetchone()
+            if row is not None:
+                return events[index:]
+            if index == len(events) and self._ends_before(events[0]):
+                return events
+        return events
+
+    def _ends_before(self, event: Sealed) -> bool:
+        prev = bytes.fromhex(event.header.prev or "")
+        row = self._db.execute("SELECT 1 FROM strands WHERE hash = ?", (prev,)).fetchone()
+        return row is not None
+
+    def _fork_by(self, parcel: Parcel, fresh: Sequence[Sealed]) -> record.Forked | None:
+        if not fresh or parcel.rep != self.replica or parcel.inc != self.inc or self._strand is None:
+            return None
+        first = fresh[0]
+        ours = self._db.execute(
+            "SELECT hash FROM events WHERE strand = ? AND seq = ?", (self._strand, first.header.seq)
+        ).fetchone()
+        return record.Forked(
+            self.inc, first.header.seq, first.hash.hex(), "" if ours is None else ours[0].hex()
+        )
+
+    def _write_fresh(
+        self, parcel: Parcel, fresh: Sequence[Sealed], strand: int | None, branched: bool
+    ) -> int:
+        first, end = fresh[0], fresh[-1]
+        if strand is None:
+            root = first.hash if branched else b""
+            strand = self._begin(parcel.rep, parcel.inc, root, end.header.seq, end.hash)
+        else:
+            self._db.execute(
+                "UPDATE strands SET seq = ?, hash = ? WHERE id = ?", (end.header.seq, end.hash, strand)
+            )
+        gone = {row[0] for row in self._db.execute("SELECT hash FROM erased")}
+        self._db.executemany(
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    n,
+                    strand,
+                    each.header.seq,
+                    each.hash,
+                    each.header.kind,
+                    each.head,
+                    *((None, None) if each.hash in gone or not each.salt else (each.salt, each.body)),
+                )
+                for n, each in enumerate(fresh, self.last + 1)
+            ],
+        )
+        return strand
+
+    def heads(self) -> list[record.Head]:
+        """Where every strand here ends."""
+        return [
+            record.Head(rep, inc, seq, digest.hex())
+            for rep, inc, seq, digest in self._db.execute("SELECT rep, inc, seq, hash FROM strands")
+        ]
+
+    def erase(self, hashes: Sequence[bytes]) -> int:
+        """Take away body and salt of events, for good, here; also of those that are yet to come.
+
+        Overwrites them in the file; what an older copy of the file holds is beyond reach.
+
+        Returns:
+            How many bodies went.
+
+        Raises:
+            sqlite3.Error: It is not known what is gone; erasing again is harmless.
+        """
+        self._db.execute("PRAGMA secure_delete = ON")
+        with self._transaction():
+            self._db.executemany("INSERT OR IGNORE INTO erased VALUES (?)", [(each,) for each in hashes])
+            return self._db.executemany(
+                "UPDATE events SET salt = NULL, body = NULL WHERE hash = ? AND body IS NOT NULL",
+                [(each,) for each in hashes],
+            ).rowcount
 
     def holds(self, staged: Staged) -> bool:
         """Whether a batch is on the record and, if so, on the disk.

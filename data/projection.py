@@ -20,7 +20,7 @@ from data.line import Patch, Projector, Put
 from data.log import events_after
 
 NAME = "view.db"
-FORMAT = 2
+FORMAT = 3
 BLOCK = 4096
 """Adding up 250 sizes takes about as long as stepping over half a block."""
 
@@ -54,14 +54,15 @@ CREATE VIRTUAL TABLE search USING fts5(text, tags, actor, content='lines', conte
 """
 
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII).fullmatch
-_pack = struct.Struct(">QQ16sIQ").pack
+_pack = struct.Struct(">QQ16sIQ8s").pack
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Patch).decode
 
 
 def order_key(at: int, event: Event) -> bytes:
-    """Bytes that sort as (at, hlc, rep, inc, seq) does."""
-    return _pack(at, int(event.hlc, 16), bytes.fromhex(event.rep), event.inc, event.seq)
+    """Bytes that sort as (at, hlc, rep, inc, seq, hash) does; the hash parts the branches of a fork."""
+    digest = bytes.fromhex(event.hash[:16])
+    return _pack(at, int(event.hlc, 16), bytes.fromhex(event.rep), event.inc, event.seq, digest)
 
 
 def time_key(at_ns: int) -> bytes:

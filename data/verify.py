@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from data import blobs, log
+from data import blobs, log, record
 from data.canonical import NotCanonical, decode
 from data.envelope import DOMAIN, VERSION, Header, Ref, case_id, decode_header, encode_header
+from data.identity import replica_id, signed_by
 from data.log import connect, has_wal
 from data.trouble import explain
 
@@ -21,8 +21,8 @@ MAX_DAMAGE = 1000
 """Damages that are listed; a record that is rotten all through needs no longer list."""
 
 TAIL = (
-    "Whether events were cut off at the end cannot be seen from this file alone:"
-    " compare the last hash of each strand with one that was kept elsewhere."
+    "What was cut off at the end, or rewritten with the key by whoever wrote it, shows only against a"
+    " checkpoint that another console or a remote holds."
 )
 
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII).fullmatch
@@ -34,7 +34,8 @@ class Damage:
 
     Attributes:
         kind: One word: `header`, `hash`, `chain`, `gap`, `clock`, `columns`, `case`, `body`, `blob`,
-            `number`, `strand` or `file`.
+            `number`, `strand`, `key`, `signature`, `witness` (a checkpoint saw another history), `cut`
+            (a checkpoint saw more than is here) or `file`.
         n: Arrival number of the event, 0 if it is not about one event.
         rep: The replica that wrote it, "" if unknown.
         what: One sentence for people.
@@ -48,12 +49,23 @@ class Damage:
 
 @dataclass
 class Strand:
-    """The events of one incarnation of one replica: how many, and the hash of the last (64 hex digits)."""
+    """The events of one incarnation of one replica, or of a branch that left them.
+
+    Attributes:
+        rep: Who wrote them, 32 hex digits.
+        inc: In which incarnation.
+        seq: Number of the last.
+        last: Hash of the last, 64 hex digits.
+        sealed: Up to which number a checkpoint of another replica vouches for them.
+        branch: Whether it left a strand that goes on elsewhere: a fork.
+    """
 
     rep: str
     inc: int
     seq: int = 0
     last: str = ""
+    sealed: int = 0
+    branch: bool = False
 
 
 @dataclass
@@ -64,6 +76,8 @@ class Verdict:
         events: Events read.
         strands: The strands and where they end.
         blobs: Distinct blobs that events speak of.
+        erased: Bodies that are gone, as an entry says.
+        missing: Events that other consoles have seen and that are not here yet.
         damage: What is wrong, in order of arrival; empty if the record holds together.
         note: What this check cannot see.
     """
@@ -71,6 +85,8 @@ class Verdict:
     events: int = 0
     strands: list[Strand] = field(default_factory=list)
     blobs: int = 0
+    erased: int = 0
+    missing: int = 0
     damage: list[Damage] = field(default_factory=list)
     note: str = TAIL
 
@@ -117,55 +133,85 @@ def _check(directory: Path, path: Path, *, immutable: bool) -> Verdict:
         db.close()
 
 
+@dataclass
+class _End:
+    """A strand as the file says it ends (`rep` to `hash`), and how far its events were followed."""
+
+    rep: str
+    inc: int
+    root: bytes
+    seq: int
+    hash: bytes
+    at: int = 0
+    prev: str | None = None
+    hlc: str = ""
+    sealed: int = 0
+
+    def start(self, db: sqlite3.Connection, header: Header) -> None:
+        """Begin a branch where it left its strand."""
+        if header.prev is None:
+            return
+        row = db.execute(
+            "SELECT e.seq, e.head FROM events e JOIN strands s ON s.id = e.strand"
+            " WHERE e.hash = ? AND s.rep = ? AND s.inc = ?",
+            (bytes.fromhex(header.prev), self.rep, self.inc),
+        ).fetchone()
+        if row is not None:
+            self.at, self.prev, self.hlc = row[0], header.prev, decode_header(row[1]).hlc
+
+
 class _Checker:
     def __init__(self) -> None:
         self.verdict = Verdict()
         self._refs: dict[Ref, tuple[int, str]] = {}
+        self._bare: list[tuple[int, str, str]] = []
+        self._erased: set[str] = set()
+        self._checkpoints: list[tuple[int, str, record.Checkpoint]] = []
 
     def add(self, kind: str, n: int, rep: str, what: str) -> None:
         if len(self.verdict.damage) < MAX_DAMAGE:
             self.verdict.damage.append(Damage(kind, n, rep, what))
 
     def events(self, db: sqlite3.Connection) -> None:
-        strands: dict[tuple[str, int], list[Any]] = {}
-        ids = {row[0]: row[1:] for row in db.execute("SELECT id, rep, inc, seq, hash FROM strands")}
+        ends = {
+            row[0]: _End(*row[1:]) for row in db.execute("SELECT id, rep, inc, root, seq, hash FROM strands")
+        }
         founding = db.execute("SELECT hash FROM events WHERE n = 1").fetchone()
         case = case_id(bytes(founding[0])) if founding else ""
-        writers = {strand: row[:2] for strand, row in ids.items()}
+        nowhere = _End("", 0, b"", 0, b"")
         expected = 0
         for n, strand, seq, digest, kind, head, salt, body in db.execute(
             "SELECT n, strand, seq, hash, kind, head, salt, body FROM events ORDER BY n"
         ):
             expected += 1
-            who = writers.get(strand, ("", 0))
-            rep = who[0]
+            end = ends.get(strand, nowhere)
+            rep = end.rep
             if n != expected:
                 self.add("number", n, rep, f"events {expected} to {n - 1} are missing from the file")
                 expected = n
-            state = strands.get(who)
-            if state is None:
-                state = strands[who] = [0, None, ""]
             header = self._header(n, head, rep)
             if header is None:
                 # The columns carry the chain on, so that what comes after is not blamed for it.
-                state[0], state[1] = seq, digest.hex()
+                end.at, end.prev = seq, digest.hex()
                 continue
             if sha256(DOMAIN + head).digest() != digest:
                 self.add("hash", n, rep, "the header is not the one that its hash was made of")
-            if header.seq != state[0] + 1:
-                self.add("gap", n, rep, f"number {header.seq} of its strand follows number {state[0]}")
-            elif header.prev != state[1]:
+            if end.root and not end.at:
+                end.start(db, header)
+            if header.seq != end.at + 1:
+                self.add("gap", n, rep, f"number {header.seq} of its strand follows number {end.at}")
+            elif header.prev != end.prev:
                 self.add("chain", n, rep, "it does not hold on to the event before it in its strand")
-            if header.hlc <= state[2]:
+            if header.hlc <= end.hlc:
                 self.add("clock", n, rep, "its hybrid clock does not go forward")
             # The stored hash and not the computed one: a single damage is then named once.
-            state[0], state[1], state[2] = header.seq, digest.hex(), header.hlc
+            end.at, end.prev, end.hlc = header.seq, digest.hex(), header.hlc
             if header.case != case and (n != 1 or header.case is not None):
                 self.add("case", n, rep, "it belongs to another case")
-            if seq != header.seq or kind != header.kind or header.rep != rep or header.inc != who[1]:
+            if seq != header.seq or kind != header.kind or header.rep != rep or header.inc != end.inc:
                 self.add("columns", n, rep, "the columns beside the header contradict it")
             if salt is None or body is None:
-                self.add("body", n, rep, "its body is missing, and no entry says that it was erased")
+                self._bare.append((n, rep, digest.hex()))
             elif len(body) != header.body_len or sha256(salt + body).hexdigest() != header.body_h:
                 self.add("body", n, rep, "the body is not the one that its header vouches for")
             else:
@@ -173,15 +219,75 @@ class _Checker:
                     decode(body)
                 except NotCanonical as error:
                     self.add("body", n, rep, f"the body is not in canonical form: {error}")
+            if kind == record.CHECKPOINT and (checkpoint := record.read_checkpoint(body)) is not None:
+                self._checkpoints.append((n, rep, checkpoint))
+            elif kind == record.ERASED and (erased := record.read_erased(body)) is not None:
+                self._erased.update(erased.targets)
             for ref in header.refs:
                 self._refs.setdefault(ref, (n, rep))
         self.verdict.events = expected
-        for (rep, inc), (seq, last, _) in strands.items():
-            self.verdict.strands.append(Strand(rep, inc, seq, last or ""))
-        ends = {(rep, inc): (seq, bytes(last).hex()) for rep, inc, seq, last in ids.values()}
-        for key in ends.keys() | strands.keys():
-            if ends.get(key) != (tuple(strands[key][:2]) if key in strands else None):
-                self.add("strand", 0, key[0], "its last event is not the one the file says it ends with")
+        for strand, end in ends.items():
+            if (end.at, end.prev) != (end.seq, bytes(end.hash).hex()):
+                self.add("strand", 0, end.rep, "its last event is not the one the file says it ends with")
+            self._signature(db, strand, end)
+        for n, rep, digest in self._bare:
+            if digest not in self._erased:
+                self.add("body", n, rep, "its body is missing, and no entry says that it was erased")
+        self.verdict.erased = len(self._bare)
+        self._witnesses(db, ends)
+        self.verdict.strands = [
+            Strand(end.rep, end.inc, end.at, end.prev or "", end.sealed, bool(end.root))
+            for end in ends.values()
+        ]
+
+    def _signature(self, db: sqlite3.Connection, strand: int, end: "_End") -> None:
+        """Check the newest signature of a strand: over the last hash, it vouches for all before it."""
+        key = db.execute("SELECT public FROM keys WHERE rep = ?", (end.rep,)).fetchone()
+        if key is None or replica_id(key[0]) != end.rep:
+            self.add("key", 0, end.rep, "there is no public key that belongs to this replica")
+            return
+        signed = 0
+        for seq, signature, digest in db.execute(
+            "SELECT g.seq, g.signature, e.hash FROM signatures g"
+            " JOIN events e ON e.strand = g.strand AND e.seq = g.seq"
+            " WHERE g.strand = ? ORDER BY g.seq DESC",
+            (strand,),
+        ):
+            if signed_by(key[0], digest, signature):
+                signed = seq
+                break
+            self.add("signature", 0, end.rep, f"the signature over event {seq} of its strand is not valid")
+        if signed != end.at:
+            self.add("signature", 0, end.rep, f"after event {signed} of its strand nothing is signed")
+
+    def _witnesses(self, db: sqlite3.Connection, ends: "dict[int, _End]") -> None:
+        """Compare with what every checkpoint saw."""
+        writes = set(db.execute("SELECT rep, inc FROM writes"))
+        missing: dict[tuple[str, int], int] = {}
+        for n, witness, checkpoint in self._checkpoints:
+            for head in checkpoint.heads:
+                seen = db.execute(
+                    "SELECT e.strand FROM events e JOIN strands s ON s.id = e.strand"
+                    " WHERE e.hash = ? AND e.seq = ? AND s.rep = ? AND s.inc = ?",
+                    (bytes.fromhex(head.hash), head.seq, head.rep, head.inc),
+                ).fetchone()
+                if seen is not None:
+                    if head.rep != witness:
+                        end = ends[seen[0]]
+                        end.sealed = max(end.sealed, head.seq)
+                    continue
+                reached = max(
+                    (e.seq for e in ends.values() if (e.rep, e.inc) == (head.rep, head.inc)), default=0
+                )
+                who = f"{witness[:8]} saw event {head.seq} of {head.rep[:8]}.{head.inc}"
+                if reached >= head.seq:
+                    self.add("witness", n, head.rep, f"{who} as another one than the one that is here")
+                elif head.rep == witness or (head.rep, head.inc) in writes:
+                    self.add("cut", n, head.rep, f"{who}, and here the strand ends with {reached}")
+                else:
+                    key = (head.rep, head.inc)
+                    missing[key] = max(missing.get(key, 0), head.seq - reached)
+        self.verdict.missing = sum(missing.values())
 
     def _header(self, n: int, head: bytes, rep: str) -> Header | None:
         try:

@@ -7,11 +7,14 @@ from concurrent.futures import Future
 from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
+from typing import TypeVar
 
+from data import record
 from data.clock import Clock
 from data.envelope import Entry, Event
 from data.handoff import Handoff
-from data.log import NAME, Log
+from data.identity import Signer
+from data.log import NAME, Log, Staged
 from data.trouble import StoreTrouble, explain
 
 POLL_SECONDS = 0.03
@@ -22,6 +25,7 @@ CHECKPOINT_BYTES = 16 * 1024 * 1024
 IDLE_SECONDS = 1.0
 
 Answer = Future[tuple[Event, ...]]
+T = TypeVar("T")
 
 
 class Writer:
@@ -34,7 +38,7 @@ class Writer:
 
     Args:
         directory: The case directory, whose lock this process holds.
-        replica: Who writes, 32 hex digits.
+        signer: Who writes.
         clock: Gives the wall time.
         committed: Called on this thread after each commit; must return at once.
 
@@ -42,12 +46,15 @@ class Writer:
         StoreTrouble: If the log cannot be opened for writing.
     """
 
-    def __init__(self, directory: Path, replica: str, clock: Clock, committed: Callable[[], None]) -> None:
+    def __init__(self, directory: Path, signer: Signer, clock: Clock, committed: Callable[[], None]) -> None:
         self._path = directory / NAME
-        self._replica = replica
+        self._signer = signer
         self._clock = clock
         self._committed = committed
-        self._log: Log | None = Log(self._path, replica, clock)
+        self._log: Log | None = Log(self._path, signer, clock)
+        self._end = self._log.end
+        self._witnessed = monotonic()
+        self._tasks: deque[Callable[[], None]] = deque()
         self.case = self._log.case
         self.trouble = ""
         self._handoff = Handoff(directory, clock.now())
@@ -81,6 +88,52 @@ class Writer:
             self._wake.notify()
         return answer
 
+    def run(self, work: Callable[[Log], T]) -> Future[T]:
+        """Run `work` on the log between two batches, on the one thread that may.
+
+        Returns:
+            A future of what it returns. It fails with `StoreTrouble` where the store does.
+
+        Raises:
+            RuntimeError: If the writer was closed.
+        """
+        answer: Future[T] = Future()
+        answer.set_running_or_notify_cancel()
+
+        def task() -> None:
+            try:
+                log = self._opened()
+                try:
+                    result = work(log)
+                except sqlite3.Error:
+                    self._let_go()
+                    raise
+                self._end = log.end
+            except (sqlite3.Error, OSError) as error:
+                answer.set_exception(self._fail(explain(error, self._path)))
+            except StoreTrouble as trouble:
+                answer.set_exception(self._fail(trouble))
+            except Exception as error:
+                answer.set_exception(self._fail(_unforeseen(error)))
+            else:
+                self._committed()
+                answer.set_result(result)
+
+        with self._wake:
+            if self._closing:
+                raise RuntimeError("the case is closed")
+            self._tasks.append(task)
+            self._wake.notify()
+        return answer
+
+    def witness(self, reason: record.Reason) -> Future[bool]:
+        """Write a checkpoint over every strand seen, unless nothing happened since the last.
+
+        Returns:
+            A future of whether one was written.
+        """
+        return self.run(lambda log: _checkpoint(log, reason))
+
     def close(self) -> None:
         """Append what is queued or handed over, then close the log."""
         with self._wake:
@@ -92,11 +145,14 @@ class Writer:
         looked = idle_since = monotonic()
         while True:
             with self._wake:
-                if not self._queue and not self._closing:
+                if not self._queue and not self._tasks and not self._closing:
                     self._wake.wait(POLL_SECONDS)
                 closing = self._closing
                 batch = self._take()
             self._append(batch)
+            while self._tasks:
+                self._tasks.popleft()()
+            self._bear_witness()
             now = monotonic()
             if closing or now - looked >= POLL_SECONDS:
                 looked = now
@@ -104,7 +160,7 @@ class Writer:
             if batch:
                 idle_since = now
             self._move_pages(idle=now - idle_since > IDLE_SECONDS)
-            if closing and not self._queue:
+            if closing and not self._queue and not self._tasks:
                 break
         if self._log is not None:
             self._log.close()
@@ -139,17 +195,16 @@ class Writer:
 
     def _write(self, groups: list[tuple[Entry, ...]]) -> list[tuple[Event, ...]] | StoreTrouble:
         try:
-            if self._log is None:
-                self._log = Log(self._path, self._replica, self._clock)
-            staged = self._log.stage(groups)
+            log = self._opened()
+            staged = log.stage(groups)
             try:
-                self._log.commit(staged)
+                log.commit(staged)
             except sqlite3.Error:
-                self._log.close()
-                self._log = None
-                self._log = Log(self._path, self._replica, self._clock)
-                if not self._log.holds(staged):
+                self._let_go()
+                log = self._opened(staged)
+                if not log.holds(staged):
                     raise
+            self._end = log.end
         except (sqlite3.Error, OSError) as error:
             return self._fail(explain(error, self._path))
         except StoreTrouble as trouble:
@@ -158,9 +213,31 @@ class Writer:
             # Whatever it is, nobody may wait for ever for an answer from a thread that has died.
             return self._fail(_unforeseen(error))
         self.trouble = ""
-        self._unmoved += sum(len(sealed.head) + len(sealed.body) + 400 for sealed in staged.sealed)
+        self._unmoved += staged.bytes
         self._committed()
         return staged.answers
+
+    def _opened(self, staged: Staged | None = None) -> Log:
+        """The log, opened again if need be. `staged`: what may have been committed without our knowing."""
+        if self._log is None:
+            self._log = log = Log(self._path, self._signer, self._clock)
+            if staged is None or not staged.sealed or log.end[2] != staged.sealed[-1].hash:
+                log.continued_by(self._end)
+        return self._log
+
+    def _let_go(self) -> None:
+        log, self._log = self._log, None
+        if log is not None:
+            log.close()
+
+    def _bear_witness(self) -> None:
+        log = self._log
+        if log is None or not log.unwitnessed:
+            return
+        due = monotonic() - self._witnessed >= record.CHECKPOINT_SECONDS
+        if due or log.unwitnessed >= record.CHECKPOINT_EVENTS:
+            self._witnessed = monotonic()
+            self._write([(record.checkpoint(log.heads(), "time" if due else "count"),)])
 
     def _fail(self, trouble: StoreTrouble) -> StoreTrouble:
         self.trouble = str(trouble)
@@ -175,8 +252,14 @@ class Writer:
         except sqlite3.Error as error:
             # Nothing is lost: the pages stay in the write-ahead log. But the disk may be failing.
             self.trouble = str(explain(error, self._path))
-            self._log.close()
-            self._log = None
+            self._let_go()
+
+
+def _checkpoint(log: Log, reason: record.Reason) -> bool:
+    if not log.unwitnessed:
+        return False
+    log.commit(log.stage([(record.checkpoint(log.heads(), reason),)]))
+    return True
 
 
 def _unforeseen(error: Exception) -> StoreTrouble:

@@ -43,7 +43,7 @@ def case() -> Path:
     home = Home.open(root, clock=clock)
     founded = found(home, FOUNDING, lambda _: ())
     founded.close()
-    log = Log(founded.directory / "log.db", home.replica, clock)
+    log = Log(founded.directory / "log.db", home.identity, clock)
     for first in range(0, EVENTS, BATCH):
         clock.advance(BATCH * 50_000_000)
         group = []

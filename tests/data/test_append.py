@@ -225,7 +225,7 @@ def test_an_unreadable_event_does_not_hide_the_others(case: Case) -> None:
 
 def test_staging_again_repeats_nothing_that_was_not_committed(case: Case, home: Home) -> None:
     case.close()
-    log = Log(case.directory / "log.db", home.replica, home.clock)
+    log = Log(case.directory / "log.db", home.identity, home.clock)
     dropped = log.stage([[note("dropped", key="k")]])
     assert not log.holds(dropped)
     kept = log.stage([[note("kept", key="k")]])

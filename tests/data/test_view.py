@@ -162,7 +162,7 @@ def test_the_view_is_the_fold_step_by_step_and_made_again(
     case.close()
     path = case.directory / projection.NAME
     projection.remove(path)
-    writer = Log(case.directory / "log.db", home.replica, home.clock)
+    writer = Log(case.directory / "log.db", home.identity, home.clock)
     reading = connect(case.directory / "log.db")
     events = list(events_after(reading, 0, 10))
     old_block, projection.BLOCK = projection.BLOCK, block

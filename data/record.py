@@ -1,0 +1,99 @@
+"""What the log itself writes on the record: its own kinds of events, beside those that a console brings.
+
+They are ordinary events; only their meaning is known here, because the log acts on it: a checkpoint is a
+witness of other strands, a fork starts a new incarnation, an erasure takes a body away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+
+from data.canonical import encode
+from data.envelope import Entry
+
+CHECKPOINT = "record.checkpoint"
+FORKED = "record.forked"
+ERASED = "record.erased"
+ACTOR = "warroom"
+"""Who writes what nobody decided."""
+
+CHECKPOINT_EVENTS = 1000
+CHECKPOINT_SECONDS = 60.0
+
+Reason = Literal["count", "time", "push", "handover", "close", "asked"]
+Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Replica = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+Number = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+
+
+class Head(msgspec.Struct, frozen=True, order=True):
+    """Where a strand (or a branch of it) ends: its last event's number and hash (64 hex digits)."""
+
+    rep: Replica
+    inc: Number
+    seq: Number
+    hash: Digest
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """The heads of every strand that this replica has seen: each console is a witness of all the others."""
+
+    heads: Annotated[tuple[Head, ...], msgspec.Meta(max_length=10_000)]
+    reason: Reason = "time"
+
+
+class Forked(msgspec.Struct, frozen=True):
+    """This replica's strand was continued by somebody else: a copied identity, or a restored backup.
+
+    Both continuations are kept; this incarnation starts anew. `seq`: the first event that is not ours.
+    """
+
+    inc: Number
+    seq: Number
+    theirs: Digest
+    ours: str = ""
+    """Hash of our event with that number; empty when ours had ended before."""
+    seen: Literal["write", "apply"] = "apply"
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """The bodies of `targets` are gone, by duty or by right; headers, hashes and chain stay."""
+
+    targets: Annotated[tuple[Digest, ...], msgspec.Meta(min_length=1, max_length=10_000)]
+    reason: Annotated[str, msgspec.Meta(max_length=16_384)]
+    authority: Annotated[str, msgspec.Meta(max_length=512)] = ""
+
+
+def entry(kind: str, body: msgspec.Struct, actor: str = ACTOR, role: str = "") -> Entry:
+    """Return one of these bodies as an entry for the log."""
+    return Entry(kind=kind, body=encode(msgspec.to_builtins(body)), actor=actor, role=role)
+
+
+def checkpoint(heads: Iterable[Head], reason: Reason) -> Entry:
+    """Return a checkpoint over `heads` as an entry for the log."""
+    return entry(CHECKPOINT, Checkpoint(tuple(sorted(heads)), reason))
+
+
+T = TypeVar("T")
+_checkpoint = msgspec.json.Decoder(Checkpoint)
+_erased = msgspec.json.Decoder(Erased)
+
+
+def read_checkpoint(body: bytes | None) -> Checkpoint | None:
+    """Return what a checkpoint's body says, or None if it cannot be read (it may come from anybody)."""
+    return _tolerant(_checkpoint, body)
+
+
+def read_erased(body: bytes | None) -> Erased | None:
+    """Return what an erasure's body says, or None if it cannot be read."""
+    return _tolerant(_erased, body)
+
+
+def _tolerant(decoder: msgspec.json.Decoder[T], body: bytes | None) -> T | None:
+    try:
+        return None if body is None else decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
