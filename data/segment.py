@@ -50,6 +50,7 @@ class BadSegment(ValueError):
 
 
 class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    again: int
     case: str
     count: int
     first: int
@@ -108,10 +109,16 @@ def prefix(case: str, rep: str = "", inc: int = 0) -> str:
     return f"{case}/{rep}.{inc}/" if rep else f"{case}/"
 
 
-def pack(parcel: Parcel) -> tuple[str, bytes]:
-    """Return the name and the bytes of a segment; the same parcel always gives the same."""
+def pack(parcel: Parcel, again: int = 0) -> tuple[str, bytes]:
+    """Return the name and the bytes of a segment; the same parcel always gives the same.
+
+    Args:
+        parcel: What it holds.
+        again: Another number gives another name, for when a remote has something else under the first.
+    """
     first, last = parcel.events[0].header.seq, parcel.events[-1].header.seq
     head = _Head(
+        again=again,
         case=parcel.case,
         count=len(parcel.events),
         first=first,

@@ -1,0 +1,415 @@
+"""Sync: one case and one remote come to hold the same, in turns, whatever happened in between.
+
+A turn lists what the remote has, takes in what is new here, and puts what is missing there: our own events,
+and anybody's that the remote lost or never had. There is no cursor to get out of step: what was seen is
+remembered only so that it need not be fetched again, and forgetting it costs a replay.
+
+What was put is read back and compared before it counts as shared. Object names hold the SHA-256 of their
+bytes, so a remote that lies, loses, cuts or mixes up objects is found out, and never believed.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from data.blobs import Blobs
+from data.case import Case
+from data.clock import iso, parse_iso
+from data.durable import make_directory, publish, write_temporary
+from data.envelope import Ref, decode_header
+from data.log import NAME as LOG
+from data.log import connect
+from data.parcels import Span, parcels, spans
+from data.record import CHECKPOINT
+from data.remotes import Absent, Remote, RemoteTrouble
+from data.segment import BadSegment, Name, Parcel, pack, prefix, unpack
+from data.trouble import explain
+
+DIRECTORY = "sync"
+QUARANTINE = "quarantine"
+CASES = "cases/"
+MAX_NAMES = 1_000_000
+MAX_QUARANTINED = 1000
+TRIES = 3
+"""How often an object that is not what its name says is fetched again before it is left alone until the next
+start: some remotes serve a torn object for a while."""
+
+Stop = Callable[[], bool]
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    """An object that is known to be good: its name, and the hash of the last event in it."""
+
+    name: str
+    last: str
+
+
+@dataclass
+class Turn:
+    """What one turn did.
+
+    Attributes:
+        pulled: Events that were new here.
+        pushed: Events that were put and read back.
+        blobs: Blobs that went or came.
+        bad: Objects that are not what their names say, with the reason.
+        forked: Whether somebody was found to write in our name.
+        waiting: Objects whose predecessors are not to be had yet.
+    """
+
+    pulled: int = 0
+    pushed: int = 0
+    blobs: int = 0
+    bad: dict[str, str] = field(default_factory=dict)
+    forked: bool = False
+    waiting: int = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether there was nothing to do."""
+        return not (self.pulled or self.pushed or self.blobs)
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """How our own events stand with one remote.
+
+    Attributes:
+        pending: Events that are not known to be there.
+        oldest: When the oldest of them was written, nanoseconds UTC; None if there is none.
+        shared: Number of the last event of our strand up to which everything was read back from there.
+    """
+
+    pending: int
+    oldest: int | None
+    shared: int
+
+
+class Sync:
+    """One case and one remote.
+
+    Used by one thread at a time, which may be any. The case must be open for writing in this process.
+
+    Args:
+        case: The case.
+        remote: The remote.
+        name: What the remote is called here: letters, digits and `-`.
+        replica: Who we are, 32 hex digits.
+    """
+
+    def __init__(self, case: Case, remote: Remote, name: str, replica: str) -> None:
+        self.case = case
+        self.remote = remote
+        self._replica = replica
+        self._path = case.directory / DIRECTORY / f"{name}.seen"
+        self._seen = _read_seen(self._path)
+        self._tries: dict[str, int] = {}
+        self._announced = False
+        self._refs: dict[str, Ref] = {}
+        self._scanned = 0
+
+    def turn(self, stop: Stop = lambda: False) -> Turn:
+        """Take in what is new there and put what is missing there.
+
+        Args:
+            stop: Asked between objects; when it says yes the turn ends early, with nothing lost.
+
+        Raises:
+            RemoteTrouble: The remote did not do its part; what was done before counts.
+            StoreTrouble: The store here did not.
+        """
+        turn = Turn()
+        with closing(connect(self.case.directory / LOG)) as db:
+            listed = self._listed()
+            self._pull(db, listed, turn, stop)
+            self._push(db, listed, turn, stop)
+            self._blobs(db, turn, stop)
+        return turn
+
+    def outbox(self) -> Outbox:
+        """How our own events stand with the remote, as far as is known here; asks nobody."""
+        with closing(connect(self.case.directory / LOG)) as db:
+            covered = self._covered(db, self._seen.values())
+            pending, oldest, shared = 0, None, 0
+            for span in spans(db):
+                if span.rep != self._replica:
+                    continue
+                upto = _upto(covered.get(span.id, []), span.first)
+                shared = max(shared, upto)
+                if upto >= span.last:
+                    continue
+                # Checkpoints follow by themselves and would never let the number come to nought.
+                count, first = db.execute(
+                    "SELECT count(*), min(n) FROM events WHERE strand = ? AND seq > ? AND kind <> ?",
+                    (span.id, upto, CHECKPOINT),
+                ).fetchone()
+                pending += count
+                if first is not None:
+                    (head,) = db.execute("SELECT head FROM events WHERE n = ?", (first,)).fetchone()
+                    wall = _wall(head)
+                    oldest = wall if oldest is None else min(oldest, wall)
+        return Outbox(pending, oldest, shared)
+
+    # -- in ----------------------------------------------------------------------------------------------
+
+    def _listed(self) -> set[str]:
+        names: set[str] = set()
+        for name in self.remote.list(prefix(self.case.id)):
+            if Name.read(name) is not None and name.startswith(prefix(self.case.id)):
+                names.add(name)
+                if len(names) > MAX_NAMES:
+                    raise RemoteTrouble(
+                        f"{self.remote.url} lists more than {MAX_NAMES:,} objects for this case.",
+                        "No case is that large: somebody fills the remote with names.",
+                        "Look at what is stored there, and who may write there.",
+                        passing=False,
+                    )
+        return names
+
+    def _pull(self, db: sqlite3.Connection, listed: set[str], turn: Turn, stop: Stop) -> None:
+        new = dict.fromkeys(sorted(listed - self._seen.keys(), key=_in_order))
+        progress = True
+        while new and progress:
+            progress = False
+            for name in list(new):
+                if stop():
+                    return
+                if self._tries.get(name, 0) >= TRIES:
+                    del new[name]
+                    continue
+                parcel = self._fetch(name, turn)
+                if parcel is None:
+                    del new[name]
+                    continue
+                merged = self.case.merge(parcel).result()
+                turn.forked |= merged.forked
+                if merged.after is None:
+                    turn.pulled += merged.added
+                    self._remember(name, parcel)
+                    del new[name]
+                    progress = True
+        turn.waiting = len(new)
+
+    def _fetch(self, name: str, turn: Turn) -> Parcel | None:
+        try:
+            raw = self.remote.get(name)
+        except Absent:
+            return None
+        try:
+            return unpack(name, raw)
+        except BadSegment as bad:
+            self._tries[name] = self._tries.get(name, 0) + 1
+            turn.bad[name] = str(bad)
+            self._quarantine(raw)
+            return None
+
+    def _quarantine(self, raw: bytes) -> None:
+        """Keep bytes that are not what they should be: they may be what somebody wants to know about."""
+        directory = self.case.directory / QUARANTINE
+        try:
+            make_directory(directory)
+            if len(os.listdir(directory)) < MAX_QUARANTINED:
+                publish(write_temporary(directory, raw), directory / sha256(raw).hexdigest())
+        except OSError as error:
+            raise explain(error, directory) from error
+
+    # -- out ---------------------------------------------------------------------------------------------
+
+    def _push(self, db: sqlite3.Connection, listed: set[str], turn: Turn, stop: Stop) -> None:
+        there = [seen for name, seen in self._seen.items() if name in listed]
+        if any(span.rep == self._replica and rest for span, rest in self._missing(db, there)):
+            self.case.witness("push").result()
+        for span, rest in self._missing(db, there):
+            for after, upto in rest:
+                for parcel in parcels(db, span, after):
+                    if stop():
+                        return
+                    # A parcel may reach into what is there already: twice is harmless, a gap is not.
+                    if parcel.events[0].header.seq > upto:
+                        break
+                    self._announce(parcel)
+                    turn.pushed += self._put(parcel, turn)
+
+    def _missing(
+        self, db: sqlite3.Connection, there: Iterable[_Seen]
+    ) -> Iterator[tuple[Span, list[tuple[int, int]]]]:
+        covered = self._covered(db, there)
+        for span in spans(db):
+            rest = _gaps(covered.get(span.id, []), span.first, span.last)
+            if rest:
+                yield span, rest
+
+    def _put(self, parcel: Parcel, turn: Turn) -> int:
+        for again in range(TRIES):
+            name, raw = pack(parcel, again)
+            self.remote.put(name, raw)
+            # Whatever the remote said: only what comes back counts.
+            try:
+                back = self.remote.get(name)
+            except Absent:
+                continue
+            if back == raw:
+                self._remember(name, parcel)
+                return len(parcel.events)
+            turn.bad[name] = "what came back is not what was put"
+            self._quarantine(back)
+        raise RemoteTrouble(
+            f"{self.remote.url} does not give back what was put there.",
+            "These events are safe here, but they are not shared through this remote.",
+            "Check the remote; if somebody else may write there, look at what it holds.",
+        )
+
+    def _announce(self, parcel: Parcel) -> None:
+        """Let consoles that look for cases find this one: a name with its time, pointing nowhere else."""
+        if self._announced:
+            return
+        founding = parcel.events[0]
+        if founding.header.case is None:
+            self.remote.put(f"{CASES}{iso(founding.wall, 0).replace(':', '').lower()}-{parcel.case}", b"\n")
+            self._announced = True
+
+    # -- blobs -------------------------------------------------------------------------------------------
+
+    def _blobs(self, db: sqlite3.Connection, turn: Turn, stop: Stop) -> None:
+        self._find_refs(db)
+        if not self._refs:
+            return
+        at = f"{self.case.id}/blobs/"
+        there = {name.removeprefix(at) for name in self.remote.list(at)}
+        blobs = Blobs(self.case.directory)
+        for digest, ref in self._refs.items():
+            if stop():
+                return
+            here = blobs.path(digest).exists()
+            if here and digest not in there:
+                self.remote.put(at + digest, blobs.read(ref))
+                turn.blobs += 1
+            elif digest in there and not here:
+                raw = self.remote.get(at + digest)
+                if len(raw) == ref.size and sha256(raw).hexdigest() == digest:
+                    blobs.put(raw, ref.media)
+                    turn.blobs += 1
+                else:
+                    turn.bad[at + digest] = "it is not the blob that its name says"
+
+    def _find_refs(self, db: sqlite3.Connection) -> None:
+        """Find the blobs that new events speak of. Few events do, and the header says so in plain bytes."""
+        for n, head in db.execute(
+            "SELECT n, iif(instr(head, ?) = 0, head, NULL) FROM events WHERE n > ? ORDER BY n",
+            (b'"refs":[]', self._scanned),
+        ):
+            self._scanned = n
+            for ref in decode_header(head).refs if head else ():
+                self._refs.setdefault(ref.sha256, ref)
+
+    # -- what is known -----------------------------------------------------------------------------------
+
+    def _covered(self, db: sqlite3.Connection, seen: Iterable[_Seen]) -> dict[int, list[tuple[int, int]]]:
+        """Which numbers of which strand lie in objects that are known to be good."""
+        covered: dict[int, list[tuple[int, int]]] = {}
+        for each in seen:
+            name = Name.read(each.name)
+            row = db.execute(
+                "SELECT strand FROM events WHERE hash = ?", (bytes.fromhex(each.last),)
+            ).fetchone()
+            if name is not None and row is not None:
+                covered.setdefault(row[0], []).append((name.first, name.last))
+        return covered
+
+    def _remember(self, name: str, parcel: Parcel) -> None:
+        seen = _Seen(name, parcel.events[-1].hash.hex())
+        self._seen[name] = seen
+        try:
+            make_directory(self._path.parent)
+            # Not synced: losing it costs fetching the object once more.
+            with self._path.open("ab") as file:
+                file.write(msgspec.json.encode(seen) + b"\n")
+        except OSError as error:
+            raise explain(error, self._path) from error
+
+
+def cases(remote: Remote, since: str = "") -> list[str]:
+    """Ids of the cases that a remote announces, oldest first.
+
+    Args:
+        remote: The remote.
+        since: Leave out what was founded before this time, `YYYY-MM-DDThhmmss`; "" for all.
+    """
+    found: list[str] = []
+    for name in sorted(remote.list(CASES, f"{CASES}{since.lower()}" if since else "")):
+        case = name.rpartition("-")[2]
+        if len(case) == 26 and case.isascii() and case.isalnum() and case not in found:
+            found.append(case)
+    return found
+
+
+def founding(remote: Remote, case: str) -> Parcel | None:
+    """Fetch the beginning of a case, to found it here; None if no object there holds it."""
+    for name in sorted(remote.list(prefix(case))):
+        named = Name.read(name)
+        if named is None or named.case != case or named.first != 1:
+            continue
+        try:
+            parcel = unpack(name, remote.get(name))
+        except (BadSegment, Absent):
+            continue
+        if parcel.events[0].header.case is None:
+            return parcel
+    return None
+
+
+def _in_order(name: str) -> tuple[str, int, int]:
+    named = Name.read(name)
+    return (named.rep, named.inc, named.first) if named else ("", 0, 0)
+
+
+def _gaps(covered: list[tuple[int, int]], first: int, last: int) -> list[tuple[int, int]]:
+    """What of `first` to `last` is not covered: (number before the gap, last number in it)."""
+    gaps, at = [], first - 1
+    for low, high in sorted(covered):
+        if low > at + 1:
+            gaps.append((at, min(low - 1, last)))
+        at = max(at, high)
+    if at < last:
+        gaps.append((at, last))
+    return gaps
+
+
+def _upto(covered: list[tuple[int, int]], first: int) -> int:
+    """The number up to which everything from `first` on is covered."""
+    at = first - 1
+    for low, high in sorted(covered):
+        if low > at + 1:
+            break
+        at = max(at, high)
+    return at
+
+
+def _wall(head: bytes) -> int:
+    return parse_iso(decode_header(head).wall)
+
+
+def _read_seen(path: Path) -> dict[str, _Seen]:
+    seen: dict[str, _Seen] = {}
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return seen
+    except OSError as error:
+        raise explain(error, path) from error
+    for line in lines:
+        try:
+            each = msgspec.json.decode(line, type=_Seen)
+            bytes.fromhex(each.last)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            continue  # a line that a crash cut off
+        seen[each.name] = each
+    return seen
