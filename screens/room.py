@@ -323,7 +323,7 @@ class RoomScreen(ConsoleScreen):
         texts: list[Draft] = []
         for orphan in orphans:
             if (
-                orphan.box in BOXES
+                orphan.box.startswith(BOXES)
                 and orphan.text.strip()
                 and await asyncio.to_thread(room.drafts.adopt, orphan)
             ):
