@@ -88,7 +88,7 @@ class RoomScreen(ConsoleScreen):
         yield Static(
             Content("Too small to show the room (40×10 at least).\nThe write bar works."), id="too-small"
         )
-        yield Writer(self.now)
+        yield Writer(self.now, self.enter)
         yield Hints(id="hints")
 
     def on_mount(self) -> None:
@@ -361,15 +361,14 @@ class RoomScreen(ConsoleScreen):
         event.stop()
         self.focus_pane(self.pane)
 
-    def on_writer_entered(self, event: Writer.Entered) -> None:
-        """Save a line."""
-        event.stop()
+    def enter(self, text: str, typed: int) -> None:
+        """Save a line, begun at `typed` (ns UTC)."""
         room = self.room
         box = f"{SENDING}{next(self._numbers)}"
         if room is not None:
             # Kept as a draft of its own until it is on disk: the box is free for the next line meanwhile.
-            room.drafts.put(box, event.text, event.typed)
-        background(self, self.save, event.text, event.typed, box)
+            room.drafts.put(box, text, typed)
+        background(self, self.save, text, typed, box)
 
     async def save(self, text: str, typed: int, box: str) -> None:
         """Save a line of the scribe; what cannot be saved comes back into the box with the reason."""

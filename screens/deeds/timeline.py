@@ -48,12 +48,13 @@ def update(screen: ConsoleScreen, words: str = "") -> None:
 @does("write.lines")
 def write_lines(screen: ConsoleScreen, words: str = "") -> None:
     """Save each line of the box as an entry of its own."""
+    if not isinstance(screen, RoomScreen):
+        return
     writer = screen.query_one(Writer)
-    lines = [line for line in writer.text.splitlines() if line.strip()]
-    typed = writer.typed
+    for line in writer.text.splitlines():
+        if line.strip():
+            screen.enter(line, writer.typed)
     writer.fill("", 0)
-    for line in lines:
-        writer.post_message(Writer.Entered(line, typed))
 
 
 def _line(screen: ConsoleScreen) -> Line | None:

@@ -55,14 +55,14 @@ class Box(TextArea):
         id: str | None = None,
         limit: int = LONGEST,
         lines: bool = True,
-        empties: bool = False,
+        enter: Callable[[str, int], None] | None = None,
         now: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__(
             text, id=id, compact=True, soft_wrap=True, tab_behavior="focus", highlight_cursor_line=False
         )
         self.cursor_blink = False
-        self.limit, self._lines, self._empties, self._now = limit, lines, empties, now
+        self.limit, self._lines, self._enter, self._now = limit, lines, enter, now
         self.began = 0
 
     def on_mount(self) -> None:
@@ -82,10 +82,12 @@ class Box(TextArea):
             return
         event.stop()
         event.prevent_default()
-        text = self.text
-        # Said before the box is emptied: the line is kept as one on its way before it is dropped as a draft.
-        self.post_message(self.Finished(text, self.began))
-        if self._empties and text.strip():
+        if self._enter is None:
+            self.post_message(self.Finished(self.text, self.began))
+        elif self.text.strip():
+            # At once, not by a message: those still on their way read the box as it is when they arrive, and
+            # would drop the draft of a line that nobody has taken yet.
+            self._enter(self.text, self.began)
             self.fill("", 0)
 
     def fill(self, text: str, began: int) -> None:
@@ -117,7 +119,12 @@ class Box(TextArea):
 
 
 class Writer(Vertical):
-    """The box, and a line under it that says what Enter will do or what happened last."""
+    """The box, and a line under it that says what Enter will do or what happened last.
+
+    Args:
+        now: the clock, ns UTC.
+        enter: takes a finished line and when typing it began; has it safe when it returns.
+    """
 
     DEFAULT_CSS = """
     Writer { height: auto; background: $panel;
@@ -128,13 +135,6 @@ class Writer(Vertical):
     }
     """
 
-    class Entered(Message):
-        """A line was finished. `typed`: when typing it began, ns UTC."""
-
-        def __init__(self, text: str, typed: int) -> None:
-            super().__init__()
-            self.text, self.typed = text, typed
-
     class Typed(Message):
         """The draft changed. `typed`: when typing it began, ns UTC; 0 when it is empty."""
 
@@ -142,9 +142,9 @@ class Writer(Vertical):
             super().__init__()
             self.text, self.typed = text, typed
 
-    def __init__(self, now: Callable[[], int]) -> None:
+    def __init__(self, now: Callable[[], int], enter: Callable[[str, int], None]) -> None:
         super().__init__(id="writer")
-        self._now = now
+        self._now, self._enter = now, enter
         self._filled = ""
         self._message: Piece = ("", "", 0)
 
@@ -152,7 +152,7 @@ class Writer(Vertical):
         """Prompt, box, and the line under them."""
         with Horizontal():
             yield Static(Content(" ›"), id="prompt")
-            yield Box(id="box", empties=True, now=self._now)
+            yield Box(id="box", enter=self._enter, now=self._now)
         yield StripLines(id="said")
 
     @property
@@ -191,12 +191,6 @@ class Writer(Vertical):
         self.query_one("#prompt", Static).update(Content(f" › {hms(self.typed)}" if self.typed else " ›"))
         self._explain()
         self.post_message(self.Typed(text, self.typed))
-
-    def on_box_finished(self, event: Box.Finished) -> None:
-        """Hand the line over; the box is free for the next one."""
-        event.stop()
-        if event.text.strip():
-            self.post_message(self.Entered(event.text, event.began))
 
     def on_box_left(self, event: Box.Left) -> None:
         """Say that the person leaves."""
