@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from console.cli import exits
 from console.cli.context import Context
+from console.cli.trouble import complain
 from console.plain import visible
 from console.refusal import Refused
 from console.scribe import LONGEST, parse
@@ -60,8 +61,7 @@ def note(options: Namespace) -> int:
     """`warroom note`."""
     text = " ".join(word.removeprefix(" ") for word in options.text)
     if text in ("", "-"):
-        # One byte more than fits, in the widest encoding, so that the scribe refuses instead of cutting.
-        text = sys.stdin.buffer.read(4 * LONGEST + 4).decode("utf-8", "replace")
+        text = _piped()
     return _in_room(options, lambda room: room.note(text), "noted")
 
 
@@ -269,6 +269,8 @@ def _at_desk(context: Context, act: Callable[[Desk], Awaitable[str]], done: str)
 def _newest(desk: Desk) -> str:
     asking = desk.board.asking(desk.clock.now())
     if not asking:
+        if desk.board_trouble is not None:
+            raise desk.board_trouble
         raise Refused("No alert asks for anybody.", "`warroom alerts --all` lists those that are over.")
     return next((alert for alert in asking if alert.facts.pages), asking[0]).id
 
@@ -277,6 +279,18 @@ def _item(state: Incident, name: str) -> str:
     """The id of the item that `name` begins, when only one does."""
     fits = [item for item in state.checklist if item.startswith(name)]
     return fits[0] if len(fits) == 1 and name not in state.checklist else name
+
+
+def _piped() -> str:
+    """Standard input as text; bytes that are none come as `\\xNN`, which is said."""
+    # One character more than fits, in the widest encoding, so that the scribe refuses instead of cutting.
+    raw = sys.stdin.buffer.read(4 * LONGEST + 4)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        text = raw.decode(errors="backslashreplace")
+        complain("not all of this is UTF-8 text: the other bytes stand in the entry as \\xNN.")
+        return text
 
 
 def _level(text: str) -> int:

@@ -184,12 +184,15 @@ class _Lines:
 def read(line: bytes, error: Exception) -> Action | str:
     """Look again at a line that did not decode because of `error`: an action after all, or why not."""
     try:
-        found = _anything.decode(line)
+        # Padded: the decoder calls half a character close to the end "truncated".
+        found = _anything.decode(line + b"     ")
     except UnicodeDecodeError:
         return "it is not UTF-8 text"
     except RecursionError:
         return "it is nested too deeply"
     except msgspec.MsgspecError as malformed:
+        if "surrogate" in str(malformed):
+            return "it holds half a character: a lone surrogate (`\\ud800` to `\\udfff`)"
         if "truncated" in str(malformed):
             return "it is not complete JSON"
         return "it is not JSON" + str(malformed).removeprefix("JSON is malformed")

@@ -71,6 +71,22 @@ def test_a_note_is_back_dated_and_says_so(declared: Warroom) -> None:
     assert (line["text"], line["backdated"]) == ("first refund seen", True)
 
 
+def test_what_looks_like_a_time_can_be_written_as_text(declared: Warroom) -> None:
+    (value,) = declared.quick("note", "\\-5m text", "--json").values
+    (line,) = (line for line in declared.quick("log", "--json").values if line["id"] == value["id"])
+    assert (line["text"], line["backdated"]) == ("-5m text", False)
+
+
+def test_bytes_that_are_no_text_are_kept_visibly_and_said(declared: Warroom) -> None:
+    # The surrogates are how the test hands over the bytes e9 and ff.
+    done = declared.within("note", stdin="caf\udce9 \udcff end, na\u00efve")
+    assert done.code == 0
+    assert done.err == (
+        "warroom: not all of this is UTF-8 text: the other bytes stand in the entry as \\xNN.\n"
+    )
+    assert declared.quick("log", "--json").values[-1]["text"] == "caf\\xe9 \\xff end, na\u00efve"
+
+
 def test_a_correction_keeps_the_old_text_and_a_retraction_the_line(declared: Warroom) -> None:
     (value,) = declared.quick("note", "agent planner-3", "--json").values
     declared.quick("amend", value["id"], "agent planner-4", "--reason", "misread")

@@ -53,6 +53,8 @@ SECONDS = AT // 10**9
     ("bad", "reason"),
     [
         (b'{"at": 1764000000000000000, "agent"', "it is not complete JSON"),
+        (b'{"id": "\\ud800"}', "it holds half a character: a lone surrogate (`\\ud800` to `\\udfff`)"),
+        (b'{"\\udc00": 1}', "it holds half a character: a lone surrogate (`\\ud800` to `\\udfff`)"),
         (b"hello", "it is not JSON: invalid character (byte 0)"),
         (b"[]", "it is not a JSON object"),
         (b"42", "it is not a JSON object"),
