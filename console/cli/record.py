@@ -282,7 +282,7 @@ def _item(state: Incident, name: str) -> str:
 
 
 def _piped() -> str:
-    """Standard input as text; bytes that are none come as `\\xNN`, which is said."""
+    """Standard input as text; other bytes come as escapes, which is said."""
     # One character more than fits, in the widest encoding, so that the scribe refuses instead of cutting.
     raw = sys.stdin.buffer.read(4 * LONGEST + 4)
     try:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from console.cli import exits
 from console.cli.context import Context
-from console.cli.trouble import complain
 from console.plain import visible
 from data.clock import iso
 
@@ -28,7 +27,7 @@ def show(options: Namespace) -> int:
 
     async def run() -> None:
         async with context.desk() as desk:
-            state = await desk.find(options.incident or "")
+            state = await context.incident(desk)
             now = desk.clock.now()
             context.say("\n".join(lines(state, now)), as_json(state, now))
 
@@ -52,8 +51,7 @@ def incidents(options: Namespace) -> int:
                     f"{contained:<13}  {one_line(state.title, 80)}",
                     {key: value for key, value in as_json(state, now).items() if key in BRIEF},
                 )
-            for case, trouble in desk.unreadable.items():
-                complain(f"INC-{case[:4].upper()} is left out: {trouble}")
+            context.say_unreadable(desk)
             if not listed:
                 context.say("No open incidents." if not options.all else "No incidents.")
 
