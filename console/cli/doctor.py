@@ -6,6 +6,7 @@ from argparse import Namespace
 
 from console.cli import exits
 from console.cli.context import Context, kept_mode
+from console.cli.open import checked
 from console.config import home_path, load
 from console.doctor import examine
 from console.plain import visible
@@ -14,7 +15,7 @@ from console.plain import visible
 def run(options: Namespace) -> int:
     """`warroom doctor`."""
     context = Context(options)
-    config = load()
+    config = checked(load())
     path = home_path(config, options.home or "").absolute()
     broken = False
     for finding in examine(config, path, kept_mode(path)):

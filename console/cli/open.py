@@ -51,6 +51,15 @@ def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config
     )
 
 
+def checked(config: Config) -> Config:
+    """Return `config` with what only the console can tell: themes and keys that there are not."""
+    from screens.app import unusable
+
+    for path, what in unusable(config.screen.keys, config.screen.theme):
+        config = config.refuse(("screen", *path), what)
+    return config
+
+
 def terminal() -> bool:
     """Whether there is a terminal to draw on and to read from."""
     return sys.stdin.isatty() and sys.stderr.isatty()
