@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from textual.screen import Screen
 
 from console.refusal import Refused
 from data.trouble import StoreTrouble
+from screens.attention import Attention
 from screens.background import background
 from screens.commands import Command, commands_for, reason
 from screens.console_screen import ConsoleScreen
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
 
 BEAT = 0.1
 """Seconds between looks at the log: what arrives in between is drawn together."""
-QUIET = 10 * SECOND
-"""The least time between two calls for attention."""
 
 
 class Commands(Provider):
@@ -118,7 +118,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self.keymap_in_force, self._problems = resolve(keys or {})
         self._problems.extend(problems)
         self._standing = ""
-        self._audible = bell
+        self._attention = Attention(bell, os.environ)
         self.command_of = {key: name for name, keys_ in self.keymap_in_force.items() for key in keys_}
         self._open_desk, self._start, self._expect_room = open_desk, start, expect_room
         self.animation_level = "none"
@@ -130,9 +130,6 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self._changed = False
         self._rested = 0
         self._second = 0
-        self._paging: set[str] = set()
-        self._called_at = 0
-        self._label = ""
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return our tokens, for themes that do not set them."""
@@ -230,10 +227,11 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             self._state()
         elif second != self._second:
             self._second = second
+            self._call_for_attention()
             self._draw(lambda screen: screen.show_clocks())
 
     def _new_pages(self, desk: Desk) -> bool:
-        now, known = desk.clock.now(), self._paging
+        now, known = desk.clock.now(), self._attention.paging
         alerts = desk.board.alerts.items()
         return any(alert.facts.pages and name not in known and alert.asks(now) for name, alert in alerts)
 
@@ -302,27 +300,16 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
     # -- attention -------------------------------------------------------------------------------------------
 
     def _call_for_attention(self) -> None:
-        """Title and bell, in words of ours only; an agent's text never reaches either."""
         desk = self.desk
         if desk is None:
             return
         now = desk.clock.now()
-        paging = {alert.id for alert in desk.board.asking(now) if alert.facts.pages}
-        code = desk.room.code if desk.room is not None else "warroom"
+        paging = frozenset(alert.id for alert in desk.board.asking(now) if alert.facts.pages)
         drill = "DRILL " if desk.home.mode == "drill" else ""
-        label = f"{drill}{f'({len(paging)}!) ' if paging else ''}{code}"
-        if label != self._label:
-            self._label = label
-            self._write(f"\x1b]2;{label}\x07")
-        new, self._paging = paging - self._paging, paging
-        if new and now - self._called_at >= QUIET:
-            self._called_at = now
-            if self._audible:
-                self.bell()
-            if not self.app_focus:
-                self._write(f"\x1b]9;warroom: {len(paging)} alerts ask for somebody\x07")
+        name = drill + (desk.room.code if desk.room is not None else "warroom")
+        self._write(self._attention.look(paging, name, now, focused=self.app_focus))
 
     def _write(self, sequence: str) -> None:
         driver = self._driver
-        if driver is not None and not self.is_headless:
+        if sequence and driver is not None and not self.is_headless:
             driver.write(sequence)
