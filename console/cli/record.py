@@ -18,11 +18,16 @@ from data.clock import iso
 from playbooks import duration
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from console.desk import Desk
     from console.events import CheckState, MomentName, RollbackState
     from console.incident import Incident
     from console.room import Room
     from data.envelope import Event
+
+    # The event that a command made, and what it says beyond the command's own words.
+    Outcome: TypeAlias = Event | tuple[Event, str] | None
 
 
 def declare(options: Namespace) -> int:
@@ -39,6 +44,8 @@ def declare(options: Namespace) -> int:
                 reason=options.reason,
                 commander=options.commander,
             )
+            if options.scope or options.impact:
+                await room.state_impact(options.scope, options.impact)
             state = room.incident
             context.say(
                 f"{state.code} {state.label} declared {iso(state.declared_at, 0)}: {visible(state.title)}",
@@ -85,12 +92,7 @@ def reinstate(options: Namespace) -> int:
 
 def undo(options: Namespace) -> int:
     """`warroom undo`."""
-
-    async def last(room: Room) -> Event:
-        event, _ = await room.undo()
-        return event
-
-    return _in_room(options, last, "undone:")
+    return _in_room(options, lambda room: room.undo(), "took back:")
 
 
 def tick(options: Namespace) -> int:
@@ -193,9 +195,26 @@ def title(options: Namespace) -> int:
     return _in_room(options, lambda room: room.retitle(_text(options.title)), "titled")
 
 
+def scope(options: Namespace) -> int:
+    """`warroom scope`."""
+    return _in_room(options, lambda room: room.state_impact(scope=_text(options.text)), "scope stated")
+
+
+def impact(options: Namespace) -> int:
+    """`warroom impact`."""
+    return _in_room(options, lambda room: room.state_impact(impact=_text(options.text)), "impact stated")
+
+
 def close(options: Namespace) -> int:
     """`warroom close`."""
-    return _in_room(options, lambda room: room.end(_text(options.reason)), "closed")
+
+    async def run(room: Room) -> None:
+        unfinished = room.unfinished()
+        await room.end(_text(options.reason))
+        for each in unfinished:
+            complain(f"closed unfinished: {each}")
+
+    return _in_room(options, run, "closed")
 
 
 def reopen(options: Namespace) -> int:
@@ -235,17 +254,19 @@ def silence(options: Namespace) -> int:
     )
 
 
-def _in_room(options: Namespace, act: Callable[[Room], Awaitable[Event | None]], done: str) -> int:
+def _in_room(options: Namespace, act: Callable[[Room], Awaitable[Outcome]], done: str) -> int:
     context = Context(options)
 
     async def run() -> None:
         async with context.room() as room:
-            event = await act(room)
-            line = f"{room.code} saved {iso(room.saved_at, 0)}  {visible(done, 400)}"
+            outcome = await act(room)
+            event, more = outcome if isinstance(outcome, tuple) else (outcome, "")
+            said = f"{done} {more}".rstrip()
+            line = f"{room.code} saved {iso(room.saved_at, 0)}  {visible(said, 400)}"
             value: dict[str, object] = {
                 "incident": room.code,
                 "saved_at": iso(room.saved_at, 9),
-                "done": done,
+                "done": said,
             }
             if event is not None:
                 line += f" {event.short}"

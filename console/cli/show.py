@@ -112,6 +112,10 @@ def lines(state: Incident, now: int) -> Iterator[str]:
     yield f"  roles       {roles or 'nobody'}"
     by = one_line(state.declared_by, 64)
     yield f"  declared    {iso(state.declared_at, 0)} by {by}, {ago(now - state.declared_at)} ago"
+    if state.scope:
+        yield f"  scope       {one_line(state.scope, 400)}"
+    if state.impact:
+        yield f"  impact      {one_line(state.impact, 400)}"
     if "action" in state.stamps:
         yield f"  action      {iso(state.stamps['action'].at, 0)}, {ago(now - state.stamps['action'].at)} ago"
     if state.contained_at is None:
@@ -235,6 +239,8 @@ def as_json(state: Incident, now: int) -> dict[str, Any]:
         "closed_at": when(state.closed_at),
         "contained_at": when(state.contained_at),
         "contained_how": state.contained_how,
+        "scope": state.scope,
+        "impact": state.impact,
         "next_update_due": when(state.next_update_due),
         "roles": state.roles,
         "chain": {name: iso(stamp.at, 9) for name, stamp in state.stamps.items()},

@@ -56,7 +56,7 @@ def test_a_headless_drill_plays_the_incident_and_its_response(warroom: Warroom) 
     assert "payments/payout" in detail
     assert "support-refunds.loop." in detail
     report = kept_drill("export")
-    assert report.startswith("# DRILL: not a real incident.")
+    assert report.startswith("# DRILL: not a real incident. [SEV-2] ")
     assert "2026-11-18T13:50:2" in report
 
 
