@@ -267,6 +267,15 @@ class RoomScreen(ConsoleScreen):
         self._use(pane)
         self.set_focus(self.query_one(f"#{pane}", Rows))
 
+    def set_focus(
+        self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False
+    ) -> None:
+        """Give the focus away, and know at once which pane is in use: the next key may be a command of it."""
+        super().set_focus(widget, scroll_visible, from_app_focus)
+        for pane, _ in PANES:
+            if widget is not None and widget.id == pane:
+                self._use(pane)
+
     def _use(self, pane: Pane) -> None:
         if pane != self.pane:
             # At once: each change of a class styles the whole screen again.
@@ -274,10 +283,7 @@ class RoomScreen(ConsoleScreen):
             self.pane = pane
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Know which pane is in use, however it got the focus."""
-        for pane, _ in PANES:
-            if event.widget.id == pane:
-                self._use(pane)
+        """Show what belongs to the pane in use."""
         self.call_after_refresh(self._follow_focus)
 
     def _follow_focus(self) -> None:
@@ -307,6 +313,11 @@ class RoomScreen(ConsoleScreen):
         """What is typed and not saved."""
         return self.query_one(Writer).text
 
+    def keep(self, text: str) -> None:
+        """Keep `text` as a draft beside the one in the write bar."""
+        if self.room is not None:
+            self.room.drafts.put(f"{SENDING}dialog", text, self.now())
+
     # -- writing -------------------------------------------------------------------------------------------
 
     def say(self, text: str, tone: str = "") -> None:
@@ -331,12 +342,14 @@ class RoomScreen(ConsoleScreen):
         writer = self.query_one(Writer)
         typed = writer.text
         if texts:
-            for draft in texts:
-                room.drafts.clear(draft.box)
             writer.fill(
-                "\n".join([*(draft.text for draft in texts), *([typed] if typed else [])]),
-                texts[0].started_at,
+                "\n".join(filter(None, (*(draft.text for draft in texts), typed))), texts[0].started_at
             )
+            # Kept as one before the parts are dropped.
+            room.drafts.put(WRITING, writer.text, writer.typed)
+            for draft in texts:
+                if draft.box != WRITING:
+                    room.drafts.clear(draft.box)
             self.set_focus(writer.box)
             self.say(
                 f"A draft of {hms(texts[0].started_at)}Z is back: Enter saves it, Esc leaves it here.", "high"

@@ -29,7 +29,7 @@ from screens.home import HomeScreen
 from screens.keyboard import OrderedKeys
 from screens.keymap import resolve, shown
 from screens.room import RoomScreen
-from screens.themes import DEFAULT, NAMES, THEMES, TOKENS
+from screens.themes import DEFAULT, NAMES, THEMES, TOKENS, unknown
 from screens.times import SECOND
 
 if TYPE_CHECKING:
@@ -124,8 +124,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self.animation_level = "none"
         for known in THEMES:
             self.register_theme(known)
-        if theme and theme not in NAMES:
-            self._problems.append(f"theme: there is no theme {theme[:64]!r}; there are {', '.join(NAMES)}.")
+        self._problems.extend(filter(None, [unknown(theme)]))
         self.theme = theme if theme in NAMES else DEFAULT
         self._changed = False
         self._rested = 0
@@ -254,13 +253,6 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             await desk.close()
 
     # -- screens ---------------------------------------------------------------------------------------------
-
-    @property
-    def base(self) -> ConsoleScreen | None:
-        """The room or the list of incidents, under whatever dialog is open."""
-        return next(
-            (screen for screen in reversed(self.screen_stack) if isinstance(screen, ConsoleScreen)), None
-        )
 
     def show_room(self) -> None:
         """Show the open room."""

@@ -12,6 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
+from textual.widgets.text_area import Edit, EditResult
 
 from console.refusal import Refused
 from screens.display import content
@@ -75,13 +76,20 @@ class Box(TextArea):
         self.post_message(self.Left())
 
     async def _on_key(self, event: events.Key) -> None:
-        """Take Enter in its place among the other keys: what is typed after it belongs to the next line."""
-        if event.key != "enter":
+        """Take every key in its place: what is typed after Enter belongs to the next line, Backspace to this box.
+
+        The toolkit looks keys that edit up when the letters after them are there already, and in whatever box has
+        the focus by then.
+        """
+        edits = self._bindings.key_to_bindings.get(event.key, ())
+        if event.key != "enter" and not edits:
             await super()._on_key(event)
-            self._take_time()
             return
         event.stop()
         event.prevent_default()
+        if edits:
+            await self.run_action(edits[0].action)
+            return
         if self._enter is None:
             self.post_message(self.Finished(self.text, self.began))
         elif self.text.strip():
@@ -96,12 +104,14 @@ class Box(TextArea):
         self.load_text(text)
         self.move_cursor(self.document.end)
 
-    def _take_time(self) -> None:
-        """Know when typing began: at the first character of an empty box."""
+    def edit(self, edit: Edit) -> EditResult:
+        """Change the text, and know when typing it began: at the first character of an empty box."""
+        result = super().edit(edit)
         if not self.text:
             self.began = 0
         elif not self.began:
             self.began = self._now()
+        return result
 
     async def _on_paste(self, event: events.Paste) -> None:
         """Keep what fits, and say how much that was."""
@@ -113,7 +123,6 @@ class Box(TextArea):
         room = max(self.limit - len(self.text), 0)
         if text[:room]:
             self.replace(text[:room], *self.selection, maintain_selection_offset=False)
-            self._take_time()
         if len(text) > room:
             self.post_message(self.Cut(room, len(text)))
 

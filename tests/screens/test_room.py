@@ -287,6 +287,65 @@ async def test_whoever_types_ahead_is_not_misunderstood(tmp_path: Path) -> None:
         await stage.until(lambda: stage.room.incident.severity == 3)
 
 
+async def test_an_entry_begun_anew_has_the_time_of_its_own_first_key(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await stage.press("i", "n", "o", "backspace", "backspace")
+        stage.room.clock.advance(3 * MINUTE)  # type: ignore[attr-defined]
+        await stage.type("seen now")
+        await stage.press("enter")
+        await stage.until_said("saved 14:05:31")
+        assert (await stage.room.lines.search("seen now"))[0].at == NOW + 3 * MINUTE
+
+
+async def test_what_follows_tab_and_enter_in_a_dialog_belongs_to_the_next_field(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await burst(stage, "R", "4", "tab", *["backspace"] * 3, *"chi", "tab", *"hand", "enter", "3", "space")
+        await stage.until(lambda: stage.room.incident.roles.get("comms") == ["chi"])
+        await stage.until(lambda: stage.screen.pane == "checklist")
+        await burst(stage, "S", "3", "enter", *"fewer", "enter", "i", *"next")
+        await stage.until(lambda: stage.room.incident.severity == 3)
+        await stage.until(lambda: stage.writer.text == "next")
+
+
+async def test_keys_that_edit_keep_their_place_among_the_letters(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await burst(stage, "i", *"stopq", "backspace", *"ped", "home", *"it ", "end", *" now")
+        await stage.until(lambda: stage.writer.text == "it stopped now")
+
+
+async def test_tab_leads_to_the_next_pane_before_the_next_key(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await burst(stage, "tab", "space")
+        await stage.until(lambda: stage.room.incident.checked == 2)
+
+
+async def test_quit_in_a_dialog_asks_and_keeps_what_was_typed(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await stage.press("C", "escape", "S")
+        await stage.until(lambda: isinstance(stage.console.screen, Form))
+        await stage.press("tab")
+        await stage.type("one tenant")
+        await stage.press("ctrl+q")
+        await stage.until(lambda: stage.console.screen.id == "quit")
+        await stage.press("escape")
+        await stage.until(lambda: stage.console.screen.id != "quit")
+        await stage.press("ctrl+q")
+        await stage.until(lambda: stage.console.screen.id == "quit")
+        await stage.press("q", "enter")
+        await stage.until(lambda: not stage.console.is_running)
+    async with app(home(tmp_path)).run_test(size=SIZE) as pilot:
+        again = Stage(pilot, await ready(pilot))
+        await again.until(lambda: again.writer.text == "one tenant")
+
+
+async def test_quit_in_a_dialog_in_which_nothing_was_typed_quits(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await stage.press("question_mark")
+        await stage.until(lambda: isinstance(stage.console.screen, Page))
+        await stage.press("ctrl+q")
+        await stage.until(lambda: not stage.console.is_running)
+
+
 async def test_letters_typed_into_the_write_bar_are_no_commands(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         await stage.press("i")
