@@ -17,7 +17,7 @@ from tests.terminal.test_terminal import LAUNCH, ROOT, hostile_home, record
 
 OSC = re.compile(rb"\x1b\]([^\x07\x1b]*)(?:\x07|\x1b\\)")
 OURS = re.compile(
-    rb"2;(\(\d+!\) )?(DRILL )?(warroom|INC-[A-Z2-7]{4})|9;warroom: \d+ alerts? asks? for somebody"
+    rb"2;(\(\d+!\) )?(DRILL )?(warroom|INC-[A-Z2-7]{4})|9;warroom: \d+ alerts? asks? for somebody|22;[a-z]+"
 )
 """The last one is the toolkit's: the shape of the mouse pointer."""
 AWAY = b"\x1b[O"
