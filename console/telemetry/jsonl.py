@@ -43,7 +43,7 @@ class Refusal(Struct, frozen=True):
     Attributes:
         source: where it came from.
         offset: its first byte in the source.
-        line: its line, from 1.
+        line: its line, from 1; 0 = not known.
         reason: why, in plain words; may quote the record and must be cleaned before it is shown.
         raw: its first bytes, at most 4096.
     """
