@@ -77,12 +77,14 @@ class Drafts:
         self._thread.start()
 
     @classmethod
-    def open(cls, directory: Path, clock: Clock) -> "Drafts":
-        """Open the drafts of a directory, which must exist.
+    def open(cls, directory: Path, clock: Clock, *, read_only: bool = False) -> "Drafts":
+        """Open the drafts of a directory, which must exist. `read_only`: leave no sign of life there.
 
         Where nothing can be written they are kept in memory only, and `trouble` says so.
         """
         owner = secrets.token_hex(8)
+        if read_only:
+            return cls(directory, clock, owner, None)
         try:
             alive = lock.Lock.take(_sign_of_life(directory, owner))
         except OSError as error:
@@ -237,6 +239,8 @@ class Drafts:
             except Empty:
                 task = (self._save, _tell_nobody)
             closing = task is None
+            if closing and not self._dirty:
+                break
             work, failed = task or (self._save, _tell_nobody)
             try:
                 if db is None:

@@ -189,7 +189,12 @@ class HomeScreen(ConsoleScreen):
         alerts = self.query_one(Alerts)
         pane: Pane = "alerts" if alerts.has_focus else "incidents"
         rows: Rows[object] = self.query_one(f"#{pane}", Rows)
-        return Situation(place="home", pane=pane, selected=rows.selected is not None)
+        return Situation(
+            place="home",
+            pane=pane,
+            selected=rows.selected is not None,
+            writable=self.desk is None or not self.desk.read_only,
+        )
 
     def _show_hints(self) -> None:
         self.query_one(Hints).update(self.situation(), self.keymap)

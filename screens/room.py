@@ -212,7 +212,7 @@ class RoomScreen(ConsoleScreen):
             contained=state is not None and state.contained_at is not None,
             closed=state is not None and not state.open,
             filtered=self.query_one(Timeline).narrowed is not None,
-            writable=room is not None,
+            writable=room is not None and not room.read_only,
             typing=self.query_one(Writer).box.has_focus,
         )
 
@@ -330,6 +330,8 @@ class RoomScreen(ConsoleScreen):
 
     async def _adopt_drafts(self, room: Room) -> None:
         """Put back what a console that died had not saved: its line in the box, and one that was on its way."""
+        if room.read_only:
+            return
         orphans = await asyncio.to_thread(room.drafts.orphans)
         texts: list[Draft] = []
         for orphan in orphans:

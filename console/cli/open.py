@@ -23,14 +23,16 @@ def run(options: Namespace) -> int:
             "The console needs a terminal.", "Without one: `warroom show`, `log`, `note`, `ack`; see --help."
         )
     context = Context(options)
-    home = context.home(create=True)
+    home = context.home(create=not options.read_only)
 
     async def open_desk() -> Desk:
         from console.child import Child
         from console.desk import Desk
 
-        child = None if options.no_watch else Child(home)
-        return await Desk.open(home, context.actor, context.role, child, context.config.profile)
+        child = None if options.no_watch or options.read_only else Child(home)
+        return await Desk.open(
+            home, context.actor, context.role, child, context.config.profile, read_only=options.read_only
+        )
 
     return console(open_desk, home, context.config, options.incident or "")
 
