@@ -164,9 +164,10 @@ class HomeScreen(ConsoleScreen):
                 [watcher_piece(desk), *alert_pieces(desk.board, now)],
             )
         )
-        alerts = desk.board.asking(now)
-        shown = alerts or desk.board.newest()[:50]
-        self.query_one(Alerts).update(alert_rows(shown, now, ()))
+        listing = self.query_one(Alerts)
+        shown = desk.board.asking(now) or desk.board.newest()[:50]
+        held = desk.board.alerts.get(listing.held)
+        listing.update(alert_rows(shown if held is None or held in shown else [*shown, held], now, ()))
         self._show_hints()
 
     @property

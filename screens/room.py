@@ -140,8 +140,8 @@ class RoomScreen(ConsoleScreen):
         room, desk = self.room, self.desk
         if room is None or desk is None:
             return []
-        now, mine = self.now(), room.incident.alerts
-        on_board = [a for a in desk.board.alerts.values() if a.id in mine or a.asks(now)]
+        now, mine, held = self.now(), room.incident.alerts, self.query_one(Alerts).held
+        on_board = [a for a in desk.board.alerts.values() if a.id in mine or a.asks(now) or a.id == held]
         known = {alert.id for alert in on_board}
         # A record that was brought from elsewhere stands alone: its alerts are on no board here.
         from console.alerts import Alert

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Label
 
 from console.desk import Desk
 from console.events import CheckState
@@ -28,7 +29,7 @@ from screens.widgets.sheet import Sheet
 from screens.widgets.strips import StripLines
 from screens.widgets.timeline import Timeline
 from screens.widgets.writer import Writer
-from tests.screens.stage import MINUTE, NOW, app, facts, home, ready, staged, until, watch
+from tests.screens.stage import ALERTS, MINUTE, NOW, app, facts, home, ready, staged, until, watch
 
 SIZE = (120, 40)
 
@@ -531,8 +532,69 @@ async def test_undo_takes_the_last_tick_back(tmp_path: Path) -> None:
         await stage.press("space")
         await stage.until(lambda: stage.room.incident.checklist[row.id].state == "done")
         await stage.press("z")
+        await stage.until(lambda: isinstance(stage.console.screen, Form))
+        assert f"checklist {row.id} done" in str(stage.console.screen.query_one(".about", Label).content)
+        assert stage.room.incident.checklist[row.id].state == "done"
+        await stage.press("enter")
         await stage.until(lambda: stage.room.incident.checklist[row.id].state == "open")
         await stage.until_said("undone")
+
+
+async def test_closing_lists_what_is_unfinished_and_closes_all_the_same(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await burst(stage, "colon", *"close", "enter")
+        await stage.until(lambda: isinstance(stage.console.screen, Form))
+        about = str(stage.console.screen.query_one(".about", Label).content)
+        for left in stage.room.unfinished():
+            assert left in about
+        assert stage.room.incident.open
+        await stage.type("moved to another one")
+        await stage.press("enter")
+        await stage.until(lambda: not stage.room.incident.open)
+
+
+async def test_a_command_with_its_words_is_done_at_once(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await burst(stage, "colon", *"cadence 15", "enter")
+        await stage.until(lambda: stage.room.incident.cadence == 15 * 60)
+        await burst(stage, "colon", *"cadence soon", "enter")
+        await stage.until_said("soon is not a number of minutes")
+
+
+async def test_the_alert_just_acknowledged_is_the_one_that_declares(tmp_path: Path) -> None:
+    home_ = home(tmp_path)
+    watch(home_, *ALERTS)
+    async with app(home_, expect_room=False).run_test(size=SIZE) as pilot:
+        console = await ready(pilot, room=False)
+        alerts = console.screen.query_one(Alerts)
+        await until(pilot, lambda: alerts.count == len(ALERTS))
+        await pilot.press("1", "j")
+        chosen = alerts.selected
+        assert chosen is not None
+        await pilot.press("a")
+        await until(pilot, lambda: any(row.id == chosen.id and not row.asks for row in alerts.all_rows))
+        assert alerts.selected is not None
+        assert (alerts.selected.id, alerts.cursor) == (chosen.id, 1)
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(console.screen, Form))
+        await pilot.press("2", "enter")
+        await until(pilot, lambda: console.desk is not None and console.desk.room is not None)
+        desk = console.desk
+        assert desk is not None
+        assert desk.room is not None
+        await until(pilot, lambda: set(desk.room.incident.alerts) == {chosen.id})  # type: ignore[union-attr]
+
+
+async def test_the_most_urgent_alert_stays_selected_when_it_is_acknowledged(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        alerts = stage.screen.query_one(Alerts)
+        await stage.until(lambda: alerts.has_focus)
+        chosen = alerts.selected
+        assert chosen is not None
+        await stage.press("a")
+        await stage.until(lambda: any(row.id == chosen.id and not row.asks for row in alerts.all_rows))
+        assert alerts.selected is not None
+        assert (alerts.selected.id, alerts.cursor) == (chosen.id, 0)
 
 
 @pytest.mark.req("S003-RB-0")
