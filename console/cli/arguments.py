@@ -34,7 +34,9 @@ def _nothing(parser: Parser) -> None:
 
 def _open(parser: Parser) -> None:
     parser.add_argument("--no-watch", action="store_true", help="start no watcher, even when none runs")
-    parser.add_argument("--read-only", action="store_true", help="change nothing: no lock, no watcher, no entry")
+    parser.add_argument(
+        "--read-only", action="store_true", help="change nothing: no lock, no watcher, no entry"
+    )
 
 
 def _watch(parser: Parser) -> None:

@@ -12,6 +12,7 @@ from console.config import Config
 from console.refusal import Refused
 
 if TYPE_CHECKING:
+    from console.child import Child
     from console.desk import Desk
     from data.home import Home
 
@@ -26,15 +27,24 @@ def run(options: Namespace) -> int:
     home = context.home(create=not options.read_only)
 
     async def open_desk() -> Desk:
-        from console.child import Child
         from console.desk import Desk
 
-        child = None if options.no_watch or options.read_only else Child(home)
+        child = None if options.no_watch or options.read_only else _watcher(home)
         return await Desk.open(
             home, context.actor, context.role, child, context.config.profile, read_only=options.read_only
         )
 
     return console(open_desk, home, context.config, options.incident or "")
+
+
+def _watcher(home: Home) -> Child:
+    if home.mode == "drill":
+        from console.drills import demo
+
+        return demo.watcher(home)
+    from console.child import Child
+
+    return Child(home)
 
 
 def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config, start: str = "") -> int:
