@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1 << 20
 
+_LINE = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+_PATH = "^/[A-Za-z0-9/_.-]{1,200}$"
+_IN_WORDS = {_LINE: "that is one line of printable characters", _PATH: "such as `/otlp/v1/traces`"}
+"""What a value that does not match is told, instead of the pattern."""
+
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Place = Annotated[str, Meta(min_length=1, max_length=4096)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -56,7 +61,7 @@ class Problem(NamedTuple):
 class Me(Struct, frozen=True, forbid_unknown_fields=True):
     """Who acts: stands on every entry that this console writes."""
 
-    name: Annotated[str, Meta(max_length=128)] = ""
+    name: Annotated[str, Meta(max_length=128, pattern=_LINE)] = ""
     role: Annotated[str, Meta(max_length=64)] = ""
 
 
@@ -65,7 +70,7 @@ class Intake(Struct, frozen=True, forbid_unknown_fields=True):
 
     enabled: bool = True
     port: Annotated[int, Meta(ge=0, le=65_535)] = 4318
-    paths: tuple[Annotated[str, Meta(pattern="^/[A-Za-z0-9/_.-]{1,200}$")], ...] = ()
+    paths: tuple[Annotated[str, Meta(pattern=_PATH)], ...] = ()
     max_mib: Annotated[int, Meta(ge=1, le=1024)] = 64
 
 
@@ -140,6 +145,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
         services: agent by the name of the service that sends, for telemetry that names no agent.
         path: the file it was read from; empty when there is none. Not a setting.
         problems: what is wrong with the file. Not a setting.
+        lines: line of each setting in the file, by its path. Not a setting.
     """
 
     me: Me = Me()
@@ -154,6 +160,14 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     screen: Screen = Screen()
     path: str = field(default="", name="-path")
     problems: tuple[Problem, ...] = field(default=(), name="-problems")
+    lines: dict[tuple[str | int, ...], int] = field(default_factory=dict, name="-lines")
+
+    def refuse(self, path: tuple[str, ...], what: str) -> Config:
+        """Return this configuration with one more problem: what only a user of the setting `path` can see."""
+        while path not in self.lines and path:
+            path = path[:-1]
+        found = Problem(self.path, self.lines.get(path, 0), what, "")
+        return msgspec.structs.replace(self, problems=(*self.problems, found))
 
 
 def config_path() -> Path:
@@ -278,7 +292,7 @@ class _Check:
         made = self._struct(Config, tree, ())
         assert made is not None  # noqa: S101 - every field of Config has a default
         problems = tuple(sorted(self._problems, key=lambda problem: problem.line))
-        return msgspec.structs.replace(made, path=self._file, problems=problems)
+        return msgspec.structs.replace(made, path=self._file, problems=problems, lines=self._lines)
 
     def _struct(self, kind: type[S], tree: dict[str, Any], path: Path_) -> S | None:
         """Build `kind` from a table; None when a part without a default is missing or wrong."""
@@ -329,6 +343,8 @@ class _Check:
                 .replace("`array`", "a list")
                 .replace("`object`", "a table")
             )
+            for pattern, words in _IN_WORDS.items():
+                said = said.replace(f"matching regex {pattern!r}", words)
             raise _Wrong(path, said[:1].lower() + said[1:], "") from None
 
     def _say(self, path: Path_, what: str, fix: str) -> None:
@@ -394,4 +410,4 @@ def _line_index(text: str) -> dict[Path_, int]:
 
 
 def _parts(dotted: str) -> list[str]:
-    return [part.strip().strip("\"'") for part in dotted.split(".")]
+    return [part.strip("\"'") for part in re.findall(r"\"[^\"]*\"|'[^']*'|[^.\s]+", dotted)]

@@ -24,7 +24,7 @@ from console.room import NARRATIVE, Room
 from console.timeline import project
 from console.watching.status import Status, running
 from console.watching.status import read as read_status
-from data.case import Case, found
+from data.case import Case, found, reading_only
 from data.clock import iso
 from data.home import Home
 from data.reader import CaseReader
@@ -43,6 +43,7 @@ class Desk:
         role: what stands beside it in an incident where the actor holds no role.
         child: starts a watcher when nobody watches; None = somebody else sees to that.
         profile: which checklist and which names of severities a new incident takes.
+        read_only: change nothing; whatever would write is refused.
 
     Attributes:
         watch_trouble: one sentence when nobody watches and no watcher can be started, else empty.
@@ -51,10 +52,18 @@ class Desk:
     """
 
     def __init__(
-        self, home: Home, actor: str, role: str = "", child: Child | None = None, profile: str = "merged"
+        self,
+        home: Home,
+        actor: str,
+        role: str = "",
+        child: Child | None = None,
+        profile: str = "merged",
+        *,
+        read_only: bool = False,
     ) -> None:
         self.home, self.actor, self.role, self.clock = home, actor, role, home.clock
         self.profile = profile
+        self.read_only = read_only
         self.watch_trouble = ""
         self.board_trouble: StoreTrouble | None = None
         self.unreadable: dict[str, StoreTrouble] = {}
@@ -75,13 +84,20 @@ class Desk:
 
     @classmethod
     async def open(
-        cls, home: Home, actor: str, role: str = "", child: Child | None = None, profile: str = "merged"
+        cls,
+        home: Home,
+        actor: str,
+        role: str = "",
+        child: Child | None = None,
+        profile: str = "merged",
+        *,
+        read_only: bool = False,
     ) -> Desk:
         """Open the desk of `home` and read its board. The arguments are those of the class.
 
         A board that cannot be read is no reason to keep the incidents closed: `board_trouble` says so.
         """
-        desk = cls(home, actor, role, child, profile)
+        desk = cls(home, actor, role, child, profile, read_only=read_only)
         with suppress(StoreTrouble):
             await desk.refresh()
         return desk
@@ -265,7 +281,8 @@ class Desk:
         state = await self.find(name)
         if self.room is not None and self.room.case.id == state.case:
             return self.room
-        case = await asyncio.to_thread(Case.open, self.home.case_dir(state.case), self.home, project)
+        directory = self.home.case_dir(state.case)
+        case = await asyncio.to_thread(Case.open, directory, self.home, project, read_only=self.read_only)
         room = await self._occupy(case)
         missing = await asyncio.to_thread(_missing, room.incident)
         if missing:
@@ -316,6 +333,8 @@ class Desk:
         Raises:
             Refused: no title, no such severity or no such alert; nothing was written.
         """
+        if self.read_only:
+            raise reading_only()
         title = " ".join(title.split())
         if not title:
             raise Refused(
@@ -402,7 +421,7 @@ class Desk:
 
         def tell() -> None:
             # Opened for one append only: the lock of this case belongs to the watcher.
-            case = Case.open(self.home.watch_dir, self.home, project)
+            case = Case.open(self.home.watch_dir, self.home, project, read_only=self.read_only)
             try:
                 case.append(*told).result()
             finally:

@@ -97,7 +97,9 @@ class Room:
             undo.push_async_callback(asyncio.to_thread, case.close)
             reader = await CaseReader.open(case.directory)
             undo.push_async_callback(reader.close)
-            drafts = await asyncio.to_thread(Drafts.open, case.directory, home.clock)
+            drafts = await asyncio.to_thread(
+                Drafts.open, case.directory, home.clock, read_only=case.read_only
+            )
             undo.push_async_callback(asyncio.to_thread, drafts.close)
             room = cls(case, reader, drafts, home.clock, actor, role)
             await room.refresh()
@@ -124,6 +126,11 @@ class Room:
     def trouble(self) -> str:
         """What is wrong with the record, in plain words; empty when nothing is."""
         return self.case.trouble
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it was opened for reading only."""
+        return self.case.read_only
 
     @property
     def role(self) -> str:

@@ -4,7 +4,7 @@ r"""What the scribe types: one line in, one timeline entry out.
     ?planner-3 still has the old key              a hypothesis
     >revoked the egress token                     an action taken
     +status page says identified                  a communication
-    \!starts with a bang                          a plain note
+    \!starts with a bang, \-5m with a time        a plain note
     14:05 first refund seen                       back-dated to the last 14:05 UTC
     14:05:20 …   2026-11-20T23:50Z …              to the second; to a date
     -5m …   -90s …   -2h …                        back-dated by that much
@@ -56,8 +56,9 @@ def parse(line: str, typed: int, now: int) -> Written:
         Refused: the line is empty, too long, or its time lies in the future or cannot be.
     """
     text = line.strip()
+    literal = text.startswith("\\")
     style, text, sigil = _sigil(text)
-    at, text = _time(text, typed, now)
+    at, text = (typed, text) if literal else _time(text, typed, now)
     if not sigil:
         style, text, _ = _sigil(text)
     if not text:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import secrets
+import re
 import signal
 import sqlite3
 import sys
@@ -28,8 +28,7 @@ from console.events import WatchFounded, WatchStarted, WatchStopped, entry
 from console.plain import visible
 from console.refusal import Refused
 from console.telemetry.attribution import Attribution
-from console.telemetry.intake import Intake, Limits, Taken
-from console.telemetry.jsonl import Batch
+from console.telemetry.intake import Intake, Taken
 from console.telemetry.otlp import Content
 from console.telemetry.otlp_record import Signal
 from console.telemetry.refused import RefusedStore
@@ -39,24 +38,21 @@ from console.tripwires.rules import COST_RATE
 from console.watching import status
 from console.watching.baselines import NAME as BASELINES
 from console.watching.baselines import Baselines, Saved
-from console.watching.detection import ACTOR, Detection, Overloaded
+from console.watching.detection import ACTOR, Detection
+from console.watching.door import TOKEN, listen
+from console.watching.following import TICK, Failing, Following
 from console.watching.journal import NAME as JOURNAL
 from console.watching.journal import Journal
 from console.watching.otlp_feed import OtlpFeed
 from console.watching.replay import watch_until_end
-from console.watching.sources import FileSource, Source, StdinSource, pack
+from console.watching.sources import FileSource, Source, StdinSource
+from console.watching.steady import Steady
 from data.case import Case, found
-from data.durable import publish, write_temporary
 from data.home import Home
 from data.lock import Lock
 from data.trouble import StoreTrouble
 
 __all__ = ["Watcher", "main", "run", "watch_until_end"]
-
-TOKEN = "token"  # noqa: S105 - the name of the file
-TICK = 1.0
-IDLE = 0.05
-"""Seconds until a source without news is asked again."""
 
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -113,6 +109,8 @@ class Watcher:
         say: Say | None = None,
     ) -> None:
         self._home = home
+        # The time of a drill is made, and leaps at nobody's mistake.
+        self._clock = home.clock if home.mode == "drill" else Steady(home.clock)
         if home.mode == "drill":
             # Whichever configuration a drill is opened with: nothing that real agents send may end up in it.
             config = replace(config, intake=IntakeSettings(enabled=False), source=())
@@ -125,12 +123,10 @@ class Watcher:
         self._lock = self._take_lock()
         self._stop = asyncio.Event()
         self._why = "told to stop"
-        self._started_at = home.clock.now()
+        self._started_at = self._clock.now()
         self._addresses: list[str] = []
         self._port = 0
-        self._behind: dict[str, bool] = {}
-        self._held: dict[str, Batch] = {}
-        self._complaint = ""
+        self._complaints: set[str] = set()
         self._known = False
         """Whether the tripwires go on from a snapshot, and sources therefore from their positions."""
         self._states: dict[str, int] = {}
@@ -138,9 +134,19 @@ class Watcher:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="detection")
         self._senders = status.Senders()
         self._notes: list[str] = []
+        self._beat = Failing("The watcher's beat")
         try:
             self._restore(services or config.services)
-            self._sources = self._open_sources(files, stdin)
+            self._followings = [
+                Following(
+                    source,
+                    self._senders.of(source.kind, source.name),
+                    self._detection,
+                    self._clock,
+                    self._in_detection,
+                )
+                for source in self._open_sources(files, stdin)
+            ]
         except (OSError, sqlite3.Error) as error:
             self.close()
             raise StoreTrouble(
@@ -174,7 +180,7 @@ class Watcher:
         return lock
 
     def _restore(self, services: Mapping[str, str]) -> None:
-        directory, clock = self._directory, self._home.clock
+        directory = self._directory
         self._baselines = Baselines(directory / BASELINES)
         if self._baselines.damaged:
             self._note(f"{self._baselines.damaged}; the tripwires learn again from the sources")
@@ -185,7 +191,7 @@ class Watcher:
         self._detection = Detection(
             engine,
             self._case,
-            clock,
+            self._clock,
             Journal(directory / JOURNAL, saved.journal if saved else 1),
             self._baselines,
             self._refused,
@@ -230,9 +236,9 @@ class Watcher:
         tasks: list[asyncio.Task[None]] = []
         try:
             intake = await self._listen()
-            names = (*self._addresses, *(source.name for source in self._sources))
+            names = (*self._addresses, *(each.source.name for each in self._followings))
             self._started(names)
-            tasks = [asyncio.create_task(self._follow(source)) for source in self._sources]
+            tasks = [asyncio.create_task(each.run()) for each in self._followings]
             tasks.append(asyncio.create_task(self._tick()))
             tasks.append(asyncio.create_task(self._stopped()))
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -252,8 +258,8 @@ class Watcher:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            for source in self._sources:
-                source.close()
+            for each in self._followings:
+                each.source.close()
             await self._in_detection(self._finish)
 
     def stop(self, why: str = "told to stop") -> None:
@@ -271,10 +277,9 @@ class Watcher:
         self._lock.release()
 
     async def _listen(self) -> Intake | None:
-        settings = self._config.intake
-        if not settings.enabled:
+        if not self._config.intake.enabled:
             return None
-        feed = OtlpFeed(self._detection, self._attribution, self._senders, self._home.clock.now)
+        feed = OtlpFeed(self._detection, self._attribution, self._senders, self._clock.now)
         door = self._senders.of("otlp", "(at the door)")
         loop = asyncio.get_running_loop()
 
@@ -282,78 +287,28 @@ class Watcher:
             return await loop.run_in_executor(self._pool, feed.take, body, signal, content)
 
         def refuse(reason: str, raw: bytes) -> None:
-            door.last_seen = self._home.clock.now()
+            door.last_seen = self._clock.now()
             self._pool.submit(self._detection.refuse, door, reason, raw)
 
-        most = settings.max_mib * 2**20
-        intake = Intake(
-            sink,
-            refuse,
-            _token(self._directory),
-            paths={path: "logs" if path.endswith("/logs") else "traces" for path in settings.paths},
-            limits=Limits(body=most, in_flight=3 * most),
-        )
-        before = status.read(self._directory)
-        try:
-            # The port of last time comes second: a sender that was told about it should find it again.
-            wanted = dict.fromkeys((settings.port, before.port if before else 0))
-            await intake.start([*(port for port in wanted if port), 0])
-        except OSError as error:
-            self._note(f"OTLP is not taken in: 127.0.0.1 cannot be listened on ({error.strerror})")
-            return None
-        self._addresses = intake.addresses
-        self._port = intake.port
-        where = " and ".join(intake.addresses)
-        if settings.port and intake.port != settings.port:
-            self._note(
-                f"port {settings.port} is taken: OTLP is taken in at {where} instead; tell the senders"
-            )
-        self._say(f"OTLP at {where}, token in {self._directory / TOKEN}")
+        intake = await listen(self._directory, self._config.intake, sink, refuse, self._note)
+        if intake is not None:
+            self._addresses, self._port = intake.addresses, intake.port
+            self._say(f"OTLP at {' and '.join(intake.addresses)}, token in {self._directory / TOKEN}")
         return intake
-
-    async def _follow(self, source: Source) -> None:
-        """Read one source for ever, or to the end that it has."""
-        sender = self._senders.of(source.kind, source.name)
-        while not source.ended:
-            try:
-                more = await self._in_detection(lambda: self._take(source, sender))
-            except Overloaded:
-                await asyncio.sleep(TICK)
-                continue
-            except Refused as refused:
-                self._complain(str(refused))
-                more = False
-            self._behind[source.name] = more
-            if not more:
-                await asyncio.sleep(IDLE)
-        self._behind.pop(source.name, None)
-
-    def _take(self, source: Source, sender: status.Sender) -> bool:
-        """Read one batch of a source. Returns whether it has more to give at once."""
-        self._detection.check()
-        batch = self._held.pop(source.name, None) or source.next()
-        if batch.actions or batch.refused:
-            now = self._home.clock.now()
-            try:
-                self._detection.take(sender, batch.actions, journal=not source.rereadable, received_at=now)
-            except Overloaded:
-                self._held[source.name] = batch
-                raise
-            if source.rereadable:
-                self._detection.positions[source.name] = pack(batch.position)
-        for refusal in batch.refusals:
-            self._detection.refuse(sender, refusal.reason, refusal.raw)
-        if batch.refused > len(batch.refusals):
-            self._detection.refuse(sender, "more of the same", count=batch.refused - len(batch.refusals))
-        return batch.more
 
     async def _tick(self) -> None:
         while True:
-            await self._in_detection(self._turn)
-            await asyncio.sleep(TICK)
+            pause = TICK
+            try:
+                await self._in_detection(self._turn)
+                self._beat.worked()
+            except Exception as error:  # whatever it is, the sources must be read on
+                pause = self._beat.failed(error)
+                self._complain(self._beat.trouble)
+            await asyncio.sleep(pause)
 
     def _turn(self) -> None:
-        if not any(self._behind.values()):
+        if not any(each.behind for each in self._followings):
             self._detection.advance()
         self._detection.settle()
         self._write_status(self._addresses)
@@ -388,10 +343,13 @@ class Watcher:
             self._states = dict(Counter(agent.state for agent in self._detection.engine.agents()))
             # Looking at a hundred thousand agents takes time that detection should have most of.
             self._count_after = monotonic() + 20 * (monotonic() - started)
+        trouble = self._trouble()
+        for sentence in trouble:
+            self._complain(sentence)
         said = status.Status(
             pid=os.getpid(),
             started_at=self._started_at,
-            at=self._home.clock.now(),
+            at=self._clock.now(),
             addresses=addresses,
             port=self._port,
             senders=self._senders.all(),
@@ -399,12 +357,18 @@ class Watcher:
             blind=self._blind(),
             journal_bytes=self._detection.journal_bytes,
             saved_at=self._detection.saved_at,
-            trouble=[*self._notes, *self._detection.trouble()],
+            trouble=[*self._notes, *trouble],
         )
         try:
             status.write(self._directory, said)
         except OSError as error:
             self._complain(f"{status.NAME} cannot be written ({error.strerror})")
+
+    def _trouble(self) -> list[str]:
+        """Return what is wrong now, one sentence each."""
+        found = [self._beat.trouble, self._clock.trouble if isinstance(self._clock, Steady) else ""]
+        found += (sentence for each in self._followings for sentence in each.trouble())
+        return [sentence for sentence in found if sentence] + self._detection.trouble()
 
     def _blind(self) -> list[str]:
         """Return what the tripwires cannot see, and why."""
@@ -421,32 +385,14 @@ class Watcher:
         self._say(text)
 
     def _complain(self, text: str) -> None:
-        if text != self._complaint:
-            self._complaint = text
+        # A sentence with another number in it is the same complaint.
+        kind = re.sub(r"[\d,]+", "0", text)
+        if kind not in self._complaints:
+            self._complaints.add(kind)
             self._say(text)
 
     async def _in_detection(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-
-
-def _token(directory: Path) -> str:
-    """Return the token of the intake, made at the first start; only its owner can read it."""
-    path = directory / TOKEN
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        token = secrets.token_urlsafe(32)
-        publish(write_temporary(directory, token.encode() + b"\n"), path)
-        return _token(directory)
-    with os.fdopen(handle, "rb") as file:
-        os.fchmod(handle, 0o600)
-        token = file.read(1024).decode("ascii", "replace").strip()
-    if len(token) < 16:
-        raise Refused(
-            f"{path} holds no usable token.",
-            "Delete it: the watcher makes a new one, which senders must be given.",
-        )
-    return token
 
 
 def _to_stderr(text: str) -> None:

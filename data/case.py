@@ -26,6 +26,15 @@ __all__ = ["Case", "CaseReader", "adopt", "found"]
 T = TypeVar("T")
 
 
+def reading_only() -> StoreTrouble:
+    """Why nothing can be written by whoever asked to read only."""
+    return StoreTrouble(
+        "This was opened for reading only.",
+        "Nothing can be changed from here.",
+        "Open it without --read-only to write.",
+    )
+
+
 class Case:
     """A case that can be added to, opened by `Case.open` or `found`.
 
@@ -35,10 +44,14 @@ class Case:
     Attributes:
         id: 26 base32 characters.
         directory: Where it lies.
+        read_only: Whether it was opened for reading only.
     """
 
-    def __init__(self, directory: Path, home: Home, project: Projector, patience: float) -> None:
+    def __init__(
+        self, directory: Path, home: Home, project: Projector, patience: float, read_only: bool
+    ) -> None:
         self.directory = directory
+        self.read_only = read_only
         self._home = home
         self._project = project
         self._mutex = Mutex()
@@ -54,11 +67,18 @@ class Case:
             self.id = case_id(founding_hash(db, directory / NAME))
         finally:
             db.close()
-        self._step_up()
+        if not read_only:
+            self._step_up()
 
     @classmethod
     def open(
-        cls, directory: Path, home: Home, project: Projector, *, patience: float = PATIENCE_SECONDS
+        cls,
+        directory: Path,
+        home: Home,
+        project: Projector,
+        *,
+        patience: float = PATIENCE_SECONDS,
+        read_only: bool = False,
     ) -> "Case":
         """Open an existing case for adding.
 
@@ -67,12 +87,13 @@ class Case:
             home: Says who writes and what time it is.
             project: Keeps view.db up to date while this process writes.
             patience: Seconds until an entry that another process does not take is reported as waiting.
+            read_only: Take no lock, change no file, and refuse every entry.
 
         Raises:
             StoreTrouble: If there is no log, or it is damaged or of another format. If it can be read but
                 not written, the case opens and `trouble` says so.
         """
-        return cls(directory, home, project, patience)
+        return cls(directory, home, project, patience, read_only)
 
     @property
     def writer(self) -> bool:
@@ -99,9 +120,12 @@ class Case:
 
         Raises:
             BadEntry: If an entry must not reach the record.
+            StoreTrouble: If the case was opened for reading only.
             RuntimeError: If the case was closed.
         """
         check_group(entries)
+        if self.read_only:
+            raise reading_only()
         with self._mutex:
             if self._closed:
                 raise RuntimeError("the case is closed")

@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock as Mutex
@@ -22,6 +23,7 @@ T = TypeVar("T")
 NAME = "drafts.db"
 MAX_CHARACTERS = 1024 * 1024
 RETRY_SECONDS = 1.0
+FRESH_SECONDS = 60
 
 _Task = tuple[Callable[[sqlite3.Connection], None], Callable[[BaseException], None]]
 
@@ -75,12 +77,14 @@ class Drafts:
         self._thread.start()
 
     @classmethod
-    def open(cls, directory: Path, clock: Clock) -> "Drafts":
-        """Open the drafts of a directory, which must exist.
+    def open(cls, directory: Path, clock: Clock, *, read_only: bool = False) -> "Drafts":
+        """Open the drafts of a directory, which must exist. `read_only`: leave no sign of life there.
 
         Where nothing can be written they are kept in memory only, and `trouble` says so.
         """
         owner = secrets.token_hex(8)
+        if read_only:
+            return cls(directory, clock, owner, None)
         try:
             alive = lock.Lock.take(_sign_of_life(directory, owner))
         except OSError as error:
@@ -89,6 +93,7 @@ class Drafts:
             return drafts
         if alive is None:
             raise RuntimeError("two processes have drawn the same 64 random bits")
+        _sweep(directory, owner)
         return cls(directory, clock, owner, alive)
 
     def put(self, box: str, text: str, started_at: int) -> None:
@@ -234,6 +239,8 @@ class Drafts:
             except Empty:
                 task = (self._save, _tell_nobody)
             closing = task is None
+            if closing and not self._dirty:
+                break
             work, failed = task or (self._save, _tell_nobody)
             try:
                 if db is None:
@@ -260,6 +267,16 @@ def _not_saved(trouble: StoreTrouble) -> str:
 
 def _sign_of_life(directory: Path, owner: str) -> Path:
     return directory / f"{TEMPORARY}draft-{owner}"
+
+
+def _sweep(directory: Path, owner: str) -> None:
+    """Remove the signs of life of processes that were killed."""
+    with suppress(OSError):
+        started = _sign_of_life(directory, owner).stat().st_mtime
+        for path in directory.glob(f"{TEMPORARY}draft-*"):
+            # One that was made this moment may not be locked yet.
+            if path.stat().st_mtime < started - FRESH_SECONDS and lock.holder(path) is None:
+                path.unlink()
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -17,7 +17,7 @@ from data.log import connect, read_uri
 from data.projection import LINE_COLUMNS, time_key
 from data.query import LIKE, like, match
 from data.selection import Selection
-from data.trouble import explain
+from data.trouble import StoreTrouble, explain
 
 __all__ = ["ALL", "SYSTEM", "Filter", "Line", "Lines", "Patch", "Projector", "Put"]
 
@@ -53,6 +53,17 @@ WITH newest AS (SELECT * FROM lines ORDER BY id DESC LIMIT {MAX_SCAN})
 SELECT {LINE_COLUMNS} FROM lines
 WHERE id IN (SELECT id FROM newest WHERE {LIKE} ORDER BY id DESC LIMIT ?) ORDER BY ord DESC
 """  # noqa: S608
+
+
+class ViewLost(StoreTrouble):
+    """A damaged view was removed; whoever asks again gets it as the writer makes it again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The index of the timeline was damaged and is being made again.",
+            "The evidence log is not affected.",
+            "Look again in a moment.",
+        )
 
 
 class Lines:
@@ -217,7 +228,7 @@ class Lines:
                 await selection.refresh(self._db)
             except sqlite3.Error as error:
                 self._selections.pop(flt, None)
-                await self._give_up(error)
+                raise await self._give_up(error) from error
             return selection
 
     async def _rows(self, query: str, values: Any = ()) -> Sequence[Any]:
@@ -229,17 +240,19 @@ class Lines:
             try:
                 return list(await self._db.execute_fetchall(query, values))
             except sqlite3.Error as error:
-                await self._give_up(error)
-                raise
+                raise await self._give_up(error) from error
 
-    async def _give_up(self, error: sqlite3.Error) -> None:
-        """Drop a view that is damaged, so that the writer makes it again."""
-        code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) and self._current() == self._inode:
-            with suppress(OSError):
-                self._path.unlink()
+    async def _give_up(self, error: sqlite3.Error) -> StoreTrouble:
+        """Close a view that failed, and drop it if it is damaged: the writer makes it again."""
+        dropped = _damaged(error) and self._drop(self._inode)
         await self._let_go()
-        raise explain(error, self._path) from error
+        return ViewLost() if dropped else explain(error, self._path)
+
+    def _drop(self, inode: int) -> bool:
+        if self._current() == inode:
+            with suppress(OSError):
+                projection.remove(self._path)
+        return self._current() != inode
 
     def _current(self) -> int:
         try:
@@ -269,14 +282,20 @@ class Lines:
             # It is just being made: it reads as empty until its tables are there.
             await db.close()
         except sqlite3.Error as error:
-            self._inode = inode
             await db.close()
-            await self._give_up(error)
+            # Like one that is missing: it reads as empty until it is there again.
+            if not (_damaged(error) and self._drop(inode)):
+                raise explain(error, self._path) from error
         except BaseException:
             await db.close()
             raise
         else:
             self._db, self._inode = db, inode
+
+
+def _damaged(error: sqlite3.Error) -> bool:
+    code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _lines(rows: Sequence[Any]) -> list[Line]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from screens.skeleton import draw
@@ -50,3 +50,19 @@ def run(
     )
     app.run()
     return app.return_code or 0
+
+
+def unusable(keys: Mapping[str, str], theme: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield what the console would complain about in these settings: where, below `screen`, and a sentence."""
+    from screens.keymap import resolve
+    from screens.themes import unknown
+
+    if said := unknown(theme):
+        yield ("theme",), said
+    for said in resolve(keys)[1]:
+        about = (
+            name
+            for name in keys
+            if said.startswith((f"keys: {name}:", f"keys: there is no command {name[:64]!r}"))
+        )
+        yield ("keys", *about), said

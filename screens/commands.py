@@ -39,7 +39,7 @@ def _always(_: Situation) -> str:
 
 
 def _write(now: Situation) -> str:
-    return "" if now.writable else "The record is read-only: nothing can be changed from here."
+    return "" if now.writable else "This was opened for reading only: nothing can be changed from here."
 
 
 def _in(pane: Pane, number: str, what: str, *, writes: bool = True) -> Possible:
@@ -160,7 +160,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("incident.title", "", "Change the title", "Give the incident a better title.", "", name="title", possible=_open_room),
     Command("incident.close", "", "Close the incident", "The response is over; the record stays open for corrections.", "", name="close", possible=_open_room),
     Command("incident.reopen", "", "Reopen the incident", "The response goes on.", "", name="reopen", possible=lambda now: _write(now) or ("" if now.closed else "This incident is open.")),
-    Command("incident.declare", "D", "Declare an incident", "Start an incident: title, a digit for severity, Enter.", "declare", "everywhere", "declare"),
+    Command("incident.declare", "D", "Declare an incident", "Start an incident: title, a digit for severity, Enter.", "declare", "everywhere", "declare", _write),
     Command("focus.alerts", "1", "Alerts", "Go to the alerts; again: full screen.", "", "everywhere", "alerts"),
     Command("focus.timeline", "2", "Timeline", "Go to the timeline; again: full screen.", "", name="timeline"),
     Command("focus.checklist", "3", "Checklist", "Go to the checklist; again: full screen.", "", name="checklist"),

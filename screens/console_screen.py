@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from console.refusal import Refused
@@ -27,6 +28,28 @@ AT_ONCE = frozenset({"quit", "help", "write.note", "write.decision"})
 """Commands that do not wait for the record: nobody keeps a thought until a disk is ready."""
 
 
+FIELD_BY_FIELD = (
+    Binding("tab", "app.focus_next", "Next", show=False, priority=True),
+    Binding("shift+tab", "app.focus_previous", "Previous", show=False, priority=True),
+)
+"""At once, before the next key is looked at: what is typed after Tab belongs to where Tab leads."""
+
+
+def refusal(error: Exception) -> tuple[str, str]:
+    """Return what to say about an error that a person or a store can cause, and its tone; raise any other."""
+    from playbooks.load import PlaybookTrouble  # not on the path to the first frame
+
+    match error:
+        case Refused():
+            return str(error), "high"
+        case StoreTrouble():
+            return f"NOT SAVED: {error}", "crit"
+        case PlaybookTrouble():
+            return f"NOT SAVED: the runbook cannot be used. {error}", "crit"
+        case _:
+            raise error
+
+
 def does(name: str) -> Callable[[Deed], Deed]:
     """Register a deed under the id of its command."""
 
@@ -41,6 +64,7 @@ class ConsoleScreen(Screen[None]):
     """A screen of the console. Subclasses say in which situation they are and show the state."""
 
     AUTO_FOCUS = None
+    BINDINGS: ClassVar[list[BindingType]] = [*FIELD_BY_FIELD]
     place: Place = "room"
 
     @property
@@ -71,6 +95,9 @@ class ConsoleScreen(Screen[None]):
         """What is typed here and not saved."""
         return ""
 
+    def keep(self, text: str) -> None:
+        """Keep `text`, typed in a dialog, for the next time; where there is no record it cannot be kept."""
+
     def now(self) -> int:
         """Return now, ns UTC, by the clock of the desk; 0 while there is none."""
         return self.desk.clock.now() if self.desk is not None else 0
@@ -95,10 +122,8 @@ class ConsoleScreen(Screen[None]):
         """Await `work`; say `done` afterwards, or why it could not be done. Returns whether it was done."""
         try:
             await work
-        except Refused as refused:
-            self.say(str(refused), "high")
-        except StoreTrouble as trouble:
-            self.say(f"NOT SAVED: {trouble}", "crit")
+        except Exception as error:
+            self.say(*refusal(error))
         else:
             if done:
                 self.say(done, "ok")

@@ -32,6 +32,11 @@ def content(text: str, cells: int = LONGEST) -> Content:
     return Content(visible(text, cells))
 
 
+def many(count: int, thing: str) -> str:
+    """Return `count` and `thing` in the number that it needs: `1 action`, `2,000 actions`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def block(text: str, width: int, rows: int = 200) -> tuple[list[str], int]:
     """Return `text` folded into lines of at most `width` cells, and how many characters are shown as marks.
 
@@ -43,7 +48,7 @@ def block(text: str, width: int, rows: int = 200) -> tuple[list[str], int]:
     shown = show(text, 65_536, lines=True)
     lines = [piece for line in shown.text.split("\n") for piece in _fold(line, width)]
     if len(lines) > rows:
-        lines[rows - 1 :] = [visible(f"… {len(lines) - rows + 1} more lines", width)]
+        lines[rows - 1 :] = [visible(f"… {many(len(lines) - rows + 1, 'more line')}", width)]
     return lines, shown.escaped
 
 

@@ -6,9 +6,11 @@ import os
 import selectors
 import sys
 from codecs import getincrementaldecoder
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, TextIO, cast
 
+from textual import events
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
@@ -42,6 +44,30 @@ class _Screen:
         return self._stream.fileno()
 
 
+ESC = "\x1b"
+INTRODUCERS = "[]OPX^_"
+"""What begins a longer sequence after Esc."""
+
+
+class _Keyboard(XTermParser):
+    """Takes Esc and a character that arrive together for Esc, then the character.
+
+    Terminals send the same two bytes for Alt and a character, and the toolkit makes one character of them: `™`
+    of Esc and 2. Whoever leaves the write bar in a hurry would find it on the record.
+    """
+
+    def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
+        together = len(sequence) == 2 and sequence[0] == ESC and sequence not in _EDITING
+        if alt or (together and sequence[1] not in INTRODUCERS):
+            yield events.Key("escape", ESC)
+            sequence = sequence[-1]
+        yield from super()._sequence_to_key_events(sequence)
+
+
+_EDITING = frozenset({"\x1b\x1b", "\x1b\x7f", "\x1b\t", "\x1bb", "\x1bf"})
+"""Twice Esc, and what terminals send for editing a word, or going back a field."""
+
+
 class TolerantDriver(LinuxDriver):
     """Reads the keyboard with a decoder that puts `�` where bytes make no character.
 
@@ -56,7 +82,7 @@ class TolerantDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Read the terminal until the application leaves it, or until the terminal is gone."""
-        parser = XTermParser(self._debug)
+        parser = _Keyboard(self._debug)
         decode = getincrementaldecoder("utf-8")(errors="replace").decode
         with selectors.DefaultSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)

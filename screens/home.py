@@ -164,9 +164,10 @@ class HomeScreen(ConsoleScreen):
                 [watcher_piece(desk), *alert_pieces(desk.board, now)],
             )
         )
-        alerts = desk.board.asking(now)
-        shown = alerts or desk.board.newest()[:50]
-        self.query_one(Alerts).update(alert_rows(shown, now, ()))
+        listing = self.query_one(Alerts)
+        shown = desk.board.asking(now) or desk.board.newest()[:50]
+        held = desk.board.alerts.get(listing.held)
+        listing.update(alert_rows(shown if held is None or held in shown else [*shown, held], now, ()))
         self._show_hints()
 
     @property
@@ -189,7 +190,12 @@ class HomeScreen(ConsoleScreen):
         alerts = self.query_one(Alerts)
         pane: Pane = "alerts" if alerts.has_focus else "incidents"
         rows: Rows[object] = self.query_one(f"#{pane}", Rows)
-        return Situation(place="home", pane=pane, selected=rows.selected is not None)
+        return Situation(
+            place="home",
+            pane=pane,
+            selected=rows.selected is not None,
+            writable=self.desk is None or not self.desk.read_only,
+        )
 
     def _show_hints(self) -> None:
         self.query_one(Hints).update(self.situation(), self.keymap)

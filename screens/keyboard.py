@@ -21,7 +21,15 @@ from screens.console_screen import ConsoleScreen
 
 
 class DialogReady(Message):
-    """A dialog has been drawn and takes keys."""
+    """A dialog has been drawn, or has acted on the key that decides, and takes keys."""
+
+
+@runtime_checkable
+class Decides(Protocol):
+    """A dialog in which some keys decide where the following ones belong."""
+
+    def decides(self, event: events.Key) -> bool:
+        """Return whether the keys after `event` wait until the dialog posts `DialogReady`."""
 
 
 @runtime_checkable
@@ -40,6 +48,13 @@ class OrderedKeys(App[None], inherit_bindings=False):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._held: list[events.Key] | None = None
+
+    @property
+    def base(self) -> ConsoleScreen | None:
+        """The room or the list of incidents, under whatever dialog is open."""
+        return next(
+            (screen for screen in reversed(self.screen_stack) if isinstance(screen, ConsoleScreen)), None
+        )
 
     def push_screen(self, screen: Any, *args: Any, **options: Any) -> Any:
         """Push a screen; keys wait until a dialog can take them."""
@@ -62,12 +77,18 @@ class OrderedKeys(App[None], inherit_bindings=False):
                 self._held.append(event)
                 return
             focused: object = self.focused
+            screen: object = self.screen
+            if isinstance(screen, Decides) and screen.decides(event):
+                self._held = []
             if self._command(self.screen, event) or (isinstance(focused, TakesKeys) and focused.take(event)):
                 return
         await super().on_event(event)
 
     def _command(self, screen: Screen[Any], event: events.Key) -> bool:
         name = self.command_of.get(event.key)
+        if name == "quit" and self.base is not None:
+            # The one command that a dialog does not take for itself.
+            screen = self.base
         if name is None or not isinstance(screen, ConsoleScreen):
             return False
         typing = isinstance(screen.focused, TextArea)

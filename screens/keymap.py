@@ -133,6 +133,8 @@ def _fault(key: str) -> str:
     known = last in NAMED or len(last) == 1 or last in _PUNCTUATION
     if not known or any(modifier not in ("ctrl", "alt", "shift") for modifier in modifiers):
         return f"{key[:32]!r} is not the name of a key"
+    if "alt" in modifiers and (len(last) == 1 or last in _PUNCTUATION):
+        return f"{shown(key)} arrives as Esc and then {shown(last)} from most terminals"
     if last in ("enter", "backspace") and modifiers:
         return f"{shown(key)} does not arrive from most terminals"
     return ""

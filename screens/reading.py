@@ -19,6 +19,7 @@ from console.incident import Check, Incident, Rollback
 from console.timeline import project
 from data.envelope import Event
 from data.view import Put
+from screens.display import many
 from screens.times import SECOND, clock, stamp
 from screens.widgets.rollback import STATE_WORDS, left
 from screens.widgets.sheet import Para
@@ -84,9 +85,9 @@ def _facts(facts: AlertFacts) -> list[Para]:
 
 def _measure(facts: AlertFacts) -> str:
     if not facts.limit:
-        return f"{facts.count:,} actions"
+        return many(facts.count, "action")
     show = _money if facts.unit == "nano-usd" else lambda value: f"{value:,} {facts.unit}".strip()
-    return f"{show(facts.value)} now, {show(facts.peak)} at most; limit {show(facts.limit)}, pages at {show(facts.page_limit)}; {facts.count:,} actions"
+    return f"{show(facts.value)} now, {show(facts.peak)} at most; limit {show(facts.limit)}, pages at {show(facts.page_limit)}; {many(facts.count, 'action')}"
 
 
 def _money(nano: int) -> str:

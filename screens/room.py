@@ -88,7 +88,7 @@ class RoomScreen(ConsoleScreen):
         yield Static(
             Content("Too small to show the room (40×10 at least).\nThe write bar works."), id="too-small"
         )
-        yield Writer(self.now)
+        yield Writer(self.now, self.enter)
         yield Hints(id="hints")
 
     def on_mount(self) -> None:
@@ -140,8 +140,8 @@ class RoomScreen(ConsoleScreen):
         room, desk = self.room, self.desk
         if room is None or desk is None:
             return []
-        now, mine = self.now(), room.incident.alerts
-        on_board = [a for a in desk.board.alerts.values() if a.id in mine or a.asks(now)]
+        now, mine, held = self.now(), room.incident.alerts, self.query_one(Alerts).held
+        on_board = [a for a in desk.board.alerts.values() if a.id in mine or a.asks(now) or a.id == held]
         known = {alert.id for alert in on_board}
         # A record that was brought from elsewhere stands alone: its alerts are on no board here.
         from console.alerts import Alert
@@ -212,7 +212,7 @@ class RoomScreen(ConsoleScreen):
             contained=state is not None and state.contained_at is not None,
             closed=state is not None and not state.open,
             filtered=self.query_one(Timeline).narrowed is not None,
-            writable=room is not None,
+            writable=room is not None and not room.read_only,
             typing=self.query_one(Writer).box.has_focus,
         )
 
@@ -267,6 +267,15 @@ class RoomScreen(ConsoleScreen):
         self._use(pane)
         self.set_focus(self.query_one(f"#{pane}", Rows))
 
+    def set_focus(
+        self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False
+    ) -> None:
+        """Give the focus away, and know at once which pane is in use: the next key may be a command of it."""
+        super().set_focus(widget, scroll_visible, from_app_focus)
+        for pane, _ in PANES:
+            if widget is not None and widget.id == pane:
+                self._use(pane)
+
     def _use(self, pane: Pane) -> None:
         if pane != self.pane:
             # At once: each change of a class styles the whole screen again.
@@ -274,10 +283,7 @@ class RoomScreen(ConsoleScreen):
             self.pane = pane
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Know which pane is in use, however it got the focus."""
-        for pane, _ in PANES:
-            if event.widget.id == pane:
-                self._use(pane)
+        """Show what belongs to the pane in use."""
         self.call_after_refresh(self._follow_focus)
 
     def _follow_focus(self) -> None:
@@ -307,6 +313,11 @@ class RoomScreen(ConsoleScreen):
         """What is typed and not saved."""
         return self.query_one(Writer).text
 
+    def keep(self, text: str) -> None:
+        """Keep `text` as a draft beside the one in the write bar."""
+        if self.room is not None:
+            self.room.drafts.put(f"{SENDING}dialog", text, self.now())
+
     # -- writing -------------------------------------------------------------------------------------------
 
     def say(self, text: str, tone: str = "") -> None:
@@ -319,11 +330,13 @@ class RoomScreen(ConsoleScreen):
 
     async def _adopt_drafts(self, room: Room) -> None:
         """Put back what a console that died had not saved: its line in the box, and one that was on its way."""
+        if room.read_only:
+            return
         orphans = await asyncio.to_thread(room.drafts.orphans)
         texts: list[Draft] = []
         for orphan in orphans:
             if (
-                orphan.box in BOXES
+                orphan.box.startswith(BOXES)
                 and orphan.text.strip()
                 and await asyncio.to_thread(room.drafts.adopt, orphan)
             ):
@@ -331,12 +344,14 @@ class RoomScreen(ConsoleScreen):
         writer = self.query_one(Writer)
         typed = writer.text
         if texts:
-            for draft in texts:
-                room.drafts.clear(draft.box)
             writer.fill(
-                "\n".join([*(draft.text for draft in texts), *([typed] if typed else [])]),
-                texts[0].started_at,
+                "\n".join(filter(None, (*(draft.text for draft in texts), typed))), texts[0].started_at
             )
+            # Kept as one before the parts are dropped.
+            room.drafts.put(WRITING, writer.text, writer.typed)
+            for draft in texts:
+                if draft.box != WRITING:
+                    room.drafts.clear(draft.box)
             self.set_focus(writer.box)
             self.say(
                 f"A draft of {hms(texts[0].started_at)}Z is back: Enter saves it, Esc leaves it here.", "high"
@@ -361,15 +376,14 @@ class RoomScreen(ConsoleScreen):
         event.stop()
         self.focus_pane(self.pane)
 
-    def on_writer_entered(self, event: Writer.Entered) -> None:
-        """Save a line."""
-        event.stop()
+    def enter(self, text: str, typed: int) -> None:
+        """Save a line, begun at `typed` (ns UTC)."""
         room = self.room
         box = f"{SENDING}{next(self._numbers)}"
         if room is not None:
             # Kept as a draft of its own until it is on disk: the box is free for the next line meanwhile.
-            room.drafts.put(box, event.text, event.typed)
-        background(self, self.save, event.text, event.typed, box)
+            room.drafts.put(box, text, typed)
+        background(self, self.save, text, typed, box)
 
     async def save(self, text: str, typed: int, box: str) -> None:
         """Save a line of the scribe; what cannot be saved comes back into the box with the reason."""

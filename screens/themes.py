@@ -118,4 +118,11 @@ THEMES: tuple[Theme, ...] = (
     ),
 )
 DEFAULT = "warroom-dark"
-NAMES = (*(theme.name for theme in THEMES), "ansi-dark", "ansi-light")
+NAMES: tuple[str, ...] = (*(theme.name for theme in THEMES), "ansi-dark", "ansi-light")
+
+
+def unknown(name: str) -> str:
+    """Return what to say of a theme that there is not; an empty text of one that there is, and of none."""
+    if not name or name in NAMES:
+        return ""
+    return f"theme: there is no theme {name[:64]!r}; there are {', '.join(NAMES)}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from textual.screen import Screen
 
 from console.refusal import Refused
 from data.trouble import StoreTrouble
+from screens.attention import Attention
 from screens.background import background
 from screens.commands import Command, commands_for, reason
 from screens.console_screen import ConsoleScreen
@@ -27,7 +29,7 @@ from screens.home import HomeScreen
 from screens.keyboard import OrderedKeys
 from screens.keymap import resolve, shown
 from screens.room import RoomScreen
-from screens.themes import DEFAULT, NAMES, THEMES, TOKENS
+from screens.themes import DEFAULT, NAMES, THEMES, TOKENS, unknown
 from screens.times import SECOND
 
 if TYPE_CHECKING:
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
 
 BEAT = 0.1
 """Seconds between looks at the log: what arrives in between is drawn together."""
-QUIET = 10 * SECOND
-"""The least time between two calls for attention."""
 
 
 class Commands(Provider):
@@ -118,21 +118,17 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self.keymap_in_force, self._problems = resolve(keys or {})
         self._problems.extend(problems)
         self._standing = ""
-        self._audible = bell
+        self._attention = Attention(bell, os.environ)
         self.command_of = {key: name for name, keys_ in self.keymap_in_force.items() for key in keys_}
         self._open_desk, self._start, self._expect_room = open_desk, start, expect_room
         self.animation_level = "none"
         for known in THEMES:
             self.register_theme(known)
-        if theme and theme not in NAMES:
-            self._problems.append(f"theme: there is no theme {theme[:64]!r}; there are {', '.join(NAMES)}.")
+        self._problems.extend(filter(None, [unknown(theme)]))
         self.theme = theme if theme in NAMES else DEFAULT
         self._changed = False
         self._rested = 0
         self._second = 0
-        self._paging: set[str] = set()
-        self._called_at = 0
-        self._label = ""
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return our tokens, for themes that do not set them."""
@@ -230,10 +226,11 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             self._state()
         elif second != self._second:
             self._second = second
+            self._call_for_attention()
             self._draw(lambda screen: screen.show_clocks())
 
     def _new_pages(self, desk: Desk) -> bool:
-        now, known = desk.clock.now(), self._paging
+        now, known = desk.clock.now(), self._attention.paging
         alerts = desk.board.alerts.items()
         return any(alert.facts.pages and name not in known and alert.asks(now) for name, alert in alerts)
 
@@ -256,13 +253,6 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             await desk.close()
 
     # -- screens ---------------------------------------------------------------------------------------------
-
-    @property
-    def base(self) -> ConsoleScreen | None:
-        """The room or the list of incidents, under whatever dialog is open."""
-        return next(
-            (screen for screen in reversed(self.screen_stack) if isinstance(screen, ConsoleScreen)), None
-        )
 
     def show_room(self) -> None:
         """Show the open room."""
@@ -302,27 +292,16 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
     # -- attention -------------------------------------------------------------------------------------------
 
     def _call_for_attention(self) -> None:
-        """Title and bell, in words of ours only; an agent's text never reaches either."""
         desk = self.desk
         if desk is None:
             return
         now = desk.clock.now()
-        paging = {alert.id for alert in desk.board.asking(now) if alert.facts.pages}
-        code = desk.room.code if desk.room is not None else "warroom"
+        paging = frozenset(alert.id for alert in desk.board.asking(now) if alert.facts.pages)
         drill = "DRILL " if desk.home.mode == "drill" else ""
-        label = f"{drill}{f'({len(paging)}!) ' if paging else ''}{code}"
-        if label != self._label:
-            self._label = label
-            self._write(f"\x1b]2;{label}\x07")
-        new, self._paging = paging - self._paging, paging
-        if new and now - self._called_at >= QUIET:
-            self._called_at = now
-            if self._audible:
-                self.bell()
-            if not self.app_focus:
-                self._write(f"\x1b]9;warroom: {len(paging)} alerts ask for somebody\x07")
+        name = drill + (desk.room.code if desk.room is not None else "warroom")
+        self._write(self._attention.look(paging, name, now, focused=self.app_focus))
 
     def _write(self, sequence: str) -> None:
         driver = self._driver
-        if driver is not None and not self.is_headless:
+        if sequence and driver is not None and not self.is_headless:
             driver.write(sequence)

@@ -34,6 +34,9 @@ def _nothing(parser: Parser) -> None:
 
 def _open(parser: Parser) -> None:
     parser.add_argument("--no-watch", action="store_true", help="start no watcher, even when none runs")
+    parser.add_argument(
+        "--read-only", action="store_true", help="change nothing: no lock, no watcher, no entry"
+    )
 
 
 def _watch(parser: Parser) -> None:
@@ -71,6 +74,8 @@ def _declare(parser: Parser) -> None:
     add("--alert", metavar="ID", action="append", default=[], help="an alert that it is about; repeatable")
     add("--reason", default="", help="why this severity")
     add("--commander", metavar="NAME", default="", help="who commands (default: you)")
+    add("--scope", metavar="TEXT", default="", help="whom it reaches: tenants, regions, features")
+    add("--impact", metavar="TEXT", default="", help="what users see, or the share of traffic")
 
 
 def _note(parser: Parser) -> None:
@@ -174,6 +179,14 @@ def _title(parser: Parser) -> None:
     parser.add_argument("title", nargs="+", help="the better title")
 
 
+def _scope(parser: Parser) -> None:
+    parser.add_argument("text", nargs="+", help="tenants, regions, features")
+
+
+def _impact(parser: Parser) -> None:
+    parser.add_argument("text", nargs="+", help="what users see, or the share of traffic")
+
+
 def _alerts(parser: Parser) -> None:
     parser.add_argument("alert", nargs="?", default="", help="one alert, with the actions behind it")
     _listing(parser)
@@ -240,7 +253,7 @@ COMMANDS: dict[str, Command] = {
     "amend": Command("correct a line; the old text stays readable", "record:amend", _amend),
     "retract": Command("take an entry back; it stays, struck through", "record:retract", _retract),
     "reinstate": Command("let a retracted entry count again", "record:reinstate", _reinstate),
-    "undo": Command("retract your newest change of state", "record:undo", _nothing),
+    "undo": Command("take back your newest change of the incident's state", "record:undo", _nothing),
     "ack": Command("acknowledge an alert", "record:ack", _ack),
     "silence": Command("ask for no attention to an alert", "record:silence", _silence),
     "tick": Command("settle a checklist item", "record:tick", _tick),
@@ -252,6 +265,8 @@ COMMANDS: dict[str, Command] = {
     "updates": Command("set how often updates go out", "record:updates", _updates),
     "moment": Command("record a time of the detection chain or the response", "record:moment", _moment),
     "title": Command("give the incident a better title", "record:title", _title),
+    "scope": Command("say whom it reaches", "record:scope", _scope),
+    "impact": Command("say what users see", "record:impact", _impact),
     "close": Command("close the incident", "record:close", _reason),
     "reopen": Command("go on with a closed incident", "record:reopen", _reason),
     "show": Command(

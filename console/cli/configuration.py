@@ -22,6 +22,9 @@ def run(options: Namespace) -> int:
         return exits.OK
     config = load()
     if options.action == "check":
+        from console.cli.open import checked
+
+        config = checked(config)
         for problem in config.problems:
             context.say(str(problem), problem._asdict())
         if not config.problems:

@@ -17,6 +17,7 @@ from console.refusal import Refused
 
 if TYPE_CHECKING:
     from console.desk import Desk
+    from console.incident import Incident
     from console.room import Room
     from data.home import Home
 
@@ -107,7 +108,20 @@ class Context:
     async def room(self) -> AsyncIterator[Room]:
         """Open the room of the incident that is meant."""
         async with self.desk() as desk:
-            yield await desk.enter(self.options.incident or "")
+            yield await desk.enter((await self.incident(desk)).case)
+
+    async def incident(self, desk: Desk) -> Incident:
+        """Find the incident that is meant."""
+        state = await desk.find(self.options.incident or "")
+        if not self.options.incident:
+            # The newest open one that can be read: it may not be the one that was meant.
+            self.say_unreadable(desk)
+        return state
+
+    def say_unreadable(self, desk: Desk) -> None:
+        """Say which incidents were left out because they cannot be read."""
+        for case, trouble in desk.unreadable.items():
+            complain(f"INC-{case[:4].upper()} is left out: {trouble}")
 
     def say(self, text: str, value: Mapping[str, Any] | None = None) -> None:
         """Print a line: `text` for people, or `value` as JSON when that was asked for."""

@@ -47,8 +47,10 @@ def run(options: Namespace) -> int:
         return _plain(context, drill, speed) if headless else _on_screen(context, drill)
     finally:
         drill.close()
-        if drill.kept:
+        if drill.path.exists():
             complain(f"the drill is kept in {drill.path}; look at it with `warroom --home {drill.path}`.")
+        else:
+            complain("the drill's store is removed; `--keep DIR` would keep it.")
 
 
 def _on_screen(context: Context, drill: Drill) -> int:

@@ -45,7 +45,7 @@ def _lines(form: str, directory: Path, made_at: int, events: Sequence[Event]) ->
 
 async def _read(context: Context) -> tuple[Path, int, Sequence[Event]]:
     async with context.desk() as desk:
-        state = await desk.find(context.options.incident or "")
+        state = await context.incident(desk)
         directory = desk.home.case_dir(state.case)
         reader = await CaseReader.open(directory)
         try:

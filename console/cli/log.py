@@ -19,11 +19,14 @@ from data.clock import iso
 from data.envelope import Event, short
 from data.home import Home
 from data.reader import CaseReader
-from data.view import SYSTEM, Filter, Line, Patch, Put
+from data.trouble import StoreTrouble
+from data.view import SYSTEM, Filter, Line, Patch, Put, ViewLost
 
 PAGE = 5000
 POLL = 0.1
 """Seconds between two looks at whether the log has grown."""
+PATIENCE = 300
+"""Looks that a view gets to catch up with the log."""
 
 
 def run(options: Namespace) -> int:
@@ -36,31 +39,48 @@ def run(options: Namespace) -> int:
 async def _run(context: Context) -> None:
     options = context.options
     async with context.desk() as desk:
-        state = await desk.find(options.incident or "")
+        state = await context.incident(desk)
         async with _reader(desk.home, desk.home.case_dir(state.case)) as reader:
             seen = await reader.last()
             if options.history:
                 await _history(context, reader, options.history)
-            elif options.search:
-                for line in await reader.lines.search(
-                    options.search, 10_000 if options.all else options.limit
-                ):
-                    _print(context, line)
             else:
-                inverse = options.filter.startswith("!")
-                flt = Filter(text=options.filter.removeprefix("!"), inverse=inverse, system=options.system)
-                count = await reader.lines.count(flt)
-                start = 0 if options.all else max(0, count - options.limit)
-                while lines := await reader.lines.window(start, PAGE, flt):
-                    for line in lines:
+                async for page in _pages(desk.home, reader, options):
+                    for line in page:
                         _print(context, line)
-                    start += len(lines)
             while options.follow:
                 while events := await reader.since(seen):
                     for event in events:
                         arrived(context, event, system=options.system)
                     seen = events[-1].n
                 await asyncio.sleep(POLL)
+
+
+async def _pages(home: Home, reader: CaseReader, options: Namespace) -> AsyncIterator[list[Line]]:
+    """The lines that were asked for. A view that turns out to be damaged is made again, once."""
+    lines, start, lost = reader.lines, -1, False
+    inverse = options.filter.startswith("!")
+    flt = Filter(text=options.filter.removeprefix("!"), inverse=inverse, system=options.system)
+    await _catch_up(home, reader)
+    while True:
+        try:
+            if options.search:
+                page = await lines.search(options.search, 10_000 if options.all else options.limit)
+            else:
+                if start < 0:
+                    start = 0 if options.all else max(0, await lines.count(flt) - options.limit)
+                page = await lines.window(start, PAGE, flt)
+        except ViewLost:
+            if lost:
+                raise
+            lost = True
+            await _catch_up(home, reader)
+            continue
+        if page:
+            yield page
+        if options.search or not page:
+            return
+        start += len(page)
 
 
 async def _history(context: Context, reader: CaseReader, name: str) -> None:
@@ -76,23 +96,40 @@ async def _history(context: Context, reader: CaseReader, name: str) -> None:
 
 @asynccontextmanager
 async def _reader(home: Home, directory: Path) -> AsyncIterator[CaseReader]:
-    """Open a case for reading, with a view that has caught up with the log."""
+    """Open a case for reading."""
     reader = await CaseReader.open(directory)
     try:
-        last = await reader.last()
-        if await reader.lines.upto() < last:
-            # Its writer is a moment behind, or there is none: opening the case then brings it up to date.
-            case = await asyncio.to_thread(Case.open, directory, home, project)
-            try:
-                for _ in range(100):
-                    if await reader.lines.upto() >= last:
-                        break
-                    await asyncio.sleep(POLL)
-            finally:
-                await asyncio.to_thread(case.close)
         yield reader
     finally:
         await reader.close()
+
+
+async def _catch_up(home: Home, reader: CaseReader) -> None:
+    """Wait until the view has everything that the log has.
+
+    Raises:
+        StoreTrouble: it does not get there, because nothing can be written here.
+    """
+    last = await reader.last()
+    if await reader.lines.upto() >= last:
+        return
+    # Its writer is a moment behind, or there is none: opening the case then brings it up to date.
+    case = await asyncio.to_thread(Case.open, reader.directory, home, project)
+    try:
+        for _ in range(PATIENCE):
+            if await reader.lines.upto() >= last:
+                return
+            if case.trouble:
+                break
+            await asyncio.sleep(POLL)
+    finally:
+        await asyncio.to_thread(case.close)
+    if await reader.lines.upto() < last:
+        raise StoreTrouble(
+            "The index of the timeline is not up to date, and could not be made so.",
+            "The evidence log is not affected.",
+            "`warroom export` reads the log itself.",
+        )
 
 
 def _print(context: Context, line: Line) -> None:

@@ -12,6 +12,7 @@ from console.config import Config
 from console.refusal import Refused
 
 if TYPE_CHECKING:
+    from console.child import Child
     from console.desk import Desk
     from data.home import Home
 
@@ -23,16 +24,27 @@ def run(options: Namespace) -> int:
             "The console needs a terminal.", "Without one: `warroom show`, `log`, `note`, `ack`; see --help."
         )
     context = Context(options)
-    home = context.home(create=True)
+    home = context.home(create=not options.read_only)
 
     async def open_desk() -> Desk:
-        from console.child import Child
         from console.desk import Desk
 
-        child = None if options.no_watch else Child(home)
-        return await Desk.open(home, context.actor, context.role, child, context.config.profile)
+        child = None if options.no_watch or options.read_only else _watcher(home)
+        return await Desk.open(
+            home, context.actor, context.role, child, context.config.profile, read_only=options.read_only
+        )
 
     return console(open_desk, home, context.config, options.incident or "")
+
+
+def _watcher(home: Home) -> Child:
+    if home.mode == "drill":
+        from console.drills import demo
+
+        return demo.watcher(home)
+    from console.child import Child
+
+    return Child(home)
 
 
 def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config, start: str = "") -> int:
@@ -49,6 +61,15 @@ def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config
         problems=[str(problem) for problem in config.problems],
         expect_room=bool(home.cases()),
     )
+
+
+def checked(config: Config) -> Config:
+    """Return `config` with what only the console can tell: themes and keys that there are not."""
+    from screens.app import unusable
+
+    for path, what in unusable(config.screen.keys, config.screen.theme):
+        config = config.refuse(("screen", *path), what)
+    return config
 
 
 def terminal() -> bool:

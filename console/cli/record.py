@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from console.cli import exits
 from console.cli.context import Context
+from console.cli.trouble import complain
 from console.plain import visible
 from console.refusal import Refused
 from console.scribe import LONGEST, parse
@@ -17,11 +18,16 @@ from data.clock import iso
 from playbooks import duration
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from console.desk import Desk
     from console.events import CheckState, MomentName, RollbackState
     from console.incident import Incident
     from console.room import Room
     from data.envelope import Event
+
+    # The event that a command made, and what it says beyond the command's own words.
+    Outcome: TypeAlias = Event | tuple[Event, str] | None
 
 
 def declare(options: Namespace) -> int:
@@ -38,6 +44,8 @@ def declare(options: Namespace) -> int:
                 reason=options.reason,
                 commander=options.commander,
             )
+            if options.scope or options.impact:
+                await room.state_impact(options.scope, options.impact)
             state = room.incident
             context.say(
                 f"{state.code} {state.label} declared {iso(state.declared_at, 0)}: {visible(state.title)}",
@@ -60,8 +68,7 @@ def note(options: Namespace) -> int:
     """`warroom note`."""
     text = " ".join(word.removeprefix(" ") for word in options.text)
     if text in ("", "-"):
-        # One byte more than fits, in the widest encoding, so that the scribe refuses instead of cutting.
-        text = sys.stdin.buffer.read(4 * LONGEST + 4).decode("utf-8", "replace")
+        text = _piped()
     return _in_room(options, lambda room: room.note(text), "noted")
 
 
@@ -85,12 +92,7 @@ def reinstate(options: Namespace) -> int:
 
 def undo(options: Namespace) -> int:
     """`warroom undo`."""
-
-    async def last(room: Room) -> Event:
-        event, _ = await room.undo()
-        return event
-
-    return _in_room(options, last, "undone:")
+    return _in_room(options, lambda room: room.undo(), "took back:")
 
 
 def tick(options: Namespace) -> int:
@@ -193,9 +195,26 @@ def title(options: Namespace) -> int:
     return _in_room(options, lambda room: room.retitle(_text(options.title)), "titled")
 
 
+def scope(options: Namespace) -> int:
+    """`warroom scope`."""
+    return _in_room(options, lambda room: room.state_impact(scope=_text(options.text)), "scope stated")
+
+
+def impact(options: Namespace) -> int:
+    """`warroom impact`."""
+    return _in_room(options, lambda room: room.state_impact(impact=_text(options.text)), "impact stated")
+
+
 def close(options: Namespace) -> int:
     """`warroom close`."""
-    return _in_room(options, lambda room: room.end(_text(options.reason)), "closed")
+
+    async def run(room: Room) -> None:
+        unfinished = room.unfinished()
+        await room.end(_text(options.reason))
+        for each in unfinished:
+            complain(f"closed unfinished: {each}")
+
+    return _in_room(options, run, "closed")
 
 
 def reopen(options: Namespace) -> int:
@@ -235,17 +254,19 @@ def silence(options: Namespace) -> int:
     )
 
 
-def _in_room(options: Namespace, act: Callable[[Room], Awaitable[Event | None]], done: str) -> int:
+def _in_room(options: Namespace, act: Callable[[Room], Awaitable[Outcome]], done: str) -> int:
     context = Context(options)
 
     async def run() -> None:
         async with context.room() as room:
-            event = await act(room)
-            line = f"{room.code} saved {iso(room.saved_at, 0)}  {visible(done, 400)}"
+            outcome = await act(room)
+            event, more = outcome if isinstance(outcome, tuple) else (outcome, "")
+            said = f"{done} {more}".rstrip()
+            line = f"{room.code} saved {iso(room.saved_at, 0)}  {visible(said, 400)}"
             value: dict[str, object] = {
                 "incident": room.code,
                 "saved_at": iso(room.saved_at, 9),
-                "done": done,
+                "done": said,
             }
             if event is not None:
                 line += f" {event.short}"
@@ -269,6 +290,8 @@ def _at_desk(context: Context, act: Callable[[Desk], Awaitable[str]], done: str)
 def _newest(desk: Desk) -> str:
     asking = desk.board.asking(desk.clock.now())
     if not asking:
+        if desk.board_trouble is not None:
+            raise desk.board_trouble
         raise Refused("No alert asks for anybody.", "`warroom alerts --all` lists those that are over.")
     return next((alert for alert in asking if alert.facts.pages), asking[0]).id
 
@@ -277,6 +300,18 @@ def _item(state: Incident, name: str) -> str:
     """The id of the item that `name` begins, when only one does."""
     fits = [item for item in state.checklist if item.startswith(name)]
     return fits[0] if len(fits) == 1 and name not in state.checklist else name
+
+
+def _piped() -> str:
+    """Standard input as text; other bytes come as escapes, which is said."""
+    # One character more than fits, in the widest encoding, so that the scribe refuses instead of cutting.
+    raw = sys.stdin.buffer.read(4 * LONGEST + 4)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        text = raw.decode(errors="backslashreplace")
+        complain("not all of this is UTF-8 text: the other bytes stand in the entry as \\xNN.")
+        return text
 
 
 def _level(text: str) -> int:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from console.cli import exits
 from console.cli.context import Context
-from console.cli.trouble import complain
 from console.plain import visible
 from data.clock import iso
 
@@ -28,7 +27,7 @@ def show(options: Namespace) -> int:
 
     async def run() -> None:
         async with context.desk() as desk:
-            state = await desk.find(options.incident or "")
+            state = await context.incident(desk)
             now = desk.clock.now()
             context.say("\n".join(lines(state, now)), as_json(state, now))
 
@@ -52,8 +51,7 @@ def incidents(options: Namespace) -> int:
                     f"{contained:<13}  {one_line(state.title, 80)}",
                     {key: value for key, value in as_json(state, now).items() if key in BRIEF},
                 )
-            for case, trouble in desk.unreadable.items():
-                complain(f"INC-{case[:4].upper()} is left out: {trouble}")
+            context.say_unreadable(desk)
             if not listed:
                 context.say("No open incidents." if not options.all else "No incidents.")
 
@@ -114,6 +112,10 @@ def lines(state: Incident, now: int) -> Iterator[str]:
     yield f"  roles       {roles or 'nobody'}"
     by = one_line(state.declared_by, 64)
     yield f"  declared    {iso(state.declared_at, 0)} by {by}, {ago(now - state.declared_at)} ago"
+    if state.scope:
+        yield f"  scope       {one_line(state.scope, 400)}"
+    if state.impact:
+        yield f"  impact      {one_line(state.impact, 400)}"
     if "action" in state.stamps:
         yield f"  action      {iso(state.stamps['action'].at, 0)}, {ago(now - state.stamps['action'].at)} ago"
     if state.contained_at is None:
@@ -237,6 +239,8 @@ def as_json(state: Incident, now: int) -> dict[str, Any]:
         "closed_at": when(state.closed_at),
         "contained_at": when(state.contained_at),
         "contained_how": state.contained_how,
+        "scope": state.scope,
+        "impact": state.impact,
         "next_update_due": when(state.next_update_due),
         "roles": state.roles,
         "chain": {name: iso(stamp.at, 9) for name, stamp in state.stamps.items()},

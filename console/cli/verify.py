@@ -34,7 +34,7 @@ async def _records(context: Context) -> list[tuple[str, Path]]:
     if len(fits) == 1:
         return [(f"INC-{fits[0][:4].upper()}", home.case_dir(fits[0]))]
     async with context.desk() as desk:
-        state = await desk.find(context.options.incident or "")
+        state = await context.incident(desk)
         return [(state.code, desk.home.case_dir(state.case))]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from console.cli import exits
 from console.cli.context import Context
 from console.cli.trouble import complain
+from console.config import Config, load
 from console.refusal import Refused
 
 if TYPE_CHECKING:
@@ -20,16 +21,27 @@ STDIN = Path("-")
 def run(options: Namespace) -> int:
     """`warroom watch`."""
     context = Context(options)
-    for problem in context.config.problems:
-        complain(str(problem))
     paths = [Path(name).expanduser() for name in options.jsonl]
     if options.until_end:
+        _complain(context.config)
         return _until_end(context, paths)
     from console.watch import run as watch
 
     files = [path for path in paths if path != STDIN]
-    watch(context.home(create=True), context.config, files=files, stdin=STDIN in paths, say=complain)
+    home, config = context.home(create=True), context.config
+    if home.mode == "drill":
+        from console.drills import demo
+
+        config = load(home.path / demo.CONFIG)
+        files.append(home.path / demo.ACTIONS)
+    _complain(config)
+    watch(home, config, files=files, stdin=STDIN in paths, say=complain)
     return exits.OK
+
+
+def _complain(config: Config) -> None:
+    for problem in config.problems:
+        complain(str(problem))
 
 
 def _until_end(context: Context, paths: list[Path]) -> int:
@@ -39,7 +51,8 @@ def _until_end(context: Context, paths: list[Path]) -> int:
     from console.watching.replay import watch_until_end
 
     def refuse(refusal: Refusal) -> None:
-        complain(f"{refusal.source}:{refusal.line}: {refusal.reason}")
+        where = f"{refusal.source}:{refusal.line}" if refusal.line else refusal.source
+        complain(f"{where}: {refusal.reason}")
 
     done = watch_until_end(
         None, paths, context.config, lambda alert: context.say(alert["sentence"], alert), refuse

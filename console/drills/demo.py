@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from playbooks.schema import Scenario
 
 
+ACTIONS, CONFIG = "actions.jsonl", "config.toml"
+"""What a drill's home holds beside its record: what the agents did, and what they are declared to do."""
+
+
+def watcher(home: Home) -> Child:
+    """Return the watcher of a drill's home, kept ones too: it goes by the drill, not by this user's settings."""
+    return Child(home, config=str(home.path / CONFIG), files=[home.path / ACTIONS])
+
+
 class Drill:
     """A running drill; leave it with `close`.
 
@@ -45,14 +54,13 @@ class Drill:
         self.path = keep or Path(tempfile.mkdtemp(prefix="warroom-drill-"))
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            actions = self.path / "actions.jsonl"
+            actions = self.path / ACTIONS
             self.past = write(actions, traffic.history(scenario, seed))
-            config = self.path / "config.toml"
-            config.write_text(_configuration(scenario))
+            (self.path / CONFIG).write_text(_configuration(scenario))
             # The clock starts last: preparing must not use up the quiet minutes before the loop.
             clock = ScaledClock(traffic.start(scenario), SystemClock().now(), speed)
             self.home = Home.open(self.path, "drill", clock)
-            self.watcher = Child(self.home, config=str(config), files=[actions])
+            self.watcher = watcher(self.home)
             self._feeder = Feeder(actions, traffic.live(scenario, seed, self._halted.is_set), self.home.clock)
             self._feeder.start()
         except BaseException:

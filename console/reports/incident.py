@@ -57,7 +57,7 @@ def report(events: Sequence[Event], made_at: int, sound: str = "") -> Iterator[s
     """
     state = fold(events)
     drill = "DRILL: not a real incident. " if state.mode == "drill" else ""
-    yield f"# {drill}{state.code} {inert(state.label)}: {inert(state.title)}"
+    yield f"# {drill}[{inert(state.label)}] {inert(state.title)}"
     yield ""
     if drill:
         yield "**DRILL.** This report is about a rehearsal; nothing in it happened."
@@ -76,10 +76,14 @@ def report(events: Sequence[Event], made_at: int, sound: str = "") -> Iterator[s
 def _head(state: Incident, events: Sequence[Event], made_at: int, sound: str) -> Iterator[str]:
     closed = f"closed {iso(state.closed_at, 0)}" if state.closed_at else "open"
     facts = [
+        ("Incident", state.code),
         ("Case", state.case),
         ("State", closed),
         ("Severity", f"{state.severity} ({inert(state.label)})"),
+        ("Scope", inert(state.scope) or "not stated"),
+        ("Impact", inert(state.impact) or "not stated"),
         ("Declared", f"{iso(state.declared_at, 0)} by {inert(state.declared_by)}"),
+        ("Next update", _next_update(state)),
         ("Report made", iso(made_at, 0)),
         ("Record", f"{len(events)} events, the last one {events[-1].hash if events else 'none'}"),
     ]
@@ -112,6 +116,12 @@ def _head(state: Incident, events: Sequence[Event], made_at: int, sound: str) ->
     )
     yield f"Containment: {contained}"
     yield ""
+
+
+def _next_update(state: Incident) -> str:
+    if state.next_update_due is None:
+        return "none is due"
+    return iso(state.next_update_due, 0) + (f" on {inert(state.channel)}" if state.channel else "")
 
 
 def _alerts(state: Incident) -> Iterator[str]:

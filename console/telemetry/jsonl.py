@@ -6,9 +6,12 @@ object the last one counts.
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -40,7 +43,7 @@ class Refusal(Struct, frozen=True):
     Attributes:
         source: where it came from.
         offset: its first byte in the source.
-        line: its line, from 1.
+        line: its line, from 1; 0 = not known.
         reason: why, in plain words; may quote the record and must be cleaned before it is shown.
         raw: its first bytes, at most 4096.
     """
@@ -60,12 +63,14 @@ class Position(Struct, frozen=True):
         line: lines taken in.
         file: device and inode of the file, empty for a stream.
         head: hash of the file's first bytes, to tell a file that was rewritten in place.
+        size: bytes that the file had then.
     """
 
     offset: int = 0
     line: int = 0
     file: str = ""
     head: str = ""
+    size: int = 0
 
 
 class Batch(Struct, frozen=True):
@@ -173,9 +178,9 @@ class _Lines:
         if len(self.refusals) < REFUSALS:
             self.refusals.append(Refusal(self.source, self.offset, self.line + 1, reason, line[:RAW]))
 
-    def batch(self, file: str = "", head: str = "", *, more: bool = True) -> Batch:
+    def batch(self, file: str = "", head: str = "", size: int = 0, *, more: bool = True) -> Batch:
         """Return what was decoded since the last batch."""
-        position = Position(self.offset, self.line, file, head)
+        position = Position(self.offset, self.line, file, head, size)
         batch = Batch(self.actions, self.refusals, self.refused, position, more)
         self._clear()
         return batch
@@ -184,12 +189,15 @@ class _Lines:
 def read(line: bytes, error: Exception) -> Action | str:
     """Look again at a line that did not decode because of `error`: an action after all, or why not."""
     try:
-        found = _anything.decode(line)
+        # Padded: the decoder calls half a character close to the end "truncated".
+        found = _anything.decode(line + b"     ")
     except UnicodeDecodeError:
         return "it is not UTF-8 text"
     except RecursionError:
         return "it is nested too deeply"
     except msgspec.MsgspecError as malformed:
+        if "surrogate" in str(malformed):
+            return "it holds half a character: a lone surrogate (`\\ud800` to `\\udfff`)"
         if "truncated" in str(malformed):
             return "it is not complete JSON"
         return "it is not JSON" + str(malformed).removeprefix("JSON is malformed")
@@ -244,15 +252,15 @@ def stream(source: BinaryIO, name: str) -> Iterator[Batch]:
     yield lines.batch(more=False)
 
 
-def whole(path: Path, position: Position | None = None) -> Iterator[Batch]:
-    """Read a file to its end, from `position` if that belongs to this file, else from its beginning.
+def whole(path: Path) -> Iterator[Batch]:
+    """Read a file to its end.
 
     A last line without a line feed counts as a line.
 
     Raises:
         Refused: the file cannot be read.
     """
-    with Follower(path, position) as follower:
+    with Follower(path) as follower:
         file = follower.open()
         if file is None:
             raise Refused(f"There is no file {path}.", "Check the path.")
@@ -267,14 +275,24 @@ class Follower:
     Never waits: `poll` returns what there is, and the caller decides when to ask again. A last line without a
     line feed is not taken before it is complete or its file has been replaced.
 
+    A file that was rotated away since `position` is looked for beside its path and read to its end first, and
+    after it what was rotated away since.
+
     Args:
         path: the file; it need not exist yet.
-        position: where to go on; ignored if the file is another one by now.
+        position: where to go on.
+
+    Attributes:
+        lost: one sentence about what was rotated away and cannot be read any more, else empty.
     """
 
     def __init__(self, path: Path, position: Position | None = None) -> None:
         self.path = path
+        self.lost = ""
         self._resume = position
+        # Files to be read before the one at the path, the oldest first.
+        self._earlier: list[Path] = []
+        self._sought = False
         self._file: BinaryIO | None = None
         self._identity = ""
         self._head = b""
@@ -300,29 +318,39 @@ class Follower:
         """
         if self._file is not None:
             return self._file
+        start = self._start()
+        path = self._earlier.pop(0) if self._earlier else self.path
         try:
             # Without O_NONBLOCK opening a named pipe would wait for its writer.
-            handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise Refused(
-                f"{self.path} cannot be read: {error.strerror}.", "Check its permissions."
-            ) from error
+            raise Refused(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             os.close(handle)
-            raise Refused(f"{self.path} is not a regular file.", "Name a file, or pipe into standard input.")
+            raise Refused(f"{path} is not a regular file.", "Name a file, or pipe into standard input.")
         file = self._file = os.fdopen(handle, "rb", buffering=0)
         self._identity = _identity(status)
-        start, self._resume = self._resume or Position(), None
+        self._resume = None
         self._head = os.pread(handle, min(_HEAD, start.offset), 0)
-        if (start.file, start.head) != (self._identity, _hash(self._head)) or start.offset > status.st_size:
-            start = Position()
-            self._head = b""
         file.seek(start.offset)
-        self._lines = _Lines(str(self.path), start.offset, start.line)
+        self._lines = _Lines(str(path), start.offset, start.line)
         return file
+
+    def _start(self) -> Position:
+        """Return where to begin in the file to be opened next, having looked for what was rotated away."""
+        resume = self._resume
+        if resume is None or _fits(self.path, resume):
+            return resume or Position()
+        there = self.path.exists()
+        if there or not self._sought:
+            self._sought = True
+            self._earlier, lost = _rotated(self.path, resume)
+            # What is not there at all may come back.
+            self.lost = lost if there or self._earlier else ""
+        return resume if self._earlier else Position()
 
     def poll(self) -> Batch:
         """Return what has been written since the last poll, up to 256 KiB, without waiting.
@@ -357,7 +385,8 @@ class Follower:
 
     def _batch(self, *, more: bool) -> Batch:
         head = _hash(self._head[: min(_HEAD, self._lines.offset)])
-        return self._lines.batch(self._identity, head, more=more)
+        size = self._lines.offset + len(self._lines.rest)
+        return self._lines.batch(self._identity, head, size, more=more)
 
     def _check_rewritten(self, file: BinaryIO) -> None:
         """Begin again if the file was truncated, also when it has grown past the old place since."""
@@ -371,10 +400,67 @@ class Follower:
 
     def _replaced(self) -> bool:
         """Whether another file has taken the path; one that is gone may still be written to."""
+        if self._earlier:
+            return True
         try:
             return _identity(self.path.stat()) != self._identity
         except OSError:
             return False
+
+
+_TURN = r"[.\-_]\d[\dTZ:.\-_]*"
+"""What rotation puts behind the name of a file or before its suffix: `.1`, `-20261121`."""
+_PACKED = r"\.(gz|bz2|xz|zst|lz4)"
+_BESIDE = 10_000
+"""Files in the directory of a followed file that are looked at."""
+
+
+def _fits(path: Path, position: Position, *, copied: bool = False) -> bool:
+    """Return whether the file at `path` is the one that was read up to `position`, or a copy of it."""
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or position.offset > status.st_size:
+                return False
+            known = position.offset > 0 if copied else _identity(status) == position.file
+            return known and _hash(file.read(min(_HEAD, position.offset))) == position.head
+    except OSError:
+        return False
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+def _rotated(path: Path, position: Position) -> tuple[list[Path], str]:
+    """Find what was rotated away from `path` since `position`, the oldest first, and say what is missing."""
+    written: dict[Path, int] = {}
+    for each in islice(path.parent.iterdir(), _BESIDE):
+        with suppress(OSError):
+            written[each] = each.stat().st_mtime_ns
+    newest = sorted(written, key=lambda each: -written[each])
+    stem, suffix = re.escape(path.stem), re.escape(path.suffix)
+    turned = f"(?:{stem}{suffix}{_TURN}|{stem}{_TURN}{suffix})"
+    named = [each for each in newest if re.fullmatch(turned, each.name)]
+    # By inode whatever it is called by now; by its beginning only where it is called as rotation does.
+    first = next((each for each in newest if _fits(each, position)), None)
+    first = first or next((each for each in named if _fits(each, position, copied=True)), None)
+    if first is None:
+        if _fits(path, position, copied=True):
+            return [], ""
+        least = max(position.size - position.offset, 0)
+        return [], (
+            f"{path} was replaced while nobody watched, and what it was is not beside it: what came behind byte"
+            f" {position.offset:,}, at least {least:,} bytes, was never read."
+        )
+    later = [each for each in newest if written[each] > written[first]]
+    packed = [each.name for each in later if re.fullmatch(turned + _PACKED, each.name)]
+    lost = (
+        f"Rotated while nobody watched, compressed, and never read: {', '.join(packed[:10])}."
+        if packed
+        else ""
+    )
+    return [first, *(each for each in reversed(later) if each in named)], lost
 
 
 def _identity(status: os.stat_result) -> str:

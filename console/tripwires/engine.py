@@ -6,10 +6,11 @@ engine says that too. `feed` is one plain loop on purpose: each call inside it i
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from itertools import chain, islice
+from typing import Concatenate, ParamSpec
 
 from msgspec import DecodeError, Struct, msgpack
 
@@ -39,6 +40,24 @@ REST = "*"
 RECENT = 16_384
 """Actions of the whole fleet that are kept, to show what led to an alert about a rate."""
 _FORMAT = 1
+RATES = "spend and call rate"
+P = ParamSpec("P")
+Step = Callable[Concatenate["Engine", P], None]
+
+
+def _apart(tripwire: str) -> Callable[[Step[P]], Step[P]]:
+    """Keep a mistake within one tripwire, so that the others go on. It is tried again at the next action."""
+
+    def keep(step: Step[P]) -> Step[P]:
+        def kept(engine: "Engine", /, *args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                step(engine, *args, **kwargs)
+            except Exception as error:
+                engine.failed(tripwire, error)
+
+        return kept
+
+    return keep
 
 
 class _Saved(Struct, frozen=True):
@@ -74,11 +93,28 @@ class Engine:
         self.clock = NONE_YET
         self.counters: Counter[str] = Counter()
         self._literal = rules.page_at == "literal"
+        # Kept over an exception, so that what was found before it is told by the next feed.
+        self._out: list[Change] = []
+        self._failures: Counter[str] = Counter()
+        self._mistakes: dict[str, str] = {}
 
     @property
     def blind(self) -> dict[str, str]:
         """Rules that cannot fire, with the reason."""
         return {AUTHORISATION: "no inventory"} if self.inventory is None else {}
+
+    def failed(self, tripwire: str, error: Exception) -> None:
+        """Take note of a mistake of ours in one tripwire."""
+        self._failures[tripwire] += 1
+        self._mistakes[tripwire] = f"{type(error).__name__}: {error}"[:300]
+
+    def trouble(self) -> list[str]:
+        """Return which tripwires failed since the start, one sentence each."""
+        return [
+            f"The tripwire {name} failed {count:,} times, last with {self._mistakes[name]}: alerts of it may be"
+            " missing, the others go on. Look at the agents by hand, and report this."
+            for name, count in self._failures.items()
+        ]
 
     def feed(self, actions: Iterable[Action], received_at: int | None = None) -> list[Change]:
         """Take in actions and return what changes, in order.
@@ -88,7 +124,7 @@ class Engine:
             received_at: the receiver's clock, ns UTC; None takes every action as received when it happened,
                 which replays a stored file.
         """
-        out: list[Change] = []
+        out = self._out
         seen, outcome = self.seen, self.outcome
         young, old = seen.young, seen.old
         turn = seen.due()
@@ -168,6 +204,7 @@ class Engine:
         self.clock = clock
         self.counters["actions"] += total
         self.counters["duplicate"] += duplicates
+        self._out = []
         return out
 
     def advance(self, now: int) -> list[Change]:
@@ -181,7 +218,11 @@ class Engine:
             due.add(heappop(self.due)[1])
         for key in sorted(due & self.firing.keys()):
             wire = self.firing[key]
-            again = wire.expire(self.clock, out)
+            try:
+                again = wire.expire(self.clock, out)
+            except Exception as error:
+                self.failed(wire.rule, error)
+                again = self.clock + SLACK
             if again is not None:
                 heappush(self.due, (again, key))
                 continue
@@ -304,6 +345,7 @@ class Engine:
         paged = self._literal or calls > page
         return Point(at, calls, min(limit, MOST), min(page, MOST), paged, reason)
 
+    @_apart(RATES)
     def _exceeded(
         self, agent: Agent, at: int, batch: list[Action], place: int, now: int, out: list[Change]
     ) -> None:
@@ -334,6 +376,7 @@ class Engine:
                     break
         return found[::-1]
 
+    @_apart(RATES)
     def _again(
         self, agent: Agent, start: int, batch: list[Action], place: int, now: int, out: list[Change]
     ) -> None:
@@ -351,6 +394,7 @@ class Engine:
             if points or (rule, "") in agent.wires:
                 self._wire(agent, rule, "").revise(start, points, evidence, out)
 
+    @_apart(NEW_ENDPOINT)
     def _endpoint(
         self, agent: Agent, name: str, at: int, action: Action, now: int, out: list[Change]
     ) -> None:
@@ -397,6 +441,7 @@ class Engine:
             del agent.fresh[name]
         wire.revise(at, points, Evidence(action, 1, now, now), out, end=opened)
 
+    @_apart(AUTHORISATION)
     def _authorise(
         self,
         agent: Agent,
@@ -436,6 +481,7 @@ class Engine:
         for ruling in self.outcome.due(now):
             self._rule(ruling, out)
 
+    @_apart(OUTCOME)
     def _rule(self, ruling: Ruling, out: list[Change]) -> None:
         """Open, correct or withdraw the alert about one publication."""
         publication = ruling.publication

@@ -160,7 +160,7 @@ class Detection:
             changes = self.engine.advance(self._clock.now())
         except Exception as error:
             self._failed = (
-                f"The tripwires failed as time passed ({_said(error)}): alerts may not close, and some may be"
+                f"The tripwires failed as time passed ({said(error)}): alerts may not close, and some may be"
                 " missing. Look at the agents by hand, and report this."
             )
         else:
@@ -204,10 +204,16 @@ class Detection:
 
     def trouble(self) -> list[str]:
         """Return what is wrong, one sentence each."""
-        said = [self._failed, self._case.trouble, self._trouble, self._refused.trouble]
-        if self._unrecorded and len(self._unrecorded) > 100:
-            said.append(f"{len(self._unrecorded)} alerts wait to be put on the record.")
-        return [sentence for sentence in said if sentence]
+        troubles = [
+            self._failed,
+            self._case.trouble,
+            self._trouble,
+            self._refused.trouble,
+            *self.engine.trouble(),
+        ]
+        if len(self._unrecorded) > 100:
+            troubles.append(f"{len(self._unrecorded)} alerts wait to be put on the record.")
+        return [sentence for sentence in troubles if sentence]
 
     def told(self, source: str, reason: str, count: int) -> None:
         """Put refusals on the record: the first of a kind at once, then the sum of every hour."""
@@ -226,13 +232,27 @@ class Detection:
         try:
             return self.engine.feed(actions, received_at)
         except Exception as error:
-            said = _said(error)
+            changes, failures = self._one_by_one(actions, received_at)
+            failures = min(failures + 1, len(actions))
             self._failed = (
-                f"The tripwires failed on a batch of {len(actions)} actions ({said}): alerts about them may"
-                " be missing. Look at these agents by hand, and report this."
+                f"The tripwires failed on {failures} of {len(actions)} actions ({said(error)}): alerts about"
+                " them may be missing. Look at these agents by hand, and report this."
             )
-            self._refused.add(received_at, "tripwires", f"the tripwires failed: {said}", count=len(actions))
-            return []
+            self._refused.add(
+                received_at, "tripwires", f"the tripwires failed: {said(error)}", count=failures
+            )
+            return changes
+
+    def _one_by_one(self, actions: Sequence[Action], received_at: int) -> tuple[list[Change], int]:
+        """Feed a batch that failed again; what was taken in already is a duplicate by now."""
+        changes: list[Change] = []
+        failures = 0
+        for action in actions:
+            try:
+                changes += self.engine.feed([action], received_at)
+            except Exception:
+                failures += 1
+        return changes, failures
 
     def _late(self, keys: Iterable[tuple[str, str]]) -> int:
         watched = self.engine.watched
@@ -290,7 +310,7 @@ class Detection:
             self._journal.forget(number)
         except Exception as error:  # whatever it is, to go on watching matters more than to remember
             self._trouble = (
-                f"The baselines cannot be written ({_said(error)}); a restart will read more again."
+                f"The baselines cannot be written ({said(error)}); a restart will read more again."
             )
             self._save_after = started + SAVE_EVERY
             return
@@ -300,7 +320,8 @@ class Detection:
         self._save_after = ended + max(SAVE_EVERY, 20 * (ended - started))
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
+    """Return an unexpected error in a few words."""
     return f"{type(error).__name__}: {error}"[:300]
 
 

@@ -12,17 +12,22 @@ from heapq import merge
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from msgspec.json import encode
+
 from console.config import Config, inventory, rules
 from console.refusal import Refused
 from console.telemetry.action import Action
 from console.telemetry.jsonl import Batch, Refusal, stream, whole
 from console.tripwires.alert import Alert, Change, Closed, Opened
 from console.tripwires.engine import Engine
-from console.tripwires.rules import HOUR, SLACK
+from console.tripwires.rules import DAY, HOUR, SLACK
 from data.clock import iso
 from data.home import Home
 
 STDIN = Path("-")
+LEAP = DAY
+CONVINCING = 100
+"""So many actions in a row that are dated more than `LEAP` ahead show that time has gone on."""
 CHUNK = 5_000
 """Actions given to the tripwires at once when several files are merged by time."""
 SETTLED = HOUR + 2 * SLACK
@@ -65,7 +70,10 @@ def watch_until_end(
     final = _Final(emit, kept.append if home is not None else None)
     counts = _Counts(refuse)
     files = [
-        counts.batches(stream(sys.stdin.buffer, "standard input") if p == STDIN else whole(p)) for p in paths
+        counts.batches(stream(sys.stdin.buffer, "standard input"), "standard input")
+        if path == STDIN
+        else counts.batches(whole(path), str(path))
+        for path in paths
     ]
     for actions in files[0] if len(files) == 1 else _merged(files):
         final.take(engine.feed(actions))
@@ -117,14 +125,60 @@ class _Counts:
         self.refused = 0
         self._refuse = refuse
 
-    def batches(self, batches: Iterable[Batch]) -> Iterator[list[Action]]:
+    def batches(self, batches: Iterable[Batch], name: str) -> Iterator[list[Action]]:
+        leaps = _Leaps()
         for batch in batches:
             self.refused += batch.refused
             if self._refuse is not None:
                 for refusal in batch.refusals:
                     self._refuse(refusal)
-            if batch.actions:
-                yield batch.actions
+            if actions := leaps.take(batch.actions):
+                yield actions
+            for action in leaps.refused:
+                self.refused += 1
+                if self._refuse is not None:
+                    reason = f"it is dated {iso(action.at, 0)}, more than a day ahead of those around it"
+                    self._refuse(Refusal(name, 0, 0, reason, encode(action)))
+            leaps.refused.clear()
+        if leaps.held:
+            yield leaps.held
+
+
+class _Leaps:
+    """Holds back what is dated more than a day ahead of the actions before it, until the next ones tell.
+
+    One action dated a year ahead would make its agent's whole baseline old, and all that follows late.
+    """
+
+    def __init__(self) -> None:
+        self.held: list[Action] = []
+        self.refused: list[Action] = []
+        """What turned out not to belong where it is dated, as those behind it fell back."""
+        self._latest: int | None = None
+
+    def take(self, actions: Iterable[Action]) -> list[Action]:
+        """Return the actions that count by now."""
+        counting: list[Action] = []
+        for action in actions:
+            at = action.at
+            if self._latest is None:
+                self._latest = at
+            if self.held:
+                self.refused += [held for held in self.held if held.at > at + LEAP]
+                self.held = [held for held in self.held if held.at <= at + LEAP]
+            if at > self._latest + LEAP:
+                self.held.append(action)
+                if len(self.held) < CONVINCING:
+                    continue
+                self._latest = max(held.at for held in self.held)
+            else:
+                counting.append(action)
+                self._latest = max(at, self._latest)
+            if self.held:
+                near = self._latest + LEAP
+                counting += [held for held in self.held if held.at <= near]
+                self.held = [held for held in self.held if held.at > near]
+        return counting
 
 
 def _merged(files: Sequence[Iterator[list[Action]]]) -> Iterator[list[Action]]:

@@ -23,8 +23,15 @@ class Source(Protocol):
     ended: bool
     """Whether there will be no more."""
 
+    @property
+    def lost(self) -> str:
+        """What could not be read any more, one sentence; empty = nothing."""
+
     def next(self) -> Batch:
         """Return what is new; its `more` says whether to ask again at once."""
+
+    def reopen(self) -> None:
+        """Begin again behind what was taken in last, after a failure."""
 
     def close(self) -> None:
         """Stop reading."""
@@ -44,8 +51,22 @@ class FileSource:
 
     def __init__(self, path: Path, positions: MutableMapping[str, bytes]) -> None:
         self.name = str(path)
-        saved = positions.get(self.name)
-        self._follower = Follower(path, unpack(saved) if saved else None)
+        self._positions = positions
+        self._follower = self._open()
+
+    @property
+    def lost(self) -> str:
+        """What was rotated away and could not be found again, one sentence."""
+        return self._follower.lost
+
+    def _open(self) -> Follower:
+        saved = self._positions.get(self.name)
+        return Follower(Path(self.name), unpack(saved) if saved else None)
+
+    def reopen(self) -> None:
+        """Begin again behind what was taken in last."""
+        self.close()
+        self._follower = self._open()
 
     def next(self) -> Batch:
         """Return what was written since the last time.
@@ -66,27 +87,41 @@ class StdinSource:
     kind = "stdin"
     name = "standard input"
     rereadable = False
+    lost = ""
 
     def __init__(self) -> None:
         self.ended = False
         # A full queue makes the reader wait, and with it whoever writes into the pipe.
-        self._queue: Queue[Batch] = Queue(maxsize=4)
+        self._queue: Queue[Batch | Exception] = Queue(maxsize=4)
         threading.Thread(target=self._read, name="stdin", daemon=True).start()
 
     def _read(self) -> None:
         # Unbuffered: a buffered reader's lock, held in a read, would stop the interpreter from ending.
-        with open(0, "rb", buffering=0, closefd=False) as raw:
-            for batch in stream(raw, self.name):
-                self._queue.put(batch)
+        try:
+            with open(0, "rb", buffering=0, closefd=False) as raw:
+                for batch in stream(raw, self.name):
+                    self._queue.put(batch)
+        except Exception as error:  # it would end this thread, and nobody would learn of it
+            self._queue.put(error)
 
     def next(self) -> Batch:
-        """Return what came in since the last time."""
+        """Return what came in since the last time.
+
+        Raises:
+            Exception: whatever ended the reading; there will be no more.
+        """
         try:
             batch = self._queue.get_nowait()
         except Empty:
             return Batch([], [], 0, Position(), False)
+        if isinstance(batch, Exception):
+            self.ended = True
+            raise batch
         self.ended = not batch.more
         return batch
+
+    def reopen(self) -> None:
+        """Go on: what was read cannot be read again."""
 
     def close(self) -> None:
         """Leave the rest unread."""

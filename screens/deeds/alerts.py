@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from console.alerts import Alert
 from screens.console_screen import ConsoleScreen, does
 from screens.dialogs.form import Choice, Form, Option, Text
-from screens.display import fit
+from screens.display import fit, many
 from screens.times import MINUTE, hm
 
 QUIET = (
@@ -69,7 +69,7 @@ def acknowledge_ended(screen: ConsoleScreen, words: str = "") -> None:
 
     async def submit(answers: Mapping[str, str]) -> None:
         count = await desk.acknowledge_ended(answers["note"])
-        screen.say(f"acknowledged {count:,} ended alerts", "ok")
+        screen.say(f"acknowledged {many(count, 'ended alert')}", "ok")
 
     note = Text("note", "Who looked at them, and what they were", words, "Say it in one line.")
     screen.app.push_screen(Form("Acknowledge all that ended", (note,), submit, verb="acknowledge"))

@@ -136,11 +136,10 @@ def promise(screen: ConsoleScreen, words: str = "") -> None:
     _one_line(
         screen,
         "Next update",
-        Text(
-            "due", "When: 14:30 (UTC), or 20 for in 20 minutes", words, "Give a time, as in 14:30.", limit=6
-        ),
+        Text("due", "When: 14:30 (UTC), or 20 for in 20 minutes", "", "Give a time, as in 14:30.", limit=6),
         lambda room, said: room.promise_update(_soon(said, room.clock.now())),
         "next update promised",
+        words,
     )
 
 
@@ -158,19 +157,19 @@ def _soon(text: str, now: int) -> int:
 @does("cadence.set")
 def cadence(screen: ConsoleScreen, words: str = "") -> None:
     """Set the update interval in minutes."""
-    minutes = words.strip()
     _one_line(
         screen,
         "Update interval",
         Text(
             "minutes",
             "Minutes between updates; 0 stops the clock",
-            minutes,
+            "",
             "Give whole minutes, as in 30.",
             limit=6,
         ),
         lambda room, said: room.set_cadence(_minutes(said) * 60),
         "update interval set",
+        words,
     )
 
 
@@ -184,34 +183,45 @@ def _minutes(text: str) -> int:
 def retitle(screen: ConsoleScreen, words: str = "") -> None:
     """Change the title."""
     room = screen.room
-    title = words or (room.incident.title if room is not None else "")
+    title = room.incident.title if room is not None else ""
     field = Text("title", "What is wrong, one line", title, "An incident needs a title.", limit=200)
-    _one_line(screen, "Title", field, lambda room, said: room.retitle(said), "title changed")
+    _one_line(screen, "Title", field, lambda room, said: room.retitle(said), "title changed", words)
 
 
 @does("incident.close")
 def close(screen: ConsoleScreen, words: str = "") -> None:
-    """Ask why, then close."""
-    field = Text("reason", "Why the incident is over", words, "Closing needs a reason, in one line.")
-    _one_line(
-        screen,
-        "Close the incident",
-        field,
-        lambda room, said: room.end(said),
-        "closed; the record stays open for corrections",
-    )
+    """Say what is unfinished, ask why it is over all the same, then close."""
+    room = screen.room
+    if room is None:
+        return
+    left = room.unfinished()
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        await room.end(answers["reason"])
+        screen.say("closed; the record stays open for corrections", "ok")
+
+    reason = Text("reason", "Why the incident is over", words, "Closing needs a reason, in one line.")
+    about = " ".join(("NOT FINISHED:", *left)) if left else ""
+    verb = "close all the same" if left else "close"
+    screen.app.push_screen(Form("Close the incident", (reason,), submit, about=about, verb=verb))
 
 
 @does("incident.reopen")
 def reopen(screen: ConsoleScreen, words: str = "") -> None:
     """Ask why, then go on."""
-    field = Text("reason", "Why the response goes on", words, "A reason is needed, in one line.")
-    _one_line(screen, "Reopen the incident", field, lambda room, said: room.reopen(said), "reopened")
+    field = Text("reason", "Why the response goes on", "", "A reason is needed, in one line.")
+    _one_line(screen, "Reopen the incident", field, lambda room, said: room.reopen(said), "reopened", words)
 
 
 def _one_line(
-    screen: ConsoleScreen, title: str, field: Text, work: Callable[[Room, str], Awaitable[object]], done: str
+    screen: ConsoleScreen,
+    title: str,
+    field: Text,
+    work: Callable[[Room, str], Awaitable[object]],
+    done: str,
+    words: str,
 ) -> None:
+    """Do `work` with `words`, or with what is asked for when there are none."""
     room = screen.room
     if room is None:
         return
@@ -220,4 +230,7 @@ def _one_line(
         await work(room, answers[field.name])
         screen.say(done, "ok")
 
-    screen.app.push_screen(Form(title, (field,), submit))
+    if words:
+        screen.start(submit({field.name: words}))
+    else:
+        screen.app.push_screen(Form(title, (field,), submit))

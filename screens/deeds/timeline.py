@@ -12,7 +12,7 @@ from data.line import Filter, Line
 from screens.console_screen import ConsoleScreen, does
 from screens.dialogs.form import Form, Text
 from screens.room import RoomScreen
-from screens.times import DAY, MINUTE
+from screens.times import DAY, MINUTE, hms
 from screens.widgets.timeline import Timeline
 from screens.widgets.writer import Writer
 
@@ -48,12 +48,13 @@ def update(screen: ConsoleScreen, words: str = "") -> None:
 @does("write.lines")
 def write_lines(screen: ConsoleScreen, words: str = "") -> None:
     """Save each line of the box as an entry of its own."""
+    if not isinstance(screen, RoomScreen):
+        return
     writer = screen.query_one(Writer)
-    lines = [line for line in writer.text.splitlines() if line.strip()]
-    typed = writer.typed
+    for line in writer.text.splitlines():
+        if line.strip():
+            screen.enter(line, writer.typed)
     writer.fill("", 0)
-    for line in lines:
-        writer.post_message(Writer.Entered(line, typed))
 
 
 def _line(screen: ConsoleScreen) -> Line | None:
@@ -125,16 +126,25 @@ def retract(screen: ConsoleScreen, words: str = "") -> None:
 
 @does("undo")
 def undo(screen: ConsoleScreen, words: str = "") -> None:
-    """Retract this person's last change of state."""
+    """Say what this person's last change of state was, and retract it after Enter."""
     room = screen.room
     if room is None:
         return
+    undoable = room.undoable
+    if undoable is None:
+        screen.say("There is nothing of yours to undo here; entries are corrected or retracted.", "high")
+        return
+    event, deed = undoable
 
-    async def work() -> None:
-        event, _ = await room.undo()
-        screen.say(f"undone: {event.kind} of {event.short}; the record keeps both", "ok")
+    async def submit(_: Mapping[str, str]) -> None:
+        now = room.undoable
+        if now is None or now[0].hash != event.hash:
+            raise Refused("Your last change is another one by now.", "Esc, then undo again.")
+        await room.undo()
+        screen.say(f"undone: {deed}; the record keeps both", "ok")
 
-    screen.start(work())
+    about = f"{hms(event.at)}Z you: {deed}"
+    screen.app.push_screen(Form("Undo your last change", (), submit, about=about, verb="undo it"))
 
 
 # -- filter and search --------------------------------------------------------------------------------------

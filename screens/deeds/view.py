@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from screens.commands import BY_ID, Pane
 from screens.console_screen import ConsoleScreen, does
 from screens.deeds.alerts import selected_alert
 from screens.deeds.timeline import history
 from screens.dialogs.form import Choice, Form, Option
 from screens.dialogs.page import Page
+from screens.display import many
 from screens.reading import about_alert, about_class, about_item
 from screens.room import RoomScreen
 from screens.widgets.checklist import Checklist
@@ -146,8 +149,6 @@ def palette(screen: ConsoleScreen, words: str = "") -> None:
 @does("theme")
 def theme(screen: ConsoleScreen, words: str = "") -> None:
     """Choose a theme."""
-    from collections.abc import Mapping
-
     from screens.themes import NAMES
 
     async def submit(answers: Mapping[str, str]) -> None:
@@ -172,23 +173,27 @@ def help_page(screen: ConsoleScreen, words: str = "") -> None:
 
 @does("quit")
 def leave(screen: ConsoleScreen, words: str = "") -> None:
-    """Quit; ask first when something is typed and not saved."""
+    """Quit; ask first when something is typed and not saved, here or in the dialog that is open."""
     app = screen.console_app
-    text = screen.typed
-    if not text.strip():
+    form = app.screen if isinstance(app.screen, Form) else None
+    answers = form.typed if form is not None else ""
+    text = "\n".join(filter(None, (screen.typed.strip(), answers)))
+    if not text or app.screen.id == "quit":
         app.exit()
         return
-    from collections.abc import Mapping
 
-    async def submit(answers: Mapping[str, str]) -> None:
-        if answers["what"] == "leave":
+    async def submit(chosen: Mapping[str, str]) -> None:
+        if chosen["what"] == "leave":
+            if answers:
+                screen.keep(answers)
             app.exit()
-        else:
+        elif form is None:
             screen.command("write.note")
 
+    kept = isinstance(screen, RoomScreen) or not answers
     options = (
         Option("s", "stay", "stay and finish it"),
-        Option("q", "leave", "quit; the draft is here again next time"),
+        Option("q", "leave", "quit; it is in the write bar next time" if kept else "quit; it is lost"),
     )
-    choice = Choice("what", f"Typed and not saved: {len(text):,} characters", options, "stay")
-    app.push_screen(Form("Quit", (choice,), submit, about=text, verb="do it"))
+    choice = Choice("what", f"Typed and not saved: {many(len(text), 'character')}", options, "stay")
+    app.push_screen(Form("Quit", (choice,), submit, about=text, verb="do it", id="quit"))

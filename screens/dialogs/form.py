@@ -14,9 +14,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Label
 
-from console.refusal import Refused
 from screens.background import background
+from screens.console_screen import FIELD_BY_FIELD, refusal
 from screens.display import content, fit
+from screens.keyboard import DialogReady
 from screens.widgets.rows import Cells, ListRows, Rows
 from screens.widgets.strips import StripLines
 from screens.widgets.writer import Box
@@ -110,6 +111,7 @@ class Form(ModalScreen[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", show=False),
         Binding("enter", "submit", "Submit", show=False),
+        *FIELD_BY_FIELD,
     ]
     DEFAULT_CSS = """
     Form { align: center middle; background: $background 60%;
@@ -123,9 +125,16 @@ class Form(ModalScreen[bool]):
     """
 
     def __init__(
-        self, title: str, fields: tuple[Field, ...], submit: Submit, *, about: str = "", verb: str = "save"
+        self,
+        title: str,
+        fields: tuple[Field, ...],
+        submit: Submit,
+        *,
+        about: str = "",
+        verb: str = "save",
+        id: str | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(id=id)
         self._title, self._fields, self._submit_to, self._about, self._verb = (
             title,
             fields,
@@ -156,6 +165,13 @@ class Form(ModalScreen[bool]):
         if self._fields:
             self.set_focus(self.query_one(f"#field-{self._fields[0].name}"))
         self._say("")
+
+    @property
+    def typed(self) -> str:
+        """What was typed here and is not done: the answers that are others than those offered."""
+        answers = self.values
+        texts = [field for field in self._fields if isinstance(field, Text)]
+        return "\n".join(answers[field.name] for field in texts if answers[field.name] != field.value.strip())
 
     @property
     def values(self) -> dict[str, str]:
@@ -207,6 +223,13 @@ class Form(ModalScreen[bool]):
         if not self._busy:
             self.dismiss(False)
 
+    def decides(self, event: events.Key) -> bool:
+        """Return whether `event` submits: only then is it known whom the next keys are for."""
+        return event.key == "enter"
+
+    def _decided(self) -> None:
+        self.app.post_message(DialogReady())
+
     def action_submit(self) -> None:
         """Do it, once, when nothing is missing; otherwise go to what is missing."""
         answers = self.values
@@ -218,6 +241,7 @@ class Form(ModalScreen[bool]):
                 else:
                     self.set_focus(widget)
                     self._say("")
+                self._decided()
                 return
         if not self._busy:
             self._busy = True
@@ -226,8 +250,10 @@ class Form(ModalScreen[bool]):
     async def _do(self, answers: Mapping[str, str]) -> None:
         try:
             await self._submit_to(answers)
-        except Refused as refused:
+        except Exception as error:
+            said, _ = refusal(error)
             self._busy = False
-            self._say(str(refused))
+            self._say(said)
         else:
             self.dismiss(True)
+        self._decided()

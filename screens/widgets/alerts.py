@@ -112,10 +112,17 @@ class Alerts(ListRows[AlertRow]):
         """Return what an empty pane says."""
         return self._says
 
+    @property
+    def held(self) -> str:
+        """The id of the alert that somebody has under the cursor: it stays in the list whatever becomes of it."""
+        row = self.selected
+        return row.id if self.has_focus and row is not None else ""
+
     def update(self, rows: list[AlertRow], total: int = 0) -> None:
         """Show `rows`, given in order of urgency. `total`: how many alerts there are, when not all are rows."""
         self._latest, self._total = rows, max(total, len(rows))
-        if self.has_focus and self.cursor:
+        chosen = next((row for row in rows if row.id == self.held), None)
+        if chosen is not None and (self.cursor or not chosen.asks):
             places = {row.id: i for i, row in enumerate(self._rows)}
             rows = sorted(rows, key=lambda row: places.get(row.id, len(places)))
             self.queued = sum(row.id not in places for row in rows) + self.queued * bool(places)

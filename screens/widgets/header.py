@@ -41,6 +41,8 @@ def record_piece(room: Room | None) -> Piece:
     """Return the header's word on the record."""
     if room is None:
         return ("", "", 9)
+    if room.read_only:
+        return ("READ ONLY", "held", 0)
     if room.trouble:
         return ("NOT SAVED: " + fit(room.trouble, 60).strip(), "crit", 0)
     if room.drafts.trouble:

@@ -12,6 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static, TextArea
+from textual.widgets.text_area import Edit, EditResult
 
 from console.refusal import Refused
 from screens.display import content
@@ -55,14 +56,14 @@ class Box(TextArea):
         id: str | None = None,
         limit: int = LONGEST,
         lines: bool = True,
-        empties: bool = False,
+        enter: Callable[[str, int], None] | None = None,
         now: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__(
             text, id=id, compact=True, soft_wrap=True, tab_behavior="focus", highlight_cursor_line=False
         )
         self.cursor_blink = False
-        self.limit, self._lines, self._empties, self._now = limit, lines, empties, now
+        self.limit, self._lines, self._enter, self._now = limit, lines, enter, now
         self.began = 0
 
     def on_mount(self) -> None:
@@ -75,17 +76,26 @@ class Box(TextArea):
         self.post_message(self.Left())
 
     async def _on_key(self, event: events.Key) -> None:
-        """Take Enter in its place among the other keys: what is typed after it belongs to the next line."""
-        if event.key != "enter":
+        """Take every key in its place: what is typed after Enter belongs to the next line, Backspace to this box.
+
+        The toolkit looks keys that edit up when the letters after them are there already, and in whatever box has
+        the focus by then.
+        """
+        edits = self._bindings.key_to_bindings.get(event.key, ())
+        if event.key != "enter" and not edits:
             await super()._on_key(event)
-            self._take_time()
             return
         event.stop()
         event.prevent_default()
-        text = self.text
-        # Said before the box is emptied: the line is kept as one on its way before it is dropped as a draft.
-        self.post_message(self.Finished(text, self.began))
-        if self._empties and text.strip():
+        if edits:
+            await self.run_action(edits[0].action)
+            return
+        if self._enter is None:
+            self.post_message(self.Finished(self.text, self.began))
+        elif self.text.strip():
+            # At once, not by a message: those still on their way read the box as it is when they arrive, and
+            # would drop the draft of a line that nobody has taken yet.
+            self._enter(self.text, self.began)
             self.fill("", 0)
 
     def fill(self, text: str, began: int) -> None:
@@ -94,12 +104,14 @@ class Box(TextArea):
         self.load_text(text)
         self.move_cursor(self.document.end)
 
-    def _take_time(self) -> None:
-        """Know when typing began: at the first character of an empty box."""
+    def edit(self, edit: Edit) -> EditResult:
+        """Change the text, and know when typing it began: at the first character of an empty box."""
+        result = super().edit(edit)
         if not self.text:
             self.began = 0
         elif not self.began:
             self.began = self._now()
+        return result
 
     async def _on_paste(self, event: events.Paste) -> None:
         """Keep what fits, and say how much that was."""
@@ -111,13 +123,17 @@ class Box(TextArea):
         room = max(self.limit - len(self.text), 0)
         if text[:room]:
             self.replace(text[:room], *self.selection, maintain_selection_offset=False)
-            self._take_time()
         if len(text) > room:
             self.post_message(self.Cut(room, len(text)))
 
 
 class Writer(Vertical):
-    """The box, and a line under it that says what Enter will do or what happened last."""
+    """The box, and a line under it that says what Enter will do or what happened last.
+
+    Args:
+        now: the clock, ns UTC.
+        enter: takes a finished line and when typing it began; has it safe when it returns.
+    """
 
     DEFAULT_CSS = """
     Writer { height: auto; background: $panel;
@@ -128,13 +144,6 @@ class Writer(Vertical):
     }
     """
 
-    class Entered(Message):
-        """A line was finished. `typed`: when typing it began, ns UTC."""
-
-        def __init__(self, text: str, typed: int) -> None:
-            super().__init__()
-            self.text, self.typed = text, typed
-
     class Typed(Message):
         """The draft changed. `typed`: when typing it began, ns UTC; 0 when it is empty."""
 
@@ -142,9 +151,9 @@ class Writer(Vertical):
             super().__init__()
             self.text, self.typed = text, typed
 
-    def __init__(self, now: Callable[[], int]) -> None:
+    def __init__(self, now: Callable[[], int], enter: Callable[[str, int], None]) -> None:
         super().__init__(id="writer")
-        self._now = now
+        self._now, self._enter = now, enter
         self._filled = ""
         self._message: Piece = ("", "", 0)
 
@@ -152,7 +161,7 @@ class Writer(Vertical):
         """Prompt, box, and the line under them."""
         with Horizontal():
             yield Static(Content(" ›"), id="prompt")
-            yield Box(id="box", empties=True, now=self._now)
+            yield Box(id="box", enter=self._enter, now=self._now)
         yield StripLines(id="said")
 
     @property
@@ -191,12 +200,6 @@ class Writer(Vertical):
         self.query_one("#prompt", Static).update(Content(f" › {hms(self.typed)}" if self.typed else " ›"))
         self._explain()
         self.post_message(self.Typed(text, self.typed))
-
-    def on_box_finished(self, event: Box.Finished) -> None:
-        """Hand the line over; the box is free for the next one."""
-        event.stop()
-        if event.text.strip():
-            self.post_message(self.Entered(event.text, event.began))
 
     def on_box_left(self, event: Box.Left) -> None:
         """Say that the person leaves."""

@@ -11,6 +11,7 @@ from console import config
 from console.config import Config, load
 from console.tripwires.rules import Rules
 from data.clock import parse_iso
+from tests.cli.conftest import Warroom
 
 WRONG = """home = "/tmp/x"
 profil = "merged"
@@ -187,3 +188,43 @@ def test_the_documented_example_is_right(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     example = text.split("```toml\n")[1].split("```")[0]
     assert written(tmp_path, example).problems == ()
+
+
+SCREEN = """[me]
+name = "  "
+
+[screen]
+theme = "pink"
+bell = "loud"
+
+[screen.keys]
+"alert.ack" = "escape"
+"alert.akc" = "x"
+"alert.silence" = "a"
+"help" = "F13"
+"""
+
+
+def test_the_check_finds_what_the_console_would_complain_about(warroom: Warroom) -> None:
+    path = warroom.folder / "mine.toml"
+    path.write_text(SCREEN)
+    for command in (["config", "check"], ["doctor"]):
+        done = warroom.within(*command, more={"WARROOM_CONFIG": str(path)})
+        assert done.code == 1
+        for line, says in {
+            2: "`me.name`: expected text that is one line of printable characters",
+            5: "there is no theme 'pink'; there are warroom-dark",
+            6: "`screen.bell`",
+            9: "alert.ack: Esc is taken",
+            10: "there is no command 'alert.akc'",
+            11: "alert.silence: a already belongs to alert.ack",
+        }.items():
+            assert any(f"{path}:{line}: " in each and says in each for each in done.lines), (line, done.out)
+        assert f"{path}:12:" not in done.out
+
+
+def test_a_check_without_complaints_says_so(warroom: Warroom) -> None:
+    path = warroom.folder / "mine.toml"
+    path.write_text('[screen]\ntheme = "warroom-dark"\nkeys = {"alert.ack" = "F7"}\n')
+    done = warroom.within("config", "check", more={"WARROOM_CONFIG": str(path)})
+    assert (done.code, done.out) == (0, f"{path}: nothing to complain about\n")

@@ -92,6 +92,37 @@ def test_the_report_holds_the_incident_and_marks_what_changed(warroom: Warroom) 
     assert not kinds & {"link_open", "html_inline", "html_block", "image", "em_open", "strong_open"}
 
 
+@pytest.mark.req("S002-TK-1", "S002-TK-4", "S002-TK-5", "S002-TK-8")
+def test_the_report_begins_as_a_ticket(warroom: Warroom) -> None:
+    run = warroom.quick
+    run(
+        "declare",
+        "refunds in a loop",
+        "--severity",
+        "P0",
+        "--scope",
+        "tenant | acme",
+        "--impact",
+        "5 % of traffic",
+    )
+    run("scope", "tenants acme and", "beta, EU")
+    run("updates", "--next", "15min", "--channel", "status page")
+    (now,) = run("show", "--json").values
+    report = run("export").lines
+    assert report[0] == "# [SEV-1] refunds in a loop"
+    cells = (line.split(" | ") for line in report if line.startswith("| "))
+    facts = {row[0].strip("| "): row[1].strip("| ") for row in cells if len(row) == 2}
+    assert facts["Incident"] == now["incident"]
+    assert facts["Scope"] == "tenants acme and beta, EU"
+    assert facts["Impact"] == "5 % of traffic"
+    assert facts["Next update"] == f"{now['next_update_due'][:19]}Z on status page"
+    assert (now["scope"], now["impact"]) == ("tenants acme and beta, EU", "5 % of traffic")
+    shown = run("show").out
+    assert "scope       tenants acme and beta, EU" in shown
+    assert "impact      5 % of traffic" in shown
+    assert r"scope: tenant \| acme" in "\n".join(report), "what was said before stays in the timeline"
+
+
 def test_the_export_of_events_is_the_whole_record(warroom: Warroom) -> None:
     events = [json.loads(line) for line in written(warroom).quick("export", "--format", "jsonl").lines]
     assert [event["n"] for event in events] == list(range(1, len(events) + 1))
@@ -107,7 +138,7 @@ def test_the_export_of_events_is_the_whole_record(warroom: Warroom) -> None:
 def test_an_export_overwrites_nothing_and_is_private(declared: Warroom) -> None:
     target = declared.folder / "report.md"
     declared.quick("export", "-o", str(target))
-    assert target.read_text().startswith("# INC\\-") or target.read_text().startswith("# INC-")
+    assert target.read_text().startswith("# [SEV-2] refunds in a loop\n")
     assert target.stat().st_mode & 0o077 == 0
     digest = sha256(target.read_bytes()).digest()
     again = declared.within("export", "-o", str(target))
@@ -131,7 +162,7 @@ def test_an_export_replaces_a_file_only_when_told_to_and_never_something_else(de
         assert refused.code == 3, refused
         assert str(place) in refused.err
     assert [path.name for path in declared.folder.iterdir() if path.name.startswith(".tmp-")] == []
-    assert declared.quick("export", "-o", "-").out.startswith("# INC")
+    assert declared.quick("export", "-o", "-").out.startswith("# [SEV-2]")
 
 
 @pytest.mark.parametrize("text", ["SEV-2 at 13:50:00, 91 payouts (of 120)", "plain words"])

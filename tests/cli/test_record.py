@@ -71,6 +71,55 @@ def test_a_note_is_back_dated_and_says_so(declared: Warroom) -> None:
     assert (line["text"], line["backdated"]) == ("first refund seen", True)
 
 
+def test_undo_says_what_it_takes_back_and_how_to_have_it_again(declared: Warroom) -> None:
+    run = declared.quick
+    run("--as", "ana", "severity", "1", "customers are hit")
+    run("note", "not a change of state")
+    run("--as", "dee", "tick", "stop-harm")
+    (value,) = run("--as", "ana", "undo", "--json").values
+    assert value["done"] == "took back: severity is now SEV-1: customers are hit"
+    assert state(declared)["severity"] == 2
+    again = declared.within("--as", "ana", "undo")
+    assert again.code == 3
+    assert "nothing of yours to undo" in again.err
+    run("reinstate", value["id"], "they are")
+    assert state(declared)["severity"] == 1
+
+
+def test_undo_covers_closing_and_moments(declared: Warroom) -> None:
+    run = declared.quick
+    run("--as", "ana", "moment", "harm-confirmed")
+    run("--as", "ana", "contain", "tool denied")
+    code = str(state(declared)["incident"])
+    run("--as", "ana", "close", "over")
+    for says in ("closed: over", "CONTAINED: tool denied", "harm confirmed"):
+        assert says in run("--as", "ana", "--incident", code, "undo").out
+    assert state(declared)["open"] is True
+
+
+def test_closing_lists_what_is_unfinished(declared: Warroom) -> None:
+    done = declared.quick("close", "enough for tonight")
+    assert "closed unfinished: Containment is not confirmed" in done.err
+    assert "checklist items are open" in done.err
+    assert declared.quick("incidents").out == "No open incidents.\n"
+
+
+def test_what_looks_like_a_time_can_be_written_as_text(declared: Warroom) -> None:
+    (value,) = declared.quick("note", "\\-5m text", "--json").values
+    (line,) = (line for line in declared.quick("log", "--json").values if line["id"] == value["id"])
+    assert (line["text"], line["backdated"]) == ("-5m text", False)
+
+
+def test_bytes_that_are_no_text_are_kept_visibly_and_said(declared: Warroom) -> None:
+    # The surrogates are how the test hands over the bytes e9 and ff.
+    done = declared.within("note", stdin="caf\udce9 \udcff end, na\u00efve")
+    assert done.code == 0
+    assert done.err == (
+        "warroom: not all of this is UTF-8 text: the other bytes stand in the entry as \\xNN.\n"
+    )
+    assert declared.quick("log", "--json").values[-1]["text"] == "caf\\xe9 \\xff end, na\u00efve"
+
+
 def test_a_correction_keeps_the_old_text_and_a_retraction_the_line(declared: Warroom) -> None:
     (value,) = declared.quick("note", "agent planner-3", "--json").values
     declared.quick("amend", value["id"], "agent planner-4", "--reason", "misread")

@@ -121,6 +121,25 @@ def test_any_text_is_kept_within_bounds(drafts: Drafts) -> None:
     drafts.close()
 
 
+def test_signs_of_life_that_a_kill_left_behind_are_removed(tmp_path: Path, ticking: ManualClock) -> None:
+    living = Drafts.open(tmp_path, ticking)
+    (alive,) = tmp_path.glob(".tmp-draft-*")
+    left, fresh = tmp_path / ".tmp-draft-killed", tmp_path / ".tmp-draft-fresh"
+    left.touch()
+    fresh.touch()
+    for path in (alive, left):
+        os.utime(path, (START // 10**9, START // 10**9))
+    second = Drafts.open(tmp_path, ticking)
+    assert not left.exists()
+    assert alive.exists()
+    assert fresh.exists()  # another process may be about to lock it
+    living.put("note", "still mine", START)
+    until(lambda: living.saved_at("note"))
+    assert second.orphans() == []
+    second.close()
+    living.close()
+
+
 def test_closing_leaves_no_sign_of_life(drafts: Drafts, tmp_path: Path) -> None:
     drafts.close()
     drafts.close()

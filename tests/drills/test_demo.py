@@ -3,11 +3,17 @@
 import json
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from data.clock import SECOND, parse_iso
+from console.drills import demo
+from console.drills import scenario as traffic
+from console.drills.feeder import write
+from data.clock import SECOND, ScaledClock, SystemClock, parse_iso
+from data.home import Home
+from playbooks import load
 from tests.cli.conftest import Warroom
 
 
@@ -56,7 +62,7 @@ def test_a_headless_drill_plays_the_incident_and_its_response(warroom: Warroom) 
     assert "payments/payout" in detail
     assert "support-refunds.loop." in detail
     report = kept_drill("export")
-    assert report.startswith("# DRILL: not a real incident.")
+    assert report.startswith("# DRILL: not a real incident. [SEV-2] ")
     assert "2026-11-18T13:50:2" in report
 
 
@@ -75,6 +81,42 @@ def test_a_drill_without_keep_leaves_nothing_behind(warroom: Warroom) -> None:
     done = warroom("demo", "--headless", "--speed", "200", more={"TMPDIR": str(temporary)})
     assert done.code == 0, done
     assert list(temporary.iterdir()) == []
+    assert done.err.endswith("warroom: the drill's store is removed; `--keep DIR` would keep it.\n")
+
+
+def test_a_kept_drill_is_a_drill_to_whoever_opens_it(warroom: Warroom) -> None:
+    kept = warroom.folder / "drill"
+    mine = warroom.folder / "config" / "warroom" / "config.toml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text('[[agent]]\nname = "real-agent"\ntools = ["x"]\n[[source]]\npath = "real.jsonl"\n')
+    scenario = load.scenario("refund-loop")
+    kept.mkdir()
+    now = SystemClock().now()
+    home = Home.open(kept, "drill", ScaledClock(traffic.start(scenario), now, 1))
+    (kept / demo.CONFIG).write_text(demo._configuration(scenario))
+    write(kept / demo.ACTIONS, islice(traffic.history(scenario), 50))
+    (mine.parent.parent.parent / "real.jsonl").write_text("")
+    watcher = subprocess.Popen(
+        [*warroom.command, "--home", str(kept), "watch"],
+        cwd=warroom.folder,
+        env=warroom.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        found = ""
+        while " accepted" not in found:
+            assert watcher.poll() is None, watcher.communicate()
+            found = warroom("--home", str(home.path), "doctor").out
+        assert "for DRILLS only" in found
+        assert "no OTLP" in found, "the port of the real intake is left alone"
+        assert "blind" not in found, "the scenario's agents are declared"
+        assert f"{kept / demo.ACTIONS}: " in found
+        assert "real.jsonl" not in found
+    finally:
+        watcher.terminate()
+        _, said = watcher.communicate(timeout=30)
+    assert said.startswith("warroom: DRILL - not a real incident\n")
 
 
 def test_an_unknown_scenario_is_refused(warroom: Warroom) -> None:

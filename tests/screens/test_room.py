@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Label
 
 from console.desk import Desk
 from console.events import CheckState
@@ -28,7 +29,7 @@ from screens.widgets.sheet import Sheet
 from screens.widgets.strips import StripLines
 from screens.widgets.timeline import Timeline
 from screens.widgets.writer import Writer
-from tests.screens.stage import MINUTE, NOW, app, facts, home, ready, staged, until, watch
+from tests.screens.stage import ALERTS, MINUTE, NOW, app, facts, home, ready, staged, until, watch
 
 SIZE = (120, 40)
 
@@ -287,6 +288,65 @@ async def test_whoever_types_ahead_is_not_misunderstood(tmp_path: Path) -> None:
         await stage.until(lambda: stage.room.incident.severity == 3)
 
 
+async def test_an_entry_begun_anew_has_the_time_of_its_own_first_key(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await stage.press("i", "n", "o", "backspace", "backspace")
+        stage.room.clock.advance(3 * MINUTE)  # type: ignore[attr-defined]
+        await stage.type("seen now")
+        await stage.press("enter")
+        await stage.until_said("saved 14:05:31")
+        assert (await stage.room.lines.search("seen now"))[0].at == NOW + 3 * MINUTE
+
+
+async def test_what_follows_tab_and_enter_in_a_dialog_belongs_to_the_next_field(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await burst(stage, "R", "4", "tab", *["backspace"] * 3, *"chi", "tab", *"hand", "enter", "3", "space")
+        await stage.until(lambda: stage.room.incident.roles.get("comms") == ["chi"])
+        await stage.until(lambda: stage.screen.pane == "checklist")
+        await burst(stage, "S", "3", "enter", *"fewer", "enter", "i", *"next")
+        await stage.until(lambda: stage.room.incident.severity == 3)
+        await stage.until(lambda: stage.writer.text == "next")
+
+
+async def test_keys_that_edit_keep_their_place_among_the_letters(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await burst(stage, "i", *"stopq", "backspace", *"ped", "home", *"it ", "end", *" now")
+        await stage.until(lambda: stage.writer.text == "it stopped now")
+
+
+async def test_tab_leads_to_the_next_pane_before_the_next_key(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await burst(stage, "tab", "space")
+        await stage.until(lambda: stage.room.incident.checked == 2)
+
+
+async def test_quit_in_a_dialog_asks_and_keeps_what_was_typed(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await stage.press("C", "escape", "S")
+        await stage.until(lambda: isinstance(stage.console.screen, Form))
+        await stage.press("tab")
+        await stage.type("one tenant")
+        await stage.press("ctrl+q")
+        await stage.until(lambda: stage.console.screen.id == "quit")
+        await stage.press("escape")
+        await stage.until(lambda: stage.console.screen.id != "quit")
+        await stage.press("ctrl+q")
+        await stage.until(lambda: stage.console.screen.id == "quit")
+        await stage.press("q", "enter")
+        await stage.until(lambda: not stage.console.is_running)
+    async with app(home(tmp_path)).run_test(size=SIZE) as pilot:
+        again = Stage(pilot, await ready(pilot))
+        await again.until(lambda: again.writer.text == "one tenant")
+
+
+async def test_quit_in_a_dialog_in_which_nothing_was_typed_quits(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await stage.press("question_mark")
+        await stage.until(lambda: isinstance(stage.console.screen, Page))
+        await stage.press("ctrl+q")
+        await stage.until(lambda: not stage.console.is_running)
+
+
 async def test_letters_typed_into_the_write_bar_are_no_commands(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         await stage.press("i")
@@ -472,8 +532,69 @@ async def test_undo_takes_the_last_tick_back(tmp_path: Path) -> None:
         await stage.press("space")
         await stage.until(lambda: stage.room.incident.checklist[row.id].state == "done")
         await stage.press("z")
+        await stage.until(lambda: isinstance(stage.console.screen, Form))
+        assert f"checklist {row.id} done" in str(stage.console.screen.query_one(".about", Label).content)
+        assert stage.room.incident.checklist[row.id].state == "done"
+        await stage.press("enter")
         await stage.until(lambda: stage.room.incident.checklist[row.id].state == "open")
         await stage.until_said("undone")
+
+
+async def test_closing_lists_what_is_unfinished_and_closes_all_the_same(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await burst(stage, "colon", *"close", "enter")
+        await stage.until(lambda: isinstance(stage.console.screen, Form))
+        about = str(stage.console.screen.query_one(".about", Label).content)
+        for left in stage.room.unfinished():
+            assert left in about
+        assert stage.room.incident.open
+        await stage.type("moved to another one")
+        await stage.press("enter")
+        await stage.until(lambda: not stage.room.incident.open)
+
+
+async def test_a_command_with_its_words_is_done_at_once(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await burst(stage, "colon", *"cadence 15", "enter")
+        await stage.until(lambda: stage.room.incident.cadence == 15 * 60)
+        await burst(stage, "colon", *"cadence soon", "enter")
+        await stage.until_said("soon is not a number of minutes")
+
+
+async def test_the_alert_just_acknowledged_is_the_one_that_declares(tmp_path: Path) -> None:
+    home_ = home(tmp_path)
+    watch(home_, *ALERTS)
+    async with app(home_, expect_room=False).run_test(size=SIZE) as pilot:
+        console = await ready(pilot, room=False)
+        alerts = console.screen.query_one(Alerts)
+        await until(pilot, lambda: alerts.count == len(ALERTS))
+        await pilot.press("1", "j")
+        chosen = alerts.selected
+        assert chosen is not None
+        await pilot.press("a")
+        await until(pilot, lambda: any(row.id == chosen.id and not row.asks for row in alerts.all_rows))
+        assert alerts.selected is not None
+        assert (alerts.selected.id, alerts.cursor) == (chosen.id, 1)
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(console.screen, Form))
+        await pilot.press("2", "enter")
+        await until(pilot, lambda: console.desk is not None and console.desk.room is not None)
+        desk = console.desk
+        assert desk is not None
+        assert desk.room is not None
+        await until(pilot, lambda: set(desk.room.incident.alerts) == {chosen.id})  # type: ignore[union-attr]
+
+
+async def test_the_most_urgent_alert_stays_selected_when_it_is_acknowledged(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        alerts = stage.screen.query_one(Alerts)
+        await stage.until(lambda: alerts.has_focus)
+        chosen = alerts.selected
+        assert chosen is not None
+        await stage.press("a")
+        await stage.until(lambda: any(row.id == chosen.id and not row.asks for row in alerts.all_rows))
+        assert alerts.selected is not None
+        assert (alerts.selected.id, alerts.cursor) == (chosen.id, 0)
 
 
 @pytest.mark.req("S003-RB-0")

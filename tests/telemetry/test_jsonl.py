@@ -53,6 +53,8 @@ SECONDS = AT // 10**9
     ("bad", "reason"),
     [
         (b'{"at": 1764000000000000000, "agent"', "it is not complete JSON"),
+        (b'{"id": "\\ud800"}', "it holds half a character: a lone surrogate (`\\ud800` to `\\udfff`)"),
+        (b'{"\\udc00": 1}', "it holds half a character: a lone surrogate (`\\ud800` to `\\udfff`)"),
         (b"hello", "it is not JSON: invalid character (byte 0)"),
         (b"[]", "it is not a JSON object"),
         (b"42", "it is not a JSON object"),
@@ -223,22 +225,91 @@ def test_a_restart_resumes(tmp_path: Path) -> None:
     with Follower(path) as follower:
         position = drain(follower).position
     path.write_bytes(line(1) + line(2) + line(3) + b"bad\n")
-    actions, refusals, _ = everything(whole(path, position))
-    assert [a.id for a in actions] == ["n3"]
-    assert [(r.line, r.offset) for r in refusals] == [(4, len(line(1) * 3))]
+    with Follower(path, position) as follower:
+        batch = drain(follower)
+    assert ids(batch) == ["n3"]
+    assert [(r.line, r.offset) for r in batch.refusals] == [(4, len(line(1) * 3))]
+
+
+def resumed(path: Path, position: Position) -> tuple[list[str], Batch, str]:
+    """Read on at `position`: the ids, the last batch, and what was lost."""
+    with Follower(path, position) as follower:
+        found: list[str] = []
+        while (batch := follower.poll()).more:
+            found += ids(batch)
+        return found + ids(batch), batch, follower.lost
+
+
+def read_up_to_now(path: Path) -> Position:
+    """Where a follower that ended now stands."""
+    with Follower(path) as follower:
+        return drain(follower).position
 
 
 def test_a_restart_does_not_resume_in_another_file(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(line(1) + line(2))
-    _, _, position = everything(whole(path))
+    position = read_up_to_now(path)
     path.write_bytes(line(3) + line(4) + line(5))
-    rewritten = everything(whole(path, position))
-    assert [a.id for a in rewritten[0]] == ["n3", "n4", "n5"]
+    found, batch, lost = resumed(path, position)
+    assert found == ["n3", "n4", "n5"]
+    assert "never read" in lost
     other = tmp_path / "other"
     other.write_bytes(line(3) + line(4))
     other.rename(path)
-    assert [a.id for a in everything(whole(path, rewritten[2]))[0]] == ["n3", "n4"]
+    assert resumed(path, batch.position)[0] == ["n3", "n4"]
+
+
+@pytest.mark.parametrize("name", ["log.1", "log-20261121", "log.2026-11-21T14:00:00Z", "log.old"])
+def test_what_was_rotated_away_while_nobody_watched_is_finished_first(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(line(1) + line(2)[:9])
+    position = read_up_to_now(path)
+    path.write_bytes(line(1) + line(2) + line(3))
+    path.rename(tmp_path / name)
+    assert resumed(path, position)[0] == ["n2", "n3"], "also before the new file is there"
+    path.write_bytes(line(4))
+    found, batch, lost = resumed(path, position)
+    assert (found, lost) == (["n2", "n3", "n4"], "")
+    assert resumed(path, batch.position)[0] == []
+
+
+def test_what_was_rotated_twice_comes_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(line(1))
+    position = read_up_to_now(path)
+    for number, name in ((0, "log.3"), (1, "log.2"), (3, "log.1"), (4, "log.1.gz"), (3, "log.lock")):
+        if name == "log.2":
+            path.write_bytes(line(1) + line(2))
+            path.rename(tmp_path / name)
+        else:
+            (tmp_path / name).write_bytes(line(number))
+        os.utime(tmp_path / name, ns=(number * 10**9, number * 10**9))
+    path.write_bytes(line(9))
+    found, _, lost = resumed(path, position)
+    assert found == ["n2", "n3", "n9"]
+    assert "log.1.gz" in lost
+
+
+def test_what_was_copied_away_and_truncated_is_finished_first(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(line(1))
+    position = read_up_to_now(path)
+    (tmp_path / "log.1").write_bytes(line(1) + line(2))
+    path.write_bytes(line(3) + line(4) + line(5))
+    assert resumed(path, position)[0] == ["n2", "n3", "n4", "n5"]
+
+
+def test_what_cannot_be_found_is_said_with_what_is_known_of_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(line(1) + line(2)[:20])
+    position = read_up_to_now(path)
+    (tmp_path / "elsewhere").mkdir()
+    path.rename(tmp_path / "elsewhere" / "log")
+    path.write_bytes(line(3))
+    found, _, lost = resumed(path, position)
+    assert found == ["n3"]
+    assert f"behind byte {len(line(1))}, at least 20 bytes, was never read" in lost
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from console.telemetry.action import Action
 from console.tripwires import episode
@@ -171,6 +172,28 @@ def test_agents_do_not_touch_each_other(story: list[Action], random: Random) -> 
         mine = [a for a in story if a.agent == name or a.kind == "review"]
         apart += [a for a in final(run(mine)) if a.agent == name]
     assert summary(together) == summary(apart)
+
+
+@settings(max_examples=80, deadline=None)
+@given(stories(), st.randoms(use_true_random=False))
+def test_a_clock_that_is_ahead_moves_nobody_elses_time(story: list[Action], random: Random) -> None:
+    """What is dated ahead of its receipt counts when received, and leaves every other answer as it is."""
+    ahead = [
+        (action, structs.replace(action, at=action.at + random.choice([SLACK + 1, DAY, 365 * DAY])))
+        for action in story
+    ]
+    right, wrong = Engine(RULES, INVENTORY), Engine(RULES, INVENTORY)
+    expected: list[Change] = []
+    found: list[Change] = []
+    for action, skewed in ahead:
+        shown = skewed if random.random() < 0.2 else action
+        expected += right.feed([action], action.at)
+        found += wrong.feed([shown], action.at)
+    expected, found = [*expected, *right.finish()], [*found, *wrong.finish()]
+    assert summary(final(found)) == summary(final(expected)) == expect(story, RULES, INVENTORY)
+    assert [agent.save().past for agent in wrong.watched.values()] == [
+        agent.save().past for agent in right.watched.values()
+    ]
 
 
 def test_the_stories_know_trouble() -> None:

@@ -3,108 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from console.config import Config, load, rules
 from console.config import inventory as declared
-from console.events import WatchFounded, entry
+from console.config import rules
 from console.telemetry.action import Action
-from console.telemetry.attribution import Attribution
-from console.telemetry.refused import RefusedStore
-from console.timeline import project
+from console.tripwires.agent import Agent
 from console.tripwires.alert import Closed, Moved, Opened
 from console.tripwires.engine import Engine
+from console.tripwires.inventory import Inventory
 from console.watching.baselines import Baselines, Saved
-from console.watching.detection import ACTOR, TOLD_EVERY, Detection, Overloaded, alert_entry
+from console.watching.detection import TOLD_EVERY, Overloaded, alert_entry
 from console.watching.journal import Journal
-from console.watching.status import Sender, Senders
-from data.case import Case, found
-from data.clock import ManualClock
-from data.envelope import Entry, Event
-from data.home import Home
-from data.trouble import StoreTrouble
-
-T0 = 1_795_000_000_000_000_000
-
-
-class FailingCase:
-    """A case whose disk can be taken away: appends then fail after they were accepted."""
-
-    def __init__(self, case: Case) -> None:
-        self.case = case
-        self.broken = False
-        self.trouble = ""
-        self.said: list[Entry] = []
-
-    def append(self, *entries: Entry) -> Future[tuple[Event, ...]]:
-        """Append, or fail later, as a full disk does."""
-        if self.broken:
-            failed: Future[tuple[Event, ...]] = Future()
-            failed.set_exception(StoreTrouble("full", "nothing was written", "free space"))
-            return failed
-        self.said += entries
-        return self.case.append(*entries)
-
-
-class Bench:
-    """A detection on a directory of its own."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.clock = ManualClock(T0)
-        toml = path / "c.toml"
-        toml.write_text('[[agent]]\nname = "a"\ntools = ["search"]\n')
-        self.config: Config = load(toml)
-        home = Home.open(path / "home", clock=self.clock)
-        founding = entry(WatchFounded("live"), ACTOR)
-        self.case = FailingCase(found(home, founding, project, directory=home.watch_dir))
-        self.baselines = Baselines(path / "baselines.db")
-        self.sender = Sender("s", "otlp", refused={})
-        self.journal = Journal(path / "journal", 1)
-        self.detection = self.start()
-
-    def start(self) -> Detection:
-        """Begin as a new process would, after one that was killed."""
-        self.journal.close()
-        saved = self.baselines.load()
-        wanted, inventory = rules(self.config), declared(self.config)
-        engine = Engine.restore(wanted, inventory, saved.engine) if saved else Engine(wanted, inventory)
-        self.journal = Journal(self.path / "journal", saved.journal if saved else 1)
-        self.refused = RefusedStore(None, lambda *told: self.detection.told(*told))
-        detection = Detection(
-            engine,
-            self.case,  # type: ignore[arg-type]
-            self.clock,
-            self.journal,
-            self.baselines,
-            self.refused,
-            Attribution(),
-        )
-        detection.recover()
-        return detection
-
-    def take(self, number: int) -> None:
-        """Take one call of a tool that nobody declared."""
-        action = Action(at=T0 + number, agent="a", id=f"i{number}", kind="tool", tool=f"tool-{number}")
-        self.detection.take(self.sender, [action], journal=True, received_at=T0)
-
-    def opened(self) -> list[str]:
-        """The keys of what is on the record."""
-        return [each.key for each in self.case.said if each.kind == "alert.opened"]
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """A detection that is closed afterwards."""
-    made = Bench(tmp_path)
-    yield made
-    made.journal.close()
-    made.baselines.close()
-    made.case.case.close()
+from console.watching.status import Senders
+from tests.watch.conftest import T0, Bench
 
 
 def test_a_failing_record_forgets_nothing(bench: Bench) -> None:
@@ -169,7 +83,7 @@ def test_a_mistake_in_the_tripwires_is_said_and_ends_nothing(
     with monkeypatch.context() as patched:
         patched.setattr(bench.detection.engine, "feed", broken)
         bench.take(1)
-        assert any("failed on a batch of 1" in sentence for sentence in bench.detection.trouble())
+        assert any("failed on 1 of 1 actions" in sentence for sentence in bench.detection.trouble())
     bench.take(2)
     assert bench.detection.wait(30)
     assert len(bench.opened()) == 1
@@ -177,6 +91,44 @@ def test_a_mistake_in_the_tripwires_is_said_and_ends_nothing(
         patched.setattr(Engine, "feed", broken)
         bench.detection = bench.start()
     assert any("failed" in sentence for sentence in bench.detection.trouble())
+
+
+def test_a_mistake_in_one_tripwire_leaves_the_others_and_is_said(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a mistake")
+
+    day = 24 * 3600 * 1_000_000_000
+    call = Action(at=T0 - 2 * day, agent="a", id="1", endpoint="GET x /old")
+    odd = Action(at=T0, agent="a", id="2", kind="tool", tool="undeclared", endpoint="GET x /new")
+    with monkeypatch.context() as patched:
+        patched.setattr(Inventory, "verdict", broken)
+        bench.detection.take(bench.sender, [call, odd], journal=True, received_at=T0)
+    assert bench.detection.wait(30)
+    assert len(bench.opened()) == 1, "the new endpoint"
+    (sentence,) = bench.detection.trouble()
+    assert "tripwire authorisation failed 1 times, last with KeyError: 'a mistake'" in sentence
+    bench.take(3)
+    assert bench.detection.wait(30)
+    assert len(bench.opened()) == 2, "it was tried again"
+
+
+def test_a_mistake_about_one_action_costs_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    meet = Engine._meet
+
+    def broken(engine: Engine, action: Action) -> Agent:
+        if action.agent == "odd":
+            raise KeyError("a mistake")
+        return meet(engine, action)
+
+    monkeypatch.setattr(Engine, "_meet", broken)
+    agents = ("a", "odd", "b")
+    calls = [Action(at=T0, agent=agent, id="1", kind="tool", tool="undeclared") for agent in agents]
+    bench.detection.take(bench.sender, calls, journal=True, received_at=T0)
+    assert bench.detection.wait(30)
+    assert len(bench.opened()) == 2, "one before and one behind it"
+    assert any("failed on 1 of 3 actions (KeyError" in sentence for sentence in bench.detection.trouble())
 
 
 def test_mistakes_while_time_passes_or_in_a_snapshot_end_nothing(

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from console.config import Config, load
 from console.refusal import Refused
@@ -98,6 +100,41 @@ def test_bad_lines_are_reported_and_cost_nothing_else(tmp_path: Path) -> None:
     found: list[dict[str, Any]] = []
     summary = watch_until_end(None, [path], Config(), found.append, refused.append)
     assert (summary.refused, summary.alerts, len(refused)) == (3, 1, 3)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 170), st.integers(24 * HOUR + 90 * 60 * SECOND, 400 * 24 * HOUR)), max_size=5
+    )
+)
+def test_actions_dated_far_ahead_change_nothing_and_are_shown(
+    tmp_path: Path, glitches: list[tuple[int, int]]
+) -> None:
+    """Each is put behind a line of the story, dated so far ahead of it."""
+    story = [*history(), *({"at": H + m * 60 * SECOND, "cost": 7 * USD, "id": f"s{m}"} for m in (10, 20, 30))]
+    before = replay(write(tmp_path / "a.jsonl", *story))
+    spoilt = []
+    for number, action in enumerate(story, 1):
+        spoilt.append(action)
+        ahead = [after for place, after in glitches if place == number]
+        spoilt += [{"at": action["at"] + after, "cost": USD, "id": f"{number} {after}"} for after in ahead]
+    refused: list[Refusal] = []
+    found: list[dict[str, Any]] = []
+    summary = watch_until_end(
+        None, [write(tmp_path / "b.jsonl", *spoilt)], Config(), found.append, refused.append
+    )
+    assert found == before[1]
+    assert len(found) == 1
+    assert (summary.actions, summary.refused) == (before[0].actions, len(glitches))
+    assert all("more than a day ahead" in refusal.reason for refusal in refused)
+
+
+def test_an_agent_that_was_silent_for_long_is_read_on(tmp_path: Path) -> None:
+    later = [{"at": H + 40 * 24 * HOUR + n, "id": f"{n}"} for n in range(3)]
+    weekly = [{"at": H + n * 7 * 24 * HOUR} for n in range(41, 150)]
+    summary, _ = replay(write(tmp_path / "a.jsonl", *history(), *later, *weekly))
+    assert (summary.actions, summary.refused) == (168 + 3 + 109, 0)
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
