@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from console.refusal import Refused
+from data import record
 from data.canonical import NotCanonical, encode
 from data.clock import iso, parse_iso
 from data.envelope import BadEntry, Entry, Event, Ref, check
@@ -32,6 +33,7 @@ Title = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(max_length=16_384)]
 Short = Annotated[str, Meta(max_length=512)]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Replica = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
 Moment = Annotated[str, Meta(max_length=32)]
 Seconds = Annotated[int, Meta(ge=0, le=10 * 366 * 86_400)]
 Severity = Annotated[int, Meta(ge=1, le=5)]
@@ -219,11 +221,16 @@ class UpdateSent(NoteWritten, frozen=True):
 
 @kind("entry.amended")
 class EntryAmended(Body, frozen=True):
-    """A new version of a line's text. The original stays one key away."""
+    """A new version of a line's text. The original stays one key away.
+
+    `over`: the amendments that its author saw and replaces; none = the line as it was written. Two versions
+    of which neither was written over the other are contested, until one is written over both.
+    """
 
     target: Digest
     text: Annotated[str, Meta(min_length=1, max_length=16_384)]
     reason: Text = ""
+    over: Annotated[tuple[Digest, ...], Meta(max_length=100)] = ()
 
 
 @kind("entry.retracted")
@@ -237,6 +244,22 @@ class EntryRetracted(Body, frozen=True):
 @kind("entry.reinstated")
 class EntryReinstated(Body, frozen=True):
     """A retracted event counts again."""
+
+    target: Digest
+    reason: Text = ""
+
+
+@kind("entry.disputed")
+class EntryDisputed(Body, frozen=True):
+    """Somebody holds that an event is not so; it goes on counting, with a badge, until that is settled."""
+
+    target: Digest
+    reason: Text = ""
+
+
+@kind("entry.settled")
+class EntrySettled(Body, frozen=True):
+    """The dispute about an event is over."""
 
     target: Digest
     reason: Text = ""
@@ -471,6 +494,198 @@ class AlertLinked(Body, frozen=True):
     why: Literal["joined", "paged", "acknowledged", "ended"] = "joined"
     acknowledged_at: Moment = ""
     acknowledged_by: Name = ""
+
+
+# -- who may write: the founder's key is on the roster from the founding event on -----------------------
+
+
+@kind("roster.added")
+class RosterAdded(Body, frozen=True):
+    """The events of a replica count from now on, the earlier ones too.
+
+    `how`: trusted on first sight, words compared by two people, or named by a signed list of the team.
+    """
+
+    replica: Replica
+    person: Name = ""
+    how: Literal["first-use", "compared", "list"] = "compared"
+
+
+@kind("roster.removed")
+class RosterRemoved(Body, frozen=True):
+    """A replica leaves; what it wrote before goes on counting, what it writes after does not."""
+
+    replica: Replica
+    reason: Text = ""
+
+
+@kind("roster.revoked")
+class RosterRevoked(Body, frozen=True):
+    """A key is not its owner's alone: nothing counts that was written with it from `since` on."""
+
+    replica: Replica
+    since: Moment
+    reason: Text = ""
+
+
+@kind("roster.rotated")
+class RosterRotated(Body, frozen=True):
+    """The replica that writes this goes on under a new key; the old one leaves the roster."""
+
+    replica: Replica
+    reason: Text = ""
+
+
+# -- evidence ------------------------------------------------------------------------------------------
+
+
+class Known(Struct, frozen=True, omit_defaults=True):
+    """One name under which something is known: `trace_id` and its value, as the evidence schema has them."""
+
+    name: Name
+    value: Short
+
+
+@kind("evidence.requested")
+class EvidenceRequested(Body, frozen=True):
+    """What is to be preserved, by its ids. Stands on the record before the work begins, so none is lost."""
+
+    ids: Annotated[tuple[Known, ...], Meta(max_length=200)]
+    reason: Text = ""
+
+
+@kind("evidence.captured")
+class EvidenceCaptured(Body, frozen=True):
+    """Material that is kept from now on: the envelope's refs are its blobs.
+
+    Custody stands here: from where, with what, between which moments, and why; who and when are on the
+    envelope. `missing`: fields of the evidence schema that nothing had; each is an observability finding.
+    """
+
+    what: Literal["telemetry", "file", "paste", "command", "import"]
+    title: Short
+    request: Digest | Literal[""] = ""
+    ids: Annotated[tuple[Known, ...], Meta(max_length=200)] = ()
+    fields: Annotated[tuple[Known, ...], Meta(max_length=200)] = ()
+    missing: Annotated[tuple[Name, ...], Meta(max_length=200)] = ()
+    count: Count = 0
+    since: Moment = ""
+    until: Moment = ""
+    source: Short = ""
+    tool: Short = ""
+    command: Annotated[tuple[Short, ...], Meta(max_length=100)] = ()
+    exit: Whole | None = None
+    reason: Text = ""
+
+
+@kind("evidence.failed")
+class EvidenceFailed(Body, frozen=True):
+    """A request that found nothing, or could not be carried out; it stays open to another try."""
+
+    request: Digest
+    reason: Text
+
+
+@kind("observability.found")
+class ObservabilityFound(Body, frozen=True):
+    """Something that should have been recorded and was not; work for afterwards, with an owner (S001-RV-6)."""
+
+    what: Text
+    field: Name = ""
+    owner: Name = ""
+
+
+@kind("hold.set")
+class HoldSet(Body, frozen=True):
+    """Legal hold: while it stands nothing of `scope` may be erased, here or on any console that knows of it."""
+
+    scope: Literal["case", "event", "subject"]
+    reason: Text
+    target: Short = ""
+    authority: Short = ""
+
+
+@kind("hold.lifted")
+class HoldLifted(Body, frozen=True):
+    """A hold is over. `hold`: the event that set it."""
+
+    hold: Digest
+    reason: Text = ""
+
+
+@kind("evidence.unmasked")
+class Unmasked(Body, frozen=True):
+    """Somebody looked at what the policy masks."""
+
+    target: Digest
+    reason: Text
+
+
+@kind("evidence.exported")
+class Exported(Body, frozen=True):
+    """A copy left: what it was, under which policy, how much was withheld, and for whom."""
+
+    what: Literal["bundle", "report", "events", "timesketch", "iris"]
+    digest: Digest
+    size: Count
+    policy: Name = ""
+    withheld: Count = 0
+    recipients: Annotated[tuple[Short, ...], Meta(max_length=100)] = ()
+    reason: Text = ""
+
+
+@kind("record.verified")
+class RecordVerified(Body, frozen=True):
+    """The record was checked byte by byte."""
+
+    events: Count
+    damage: Count = 0
+    missing: Count = 0
+
+
+# -- remotes -------------------------------------------------------------------------------------------
+
+
+@kind("remote.probed")
+class RemoteProbed(Body, frozen=True):
+    """What a remote was found to do. Decides what the screen may claim, never whether the record is right."""
+
+    remote: Name
+    url: Short
+    create: Literal["atomic", "sequential", "none"]
+    reads_back: bool
+    lists: bool
+    skew_ms: Whole | None = None
+    durable: Short = ""
+    locked: Short = ""
+    warnings: Annotated[tuple[Short, ...], Meta(max_length=20)] = ()
+
+
+@kind("remote.alarmed")
+class RemoteAlarmed(Body, frozen=True):
+    """A remote gave back something else than what its name says; the bytes are kept in quarantine."""
+
+    remote: Name
+    name: Short
+    reason: Short
+
+
+# -- what the log writes about itself (data/record.py) ------------------------------------------------------
+
+
+@kind(record.CHECKPOINT)
+class Checkpointed(Body, record.Checkpoint, frozen=True):
+    """A checkpoint: where every strand ended that this console had seen."""
+
+
+@kind(record.FORKED)
+class Forked(Body, record.Forked, frozen=True):
+    """Somebody else wrote in this console's name; it goes on in a new incarnation."""
+
+
+@kind(record.ERASED)
+class Erased(Body, record.Erased, frozen=True):
+    """Bodies that are gone for good, by duty or by right."""
 
 
 class Unknown(Struct, frozen=True):

@@ -25,8 +25,17 @@ from console.events import (
     Confidence,
     ContainmentConfirmed,
     Declared,
+    EntryAmended,
+    EntryDisputed,
     EntryReinstated,
     EntryRetracted,
+    EntrySettled,
+    EvidenceCaptured,
+    EvidenceFailed,
+    EvidenceRequested,
+    Forked,
+    HoldLifted,
+    HoldSet,
     ImpactStated,
     Item,
     ItemClaimed,
@@ -34,6 +43,9 @@ from console.events import (
     Mode,
     MomentRecorded,
     NoteWritten,
+    ObservabilityFound,
+    RecordVerified,
+    RemoteProbed,
     Reopened,
     RoleAssigned,
     RoleReleased,
@@ -48,7 +60,8 @@ from console.events import (
     instant,
     read,
 )
-from data.envelope import Event
+from console.roster import ROSTER, Roster, roster
+from data.envelope import Event, Ref
 
 SECOND = 1_000_000_000
 COMMANDER = "ic"
@@ -107,6 +120,39 @@ class Rollback:
 
 
 @dataclass(slots=True)
+class Request:
+    """Evidence that somebody asked for. `failed`: why nothing came, "" while it is open or done."""
+
+    body: EvidenceRequested
+    by: str
+    at: int
+    done: bool = False
+    failed: str = ""
+
+
+@dataclass(slots=True)
+class Exhibit:
+    """Material that is kept: its event, what it says of itself, and its blobs."""
+
+    hash: str
+    body: EvidenceCaptured
+    by: str
+    at: int
+    refs: tuple[Ref, ...]
+
+
+@dataclass(slots=True)
+class Verified:
+    """The last check of the whole record: when (ns UTC), by whom, and what it found."""
+
+    at: int
+    by: str
+    events: int
+    damage: int
+    missing: int
+
+
+@dataclass(slots=True)
 class Incident:
     """The state of one incident. Times are nanoseconds UTC; 0 or None = not yet."""
 
@@ -142,6 +188,30 @@ class Incident:
     """Ids of linked alerts whose episode is over."""
     unknown: dict[str, int] = field(default_factory=dict)
     """Kinds that this version could not read, and how often they came."""
+    roster: Roster = field(default_factory=Roster)
+    uncounted: dict[str, int] = field(default_factory=dict)
+    """Replicas whose events do not count, as they are not on the roster, and how many of theirs there are."""
+    versions: dict[str, set[str]] = field(default_factory=dict)
+    """Corrected line to the amendments that no other was written over; more than one: contested."""
+    disputed: dict[str, str] = field(default_factory=dict)
+    """Event that somebody says is not so, and the reason."""
+    requests: dict[str, Request] = field(default_factory=dict)
+    """Event that asked for evidence, and what came of it."""
+    exhibits: list[Exhibit] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    """What should have been recorded and was not."""
+    holds: dict[str, HoldSet] = field(default_factory=dict)
+    """Event that set a legal hold, while it stands."""
+    remotes: dict[str, RemoteProbed] = field(default_factory=dict)
+    """Remote to what its last probe found."""
+    verified: Verified | None = None
+    forks: int = 0
+    """How often somebody was found to write in a console's name."""
+
+    @property
+    def contested(self) -> set[str]:
+        """Lines of which two corrections stand side by side, neither written over the other."""
+        return {target for target, versions in self.versions.items() if len(versions) > 1}
 
     @property
     def code(self) -> str:
@@ -271,6 +341,36 @@ def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
             if body.why == "ended":
                 state.ended.add(body.alert.id)
             _stamp_chain(state, event, body)
+        case EntryAmended():
+            versions = state.versions.setdefault(body.target, set())
+            versions.difference_update(body.over)
+            versions.add(event.hash)
+        case EntryDisputed():
+            state.disputed[body.target] = body.reason
+        case EntrySettled():
+            state.disputed.pop(body.target, None)
+        case EvidenceRequested():
+            state.requests[event.hash] = Request(body, event.actor, event.at)
+        case EvidenceCaptured():
+            state.exhibits.append(Exhibit(event.hash, body, event.actor, event.at, event.refs))
+            if (request := state.requests.get(body.request)) is not None:
+                request.done, request.failed = True, ""
+        case EvidenceFailed():
+            if (request := state.requests.get(body.request)) is not None and not request.done:
+                request.failed = body.reason
+        case ObservabilityFound():
+            if body.what not in state.findings:
+                state.findings.append(body.what)
+        case HoldSet():
+            state.holds[event.hash] = body
+        case HoldLifted():
+            state.holds.pop(body.hold, None)
+        case RemoteProbed():
+            state.remotes[body.remote] = body
+        case RecordVerified():
+            state.verified = Verified(event.at, event.actor, body.events, body.damage, body.missing)
+        case Forked():
+            state.forks += 1
         case Closed():
             state.closed_at = event.at
         case Reopened():
@@ -332,24 +432,38 @@ class Fold:
                 insort(self._kept, (order, event, body), key=lambda kept: kept[0])
             else:
                 self._kept.append((order, event, body))
-            again = again or late or isinstance(body, EntryRetracted | EntryReinstated)
+            again = again or late or isinstance(body, (EntryRetracted, EntryReinstated, *ROSTER))
             if not again:
-                _apply(self.incident, event, body)
+                self._take(event, body)
         if again:
             self._refold()
         return self.incident
 
+    def _take(self, event: Event, body: Body | Unknown) -> None:
+        state = self.incident
+        state.roster.add(event, body)
+        if state.roster.counts(event):
+            _apply(state, event, body)
+        else:
+            state.uncounted[event.rep] = state.uncounted.get(event.rep, 0) + 1
+
     def _refold(self) -> None:
+        # The roster first: a key that is added late counts from its first event on.
+        members = roster((event, body) for _, event, body in self._kept)
         withdrawn: dict[str, bool] = {}
-        for _, _, body in self._kept:
+        for _, event, body in self._kept:
+            if not members.counts(event):
+                continue
             if isinstance(body, EntryRetracted):
                 withdrawn[body.target] = True
             elif isinstance(body, EntryReinstated):
                 withdrawn[body.target] = False
-        state = Incident()
+        state = Incident(roster=members)
         for _, event, body in self._kept:
+            if not members.counts(event):
+                state.uncounted[event.rep] = state.uncounted.get(event.rep, 0) + 1
             # The founding event can't be withdrawn: without it there is no incident to be right about.
-            if not withdrawn.get(event.hash) or isinstance(body, Declared):
+            elif not withdrawn.get(event.hash) or isinstance(body, Declared):
                 _apply(state, event, body)
         self.incident, self._withdrawn = state, withdrawn
 

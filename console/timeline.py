@@ -19,27 +19,47 @@ from console.events import (
     BudgetMet,
     CadenceSet,
     ChecklistAdopted,
+    Checkpointed,
     Closed,
     ContainmentConfirmed,
     Declared,
     EntryAmended,
+    EntryDisputed,
     EntryReinstated,
     EntryRetracted,
+    EntrySettled,
+    Erased,
+    EvidenceCaptured,
+    EvidenceFailed,
+    EvidenceRequested,
+    Exported,
+    Forked,
+    HoldLifted,
+    HoldSet,
     ImpactStated,
     IntakeRefused,
     ItemClaimed,
     ItemSet,
     MomentRecorded,
     NoteWritten,
+    ObservabilityFound,
+    RecordVerified,
+    RemoteAlarmed,
+    RemoteProbed,
     Reopened,
     RoleAssigned,
     RoleReleased,
     RollbackAdopted,
     RollbackMoved,
+    RosterAdded,
+    RosterRemoved,
+    RosterRevoked,
+    RosterRotated,
     SeveritySet,
     Style,
     Titled,
     Unknown,
+    Unmasked,
     UpdatePromised,
     WatchFounded,
     WatchStarted,
@@ -48,12 +68,12 @@ from console.events import (
     read,
 )
 from data.clock import iso
-from data.envelope import Event
+from data.envelope import Event, short
 from data.line import SYSTEM, Patch, Put
 
 VERSION = 2
 
-CORRECTED, RETRACTED, BACKDATED = 2, 4, 8
+CORRECTED, RETRACTED, BACKDATED, DISPUTED = 2, 4, 8, 16
 """Flags of a line, beside `SYSTEM`."""
 
 LOW, NORMAL, HIGH, CRITICAL = 0, 1, 2, 3
@@ -109,13 +129,21 @@ def project(event: Event) -> Sequence[Put | Patch]:
             return (_alert("", facts),)
         case AlertLinked(alert=facts, why="joined" | "paged"):
             return (_alert("" if body.why == "joined" else "now pages: ", facts),)
-        case AlertMoved() | AlertClosed() | WatchFounded():
+        case EntryDisputed():
+            return (_line(body), Patch(body.target, set_flags=DISPUTED))
+        case EntrySettled():
+            return (_line(body), Patch(body.target, clear_flags=DISPUTED))
+        case Erased():
+            return (_line(body), *(Patch(target, text="(erased)") for target in body.targets))
+        case AlertMoved() | AlertClosed() | WatchFounded() | Checkpointed():
             return ()
         case _:
-            level = _level(body)
-            return (
-                Put(text=sentence(body), mark=BOOKKEEPING, level=level, flags=SYSTEM if level == LOW else 0),
-            )
+            return (_line(body),)
+
+
+def _line(body: object) -> Put:
+    level = _level(body)
+    return Put(text=sentence(body), mark=BOOKKEEPING, level=level, flags=SYSTEM if level == LOW else 0)
 
 
 def _alert(lead: str, facts: AlertFacts) -> Put:
@@ -125,10 +153,20 @@ def _alert(lead: str, facts: AlertFacts) -> Put:
     )
 
 
+_DECISIONS = (
+    Declared, SeveritySet, ImpactStated, ContainmentConfirmed, Closed, Reopened,
+    EntryDisputed, Erased, Forked, HoldLifted, HoldSet, RemoteAlarmed, RosterRevoked,
+)  # fmt: skip
+_DEEDS = (
+    RoleAssigned, RollbackMoved, BudgetMet, ItemSet,
+    EntrySettled, EvidenceCaptured, EvidenceFailed, Exported, RosterAdded, RosterRemoved, RosterRotated, Unmasked,
+)  # fmt: skip
+
+
 def _level(body: object) -> int:
-    if isinstance(body, Declared | SeveritySet | ImpactStated | ContainmentConfirmed | Closed | Reopened):
+    if isinstance(body, _DECISIONS):
         return HIGH
-    return NORMAL if isinstance(body, RoleAssigned | RollbackMoved | BudgetMet | ItemSet) else LOW
+    return NORMAL if isinstance(body, _DEEDS) else LOW
 
 
 project.version = VERSION  # type: ignore[attr-defined]
@@ -207,6 +245,53 @@ def sentence(body: object) -> str:
             return f"watcher stopped{_because(body.reason)}"
         case IntakeRefused():
             return f"{_many(body.count, 'record')} refused from {body.source}{_because(body.reason)}"
+        case EntryDisputed():
+            return f"disputed entry {short(body.target)}{_because(body.reason)}"
+        case EntrySettled():
+            return f"settled the dispute about entry {short(body.target)}{_because(body.reason)}"
+        case RosterAdded():
+            return f"{body.person or 'console ' + body.replica[:8]} joins the roster ({body.how.replace('-', ' ')})"
+        case RosterRemoved():
+            return f"console {body.replica[:8]} leaves the roster{_because(body.reason)}"
+        case RosterRevoked():
+            return f"KEY REVOKED: nothing console {body.replica[:8]} wrote since {body.since} counts{_because(body.reason)}"
+        case RosterRotated():
+            return f"goes on under a new key, console {body.replica[:8]}{_because(body.reason)}"
+        case EvidenceRequested():
+            ids = ", ".join(f"{known.name} {known.value}" for known in body.ids[:5])
+            return f"evidence asked for: {ids}" + (
+                f" and {len(body.ids) - 5} more" if len(body.ids) > 5 else ""
+            )
+        case EvidenceCaptured():
+            count = f", {_many(body.count, 'record')}" if body.count else ""
+            missing = f"; missing: {', '.join(body.missing)}" if body.missing else ""
+            return f"kept {body.what}: {body.title}{count}{missing}"
+        case EvidenceFailed():
+            return f"evidence not to be had: {body.reason}"
+        case ObservabilityFound():
+            owner = f" (owner: {body.owner})" if body.owner else " (no owner yet)"
+            return f"not recorded: {body.what}{owner}"
+        case HoldSet():
+            return f"LEGAL HOLD on the {body.scope}{' ' + body.target if body.target else ''}{_because(body.reason)}"
+        case HoldLifted():
+            return f"legal hold lifted{_because(body.reason)}"
+        case Unmasked():
+            return f"looked at masked entry {short(body.target)}{_because(body.reason)}"
+        case Exported():
+            withheld = f", {_many(body.withheld, 'value')} withheld" if body.withheld else ""
+            return f"exported {body.what} {body.digest[:12]}{withheld}{_because(body.reason)}"
+        case Erased():
+            return f"ERASED the text of {_many(len(body.targets), 'event')}{_because(body.reason)}"
+        case RecordVerified():
+            found = _many(body.damage, "damage") if body.damage else "sound"
+            return f"record verified: {_many(body.events, 'event')}, {found}"
+        case RemoteProbed():
+            warned = f"; {body.warnings[0]}" if body.warnings else ""
+            return f"remote {body.remote}: create is {body.create}{warned}"
+        case RemoteAlarmed():
+            return f"ALARM: remote {body.remote} gave back something else than {body.name[-24:]}{_because(body.reason)}"
+        case Forked():
+            return f"FORK: somebody else wrote in this console's name from event {body.seq} of incarnation {body.inc} on"
         case Unknown():
             return f"{body.kind}: {body.why}"
         case _:

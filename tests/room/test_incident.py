@@ -74,6 +74,9 @@ BODIES = st.one_of(
     st.builds(ev.AlertLinked, st.builds(facts, id=st.sampled_from(["a1", "b2"]), peak=st.integers(0, 9))),
     st.builds(ev.Closed, st.just("over")),
     st.builds(ev.Reopened, st.just("not over")),
+    st.builds(ev.ImpactStated, st.sampled_from(["", "tenant acme"]), st.sampled_from(["", "3 %"])),
+    st.builds(ev.ObservabilityFound, st.sampled_from(["no trace ids", "no versions"])),
+    st.builds(ev.HoldSet, st.just("case"), st.just("regulator asked")),
     st.just(None),  # a retraction of something that came before
     st.just(0),  # a reinstatement of it
 )
@@ -81,7 +84,12 @@ BODIES = st.one_of(
 
 @st.composite
 def strands(draw: st.DrawFn) -> list[Event]:
-    made = strand(DECLARED, ev.ChecklistAdopted("merged", "1", ITEMS), ev.RollbackAdopted("1", CLASSES))
+    made = strand(
+        DECLARED,
+        ev.RosterAdded("b" * 32, "ben"),
+        ev.ChecklistAdopted("merged", "1", ITEMS),
+        ev.RollbackAdopted("1", CLASSES),
+    )
     for body in draw(st.lists(BODIES, max_size=30)):
         target = made[draw(st.integers(0, len(made) - 1))].hash
         if body is None:
@@ -109,7 +117,9 @@ def test_incremental_equals_full_in_any_order_of_arrival(
 @given(strands())
 def test_a_retracted_event_counts_as_if_it_had_never_been(events: list[Event]) -> None:
     last = len(events)
-    victim = next((e for e in reversed(events) if e.seq > 1 and not e.kind.startswith("entry.")), None)
+    victim = next(
+        (e for e in reversed(events) if e.seq > 1 and not e.kind.startswith(("entry.", "roster."))), None
+    )
     assert victim is not None
     gone = fold([*events, event(ev.EntryRetracted(victim.hash), last + 1)])
     assert gone == fold([e for e in events if e.hash != victim.hash])
@@ -220,3 +230,63 @@ def test_items_are_due_from_declaration_or_from_confirmed_harm() -> None:
     assert state.due_at(state.checklist["stop"]) == T0 + 90 * SECOND
     assert state.next_item is not None
     assert state.next_item.item.id == "stop"
+
+
+STRANGER, BEN = "c" * 32, "b" * 32
+
+
+def test_what_a_stranger_writes_counts_once_the_key_is_added_and_not_before() -> None:
+    made = strand(DECLARED)
+    closed = event(ev.Closed("nothing to see"), 2, rep=STRANGER, actor="eve")
+    assert fold([*made, closed]).open
+    assert fold([*made, closed]).uncounted == {STRANGER: 1}
+    own = event(ev.RosterAdded(STRANGER, "eve"), 3, rep=STRANGER, actor="eve")
+    assert fold([*made, closed, own]).open, "nobody adds oneself"
+    added = event(ev.RosterAdded(STRANGER, "eve", "compared"), 4)
+    state = fold([*made, closed, own, added])
+    assert not state.open
+    assert not state.uncounted
+    assert {rep: member.how for rep, member in state.roster.members.items()} == {
+        "a" * 32: "founder", STRANGER: "compared",
+    }  # fmt: skip
+
+
+def test_who_leaves_the_roster_keeps_what_was_written_before() -> None:
+    made = [*strand(DECLARED), event(ev.RosterAdded(BEN, "ben"), 2)]
+    before = event(ev.Titled("before"), 3, rep=BEN)
+    after = event(ev.Titled("after"), 5, rep=BEN)
+    removed = event(ev.RosterRemoved(BEN), 4)
+    assert fold([*made, before, after]).title == "after"
+    assert fold([*made, before, removed, after]).title == "before"
+
+
+def test_a_revoked_key_counts_no_more_from_the_moment_it_was_not_its_owners_alone() -> None:
+    made = [*strand(DECLARED), event(ev.RosterAdded(BEN, "ben"), 2)]
+    good, stolen = event(ev.Titled("good"), 3, rep=BEN), event(ev.Titled("stolen"), 5, rep=BEN)
+    revoked = event(ev.RosterRevoked(BEN, ev.moment(T0 + 4 * SECOND)), 9)
+    again = event(ev.RosterAdded(BEN, "ben"), 10)
+    assert fold([*made, good, stolen, revoked]).title == "good"
+    assert fold([*made, good, stolen, revoked, again]).title == "good", "adding a copied key heals nothing"
+
+
+def test_a_console_that_goes_on_under_a_new_key_stays_on_the_roster() -> None:
+    made = [*strand(DECLARED), event(ev.RosterAdded(BEN, "ben"), 2)]
+    rotated = event(ev.RosterRotated(STRANGER), 3, rep=BEN)
+    new, old = event(ev.Titled("new key"), 4, rep=STRANGER), event(ev.Titled("old key"), 5, rep=BEN)
+    state = fold([*made, rotated, new, old])
+    assert state.title == "new key"
+    assert state.roster.members[STRANGER].person == "ben"
+
+
+def test_corrections_written_apart_are_contested_until_one_is_written_over_both() -> None:
+    made = [*strand(DECLARED, ev.NoteWritten("agent is etl-1")), event(ev.RosterAdded(BEN, "ben"), 3)]
+    target = made[1].hash
+    ana = event(ev.EntryAmended(target, "agent is etl-7"), 4)
+    ben = event(ev.EntryAmended(target, "agent is etl-8"), 5, rep=BEN)
+    assert fold([*made, ana]).contested == set()
+    assert fold([*made, ana, ben]).contested == {target}
+    later = event(ev.EntryAmended(target, "agent is etl-9", over=(ana.hash,)), 6)
+    assert fold([*made, ana, later]).contested == set()
+    assert fold([*made, ana, ben, later]).contested == {target}
+    settled = event(ev.EntryAmended(target, "etl-8", over=(later.hash, ben.hash)), 7)
+    assert fold([*made, ana, ben, later, settled]).contested == set()
