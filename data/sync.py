@@ -351,6 +351,19 @@ def cases(remote: Remote, since: str = "") -> list[str]:
     return found
 
 
+def unseen(remote: Remote, directory: Path, name: str, case: str) -> bool:
+    """Whether a remote has something of a case that was not taken in yet; opens nothing.
+
+    Args:
+        remote: The remote.
+        directory: The case directory.
+        name: What the remote is called here.
+        case: Case id.
+    """
+    seen = _read_seen(directory / DIRECTORY / f"{name}.seen")
+    return any(each not in seen and Name.read(each) is not None for each in remote.list(prefix(case)))
+
+
 def founding(remote: Remote, case: str) -> Parcel | None:
     """Fetch the beginning of a case, to found it here; None if no object there holds it."""
     for name in sorted(remote.list(prefix(case))):

@@ -6,11 +6,31 @@ Correctness rests on the names (they hold the SHA-256 of the bytes) and never on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from data import blobs, segment
 from data.trouble import StoreTrouble
+
+MAX_NAME = 240
+MAX_NAMES = 2_000_000
+"""Names that one listing may hold: two thousand million events, and less than half a gigabyte here."""
+
+_PART = "[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?"
+_NAME = re.compile(f"{_PART}(?:/{_PART}){{0,7}}", re.ASCII)
+
+
+def proper(name: str) -> bool:
+    """Whether an object may be called that: what every file system, store and broker can carry alike."""
+    return len(name) <= MAX_NAME and _NAME.fullmatch(name) is not None
+
+
+def limit(name: str) -> int:
+    """The most bytes that an object of that name may have."""
+    return segment.MAX_BYTES if name.endswith(".seg") else blobs.MAX_BYTES
+
 
 Grade = Literal["atomic", "sequential", "none"]
 """How a remote treats a second create of the same name, as probed: refuses it even in a race; refuses it when
@@ -58,7 +78,10 @@ class Findings:
 
 
 class Remote(Protocol):
-    """One remote, used by one thread at a time. Every method raises `RemoteTrouble`."""
+    """One remote; several threads may use it at once. Every method raises `RemoteTrouble`, none hangs for good.
+
+    Making one does not reach out: that happens with the first request, and again after each that failed.
+    """
 
     url: str
     """Where it is, without secrets; for people and for the record."""
@@ -66,12 +89,20 @@ class Remote(Protocol):
     def put(self, name: str, data: bytes) -> bool:
         """Create an object; False if there is one of that name, which is left as it is.
 
-        May return True although there was one: a remote can lack the means to tell.
+        May return True although there was one, and False after a create of ours whose answer got lost: a
+        remote can lack the means to tell. Whoever must know reads it back.
+        """
+        ...
+
+    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
+        """Create several objects, faster than one by one; what `put` returned for each.
+
+        After trouble any of them may or may not be there.
         """
         ...
 
     def get(self, name: str) -> bytes:
-        """Read an object of at most `data.segment.MAX_BYTES`, or of a blob's size.
+        """Read an object of at most `limit(name)` bytes.
 
         Raises:
             Absent: There is none.
@@ -79,7 +110,7 @@ class Remote(Protocol):
         ...
 
     def list(self, prefix: str, after: str = "") -> Iterator[str]:
-        """Names that begin with `prefix` and sort after `after`, in any order."""
+        """Names that begin with `prefix` and sort after `after`, in any order; improper names are left out."""
         ...
 
     def probe(self) -> Findings:

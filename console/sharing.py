@@ -1,0 +1,280 @@
+"""Sharing: keeps the incidents here and those at the remotes the same, a thread for each remote.
+
+Nothing waits for it. A remote that is down for a week only makes `Standing.pending` grow; what it says of
+itself is probed, written on the record, and never believed beyond that.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from console.events import Body, RemoteAlarmed, RemoteProbed, entry
+from console.timeline import project
+from data.case import Case, adopt
+from data.clock import iso
+from data.home import Home
+from data.record import ACTOR
+from data.remotes import Findings, Remote, RemoteTrouble
+from data.sync import Sync, Turn, cases, founding, unseen
+from data.trouble import StoreTrouble
+
+PAUSE = 3.0
+"""Seconds between two turns when nothing happens."""
+LOOK_AROUND = 20.0
+"""Seconds between two looks for incidents that other consoles declared, and for what waits in others here."""
+PATIENCE = 300.0
+"""Seconds between two tries at most, with a remote that does not answer."""
+RECENT_DAYS = 14
+"""Incidents declared longer ago than that are fetched only when somebody asks for them."""
+DAY = 86_400_000_000_000
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the record stands with one remote.
+
+    Attributes:
+        name: What the remote is called here.
+        url: Where it is, without secrets.
+        pending: Own events of the open incident that are not known to be there.
+        oldest: When the oldest of them was written, ns UTC; None if there is none.
+        shared: Up to which number our strand was read back from there.
+        turned: When the last turn came to its end, ns UTC; 0 = none yet.
+        error: What went wrong last, in plain words; "" when the last turn went well.
+        working: Whether a turn is under way.
+    """
+
+    name: str
+    url: str
+    pending: int = 0
+    oldest: int | None = None
+    shared: int = 0
+    turned: int = 0
+    error: str = ""
+    working: bool = False
+
+
+Opener = Callable[[], Remote]
+
+
+class Sharing:
+    """Exchanges events with every remote until it is closed.
+
+    Args:
+        home: Whose incidents.
+        remotes: Name and a function that opens the remote; it may raise `RemoteTrouble`.
+        changed: Called on any thread whenever a standing changed or something came in; must return at once.
+    """
+
+    def __init__(
+        self, home: Home, remotes: Iterable[tuple[str, str, Opener]], changed: Callable[[], None]
+    ) -> None:
+        self._home = home
+        self._changed = changed
+        self._stop = threading.Event()
+        self._case: Case | None = None
+        # A case is let go only between two turns; a turn asks whether it should end.
+        remotes = list(remotes)
+        self._turns = {name: threading.Lock() for name, _, _ in remotes}
+        self._leaving = False
+        self._wakes = {name: threading.Event() for name, _, _ in remotes}
+        self.standings = {name: Standing(name, url) for name, url, _ in remotes}
+        self._threads = [
+            threading.Thread(target=self._run, args=(name, opener), name=f"remote-{name}", daemon=True)
+            for name, _, opener in remotes
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def serve(self, case: Case) -> None:
+        """Share the incident that is open now, before all others."""
+        self._case, self._leaving = case, False
+        self.nudge()
+
+    def leave(self) -> None:
+        """Let go of the open incident; returns when no turn uses it any more, within a request's time."""
+        self._leaving = True
+        for lock in self._turns.values():
+            lock.acquire()
+        self._case = None
+        for lock in self._turns.values():
+            lock.release()
+        self._leaving = False
+
+    def nudge(self) -> None:
+        """Something was written: take the next turn now."""
+        for wake in self._wakes.values():
+            wake.set()
+
+    def close(self) -> None:
+        """End all turns; what is not shared yet waits for the next start."""
+        self._leaving = True
+        self._stop.set()
+        self.nudge()
+        for thread in self._threads:
+            thread.join()
+
+    # -- on the thread of one remote ---------------------------------------------------------------------
+
+    def _run(self, name: str, opener: Opener) -> None:
+        remote: Remote | None = None
+        exchange = _Exchange(self._home, name, self._halted)
+        failures, looked = 0, 0.0
+        wake = self._wakes[name]
+        while not self._stop.is_set():
+            self._show(name, working=True)
+            try:
+                if remote is None:
+                    remote = opener()
+                case = self._case
+                if case is not None and case.writer:
+                    with self._turns[name]:
+                        if self._case is case:
+                            turn = exchange.turn(remote, case)
+                            self._count(name, exchange.sync(remote, case), turn)
+                looked += PAUSE
+                if looked >= LOOK_AROUND or case is None:
+                    looked = 0.0
+                    with self._turns[name]:
+                        if exchange.look_around(remote, None if case is None else case.id):
+                            self._changed()
+                failures = 0
+                self._show(name, working=False, error="", turned=self._home.clock.now())
+            except StoreTrouble as trouble:
+                failures += 1
+                self._show(name, working=False, error=str(trouble))
+                if isinstance(trouble, RemoteTrouble) and remote is not None and failures % 5 == 0:
+                    remote.close()  # a connection that never comes back is made anew
+                    remote = None
+            except Exception as error:  # a fault of ours must not end the sharing of everything else
+                failures += 1
+                self._show(name, working=False, error=f"An unforeseen error: {error!r}. It is tried again.")
+            # Jitter, so that consoles that lost a remote together do not come back to it together.
+            pause = min(PAUSE * 2**failures, PATIENCE) * random.uniform(0.7, 1.3)  # noqa: S311
+            wake.wait(pause)
+            if failures:
+                self._stop.wait(0.5)
+            wake.clear()
+        if remote is not None:
+            remote.close()
+
+    def _halted(self) -> bool:
+        return self._leaving or self._stop.is_set()
+
+    def _count(self, name: str, sync: Sync, turn: Turn) -> None:
+        outbox = sync.outbox()
+        self._show(name, pending=outbox.pending, oldest=outbox.oldest, shared=outbox.shared)
+        if turn.pulled:
+            self._changed()
+
+    def _show(self, name: str, **changes: Any) -> None:
+        before = self.standings[name]
+        after = replace(before, **changes)
+        if after != before:
+            self.standings[name] = after
+            self._changed()
+
+
+class _Exchange:
+    """The turns with one remote, for whichever case."""
+
+    def __init__(self, home: Home, name: str, halted: Callable[[], bool]) -> None:
+        self._home, self._name, self._halted = home, name, halted
+        self._sync: Sync | None = None
+        self._probed: dict[str, int] = {}
+        self._findings: Findings | None = None
+        self._found_at = 0
+        self._told: set[str] = set()
+        self._marks: dict[str, int] = {}
+
+    def sync(self, remote: Remote, case: Case) -> Sync:
+        """What keeps `case` and the remote the same."""
+        if self._sync is None or self._sync.case is not case or self._sync.remote is not remote:
+            self._sync = Sync(case, remote, self._name, self._home.replica)
+        return self._sync
+
+    def turn(self, remote: Remote, case: Case) -> Turn:
+        """Take one turn; what the remote does and did is put on the record of the case."""
+        bodies: list[Body] = []
+        now = self._home.clock.now()
+        if now - self._probed.get(case.id, -DAY) >= DAY:
+            bodies.append(self._probe(remote, now))
+            self._probed[case.id] = now
+        turn = self.sync(remote, case).turn(self._halted)
+        bodies += [
+            RemoteAlarmed(self._name, name[-512:], reason[:512])
+            for name, reason in turn.bad.items()
+            if name not in self._told
+        ]
+        self._told.update(turn.bad)
+        if bodies:
+            case.append(*(entry(body, ACTOR) for body in bodies)).result()
+        return turn
+
+    def _probe(self, remote: Remote, now: int) -> RemoteProbed:
+        if self._findings is None or now - self._found_at >= DAY:
+            self._findings, self._found_at = remote.probe(), now
+        found = self._findings
+        return RemoteProbed(
+            self._name,
+            remote.url[:512],
+            found.create,
+            found.reads_back,
+            found.lists,
+            found.skew_ms,
+            found.durable[:512],
+            found.locked[:512],
+            tuple(warning[:512] for warning in found.warnings[:20]),
+        )
+
+    def look_around(self, remote: Remote, but: str | None) -> bool:
+        """Found here what others declared, and exchange what waits in incidents that nobody has open.
+
+        Returns:
+            Whether anything came in.
+        """
+        since = iso(max(self._home.clock.now() - RECENT_DAYS * DAY, 0), 0).replace(":", "")
+        here = set(self._home.cases())
+        announced = cases(remote, since)
+        came = False
+        for case_id in announced:
+            if case_id not in here and not self._halted():
+                parcel = founding(remote, case_id)
+                if parcel is not None:
+                    adopt(self._home, parcel)
+                    here.add(case_id)
+                    came = True
+        for case_id in here - {but}:
+            if self._halted():
+                break
+            came = self._exchange(remote, case_id, case_id in announced) or came
+        return came
+
+    def _exchange(self, remote: Remote, case_id: str, recent: bool) -> bool:
+        directory = self._home.case_dir(case_id)
+        if self._marks.get(case_id) == _mark(directory) and not (
+            recent and unseen(remote, directory, self._name, case_id)
+        ):
+            return False
+        case = Case.open(directory, self._home, project)
+        try:
+            if not case.writer:
+                return False  # another war room here has it open, and shares it
+            turn = Sync(case, remote, self._name, self._home.replica).turn(self._halted)
+        finally:
+            case.close()
+        if not turn.waiting:
+            self._marks[case_id] = _mark(directory)
+        return turn.pulled > 0
+
+
+def _mark(directory: Path) -> int:
+    try:
+        return int((directory / "log.db").stat().st_mtime_ns)
+    except OSError:
+        return 0

@@ -1,0 +1,260 @@
+"""A directory as a remote: a USB stick, a network share, a synchronised folder.
+
+Files are whole or absent: a temporary file, fsync, a name that replaces nothing, fsync of the directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from data.durable import TEMPORARY
+from data.remotes import MAX_NAMES, Findings, RemoteTrouble, limit, proper, troubles
+from data.remotes.pacing import put_each
+from data.remotes.probing import probe
+
+FILE_MODE, DIRECTORY_MODE = 0o660, 0o770
+"""Less what the umask takes away: a share serves a group, and evidence is nobody else's business."""
+
+_AT_FDCWD, _RENAME_NOREPLACE = -100, 1
+_CANNOT = {
+    errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EXDEV,
+}  # fmt: skip
+"""How file systems say that they have no such operation, or no more of it."""
+
+
+class Directory:
+    """A directory, which must be there already.
+
+    A stick that is not plugged in would otherwise be "found" as an empty directory on the disk below it.
+
+    Args:
+        path: The directory.
+        url: How to call it.
+    """
+
+    def __init__(self, path: Path, url: str = "") -> None:
+        self.url = url or f"dir:{path}"
+        self._root = path
+
+    @classmethod
+    def open(cls, url: str, options: Mapping[str, str]) -> Directory:
+        """Open `dir:/path` or `/path`. It has no options."""
+        path = Path(url.removeprefix("dir:"))
+        if not path.is_absolute():
+            raise troubles.misconfigured(
+                url, "its path is not absolute", "Give the whole path: dir:/media/stick/warroom."
+            )
+        if options:
+            raise troubles.misconfigured(url, "a directory has no options", "Leave the options out.")
+        return cls(path, f"dir:{path}")
+
+    def put(self, name: str, data: bytes) -> bool:
+        """Create an object; False if there is one."""
+        path = self._path(name)
+        try:
+            self._within(path.parent, create=True)
+            if path.exists():  # spares the writing; what counts is how the name is given below
+                return False
+            return _publish(_write(path.parent, data), path)
+        except OSError as error:
+            raise self._trouble(error) from None
+
+    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
+        """Create several; the syncs of some share a turn of the disk."""
+        return put_each(self.put, objects)
+
+    def get(self, name: str) -> bytes:
+        """Read an object, from the medium where the system lets us ask for that."""
+        path, bound = self._path(name), limit(name)
+        try:
+            self._within(path.parent)
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with os.fdopen(handle, "rb") as file:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise troubles.nonsense(self.url, f"{name} is no file")
+                if hasattr(os, "posix_fadvise"):
+                    # Drops what the system remembers of the file, so that reading back asks the medium.
+                    os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+                data = file.read(bound + 1)
+        except (FileNotFoundError, NotADirectoryError):
+            self._there()
+            raise troubles.absent(self.url, name) from None
+        except OSError as error:
+            raise self._trouble(error) from None
+        if len(data) > bound:
+            raise troubles.too_big(self.url, name, bound)
+        return data
+
+    def list(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Names in order. Files of other programs are passed over, and so are links."""
+        self._there()
+        folder = prefix.rpartition("/")[0]
+        count = 0
+        try:
+            for name in self._walk(f"{folder}/" if folder else "", after):
+                if name > after and name.startswith(prefix):
+                    count += 1
+                    if count > MAX_NAMES:
+                        raise troubles.too_many(self.url)
+                    yield name
+        except OSError as error:
+            raise self._trouble(error) from None
+
+    def probe(self) -> Findings:
+        """Find out whether creating is atomic here, and what the directory stands on."""
+        self._there()
+        warnings = []
+        if os.path.ismount(self._root):
+            warnings.append(
+                "It is a mount point: when nothing is mounted, entries go to the disk below; use a directory on it."
+            )
+        if self._root.stat().st_dev == Path.home().stat().st_dev:
+            warnings.append(
+                "It is on the same file system as your home: what takes that disk takes this copy too."
+            )
+
+        def now() -> int:
+            path = _write(self._root, b"")
+            try:
+                return path.stat().st_mtime_ns
+            finally:
+                path.unlink()
+
+        try:
+            return probe(
+                self, clock=now, durable="every file and directory is synced", warnings=tuple(warnings)
+            )
+        except OSError as error:
+            raise self._trouble(error) from None
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _path(self, name: str) -> Path:
+        if not proper(name):
+            raise ValueError(f"{name!r} cannot be the name of an object")
+        return self._root / name
+
+    def _there(self) -> None:
+        if not self._root.is_dir():
+            raise self._trouble(FileNotFoundError(errno.ENOENT, "it is not there"))
+
+    def _within(self, folder: Path, *, create: bool = False) -> None:
+        """Make sure that no link leads out of the directory; make the folder if asked to."""
+        if create and not folder.is_dir():
+            self._there()
+            missing = [folder]
+            while missing[-1].parent != self._root and not missing[-1].parent.is_dir():
+                missing.append(missing[-1].parent)
+            for each in reversed(missing):
+                each.mkdir(DIRECTORY_MODE, exist_ok=True)
+                _sync(each.parent)
+        if not folder.resolve().is_relative_to(self._root.resolve()):
+            raise troubles.nonsense(self.url, "a link leads out of it")
+
+    def _walk(self, folder: str, after: str) -> Iterator[str]:
+        entries = []
+        with (
+            contextlib.suppress(FileNotFoundError, NotADirectoryError),
+            os.scandir(self._root / folder) as found,
+        ):
+            for entry in found:
+                if entry.is_dir(follow_symlinks=False):
+                    entries.append(f"{folder}{entry.name}/")
+                elif entry.is_file(follow_symlinks=False):
+                    entries.append(f"{folder}{entry.name}")
+        for name in sorted(entries):
+            if not proper(name.removesuffix("/")):
+                continue
+            if not name.endswith("/"):
+                yield name
+            elif name >= after[: len(name)]:  # else all that it holds sorts before
+                yield from self._walk(name, after)
+
+    def _trouble(self, error: OSError) -> RemoteTrouble:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return RemoteTrouble(
+                f"{self.url} is full.", troubles.KEPT, "Free some space on it, or add another remote."
+            )
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return troubles.denied(
+                self.url, os.strerror(error.errno), "Give this user the right to write to the directory."
+            )
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO):
+            return RemoteTrouble(
+                f"{self.url} is not there.",
+                troubles.KEPT,
+                "Plug it in or mount it; a new one needs its directory made first (mkdir).",
+            )
+        return RemoteTrouble(
+            f"{self.url} reported an error ({os.strerror(error.errno or errno.EIO)}).",
+            troubles.KEPT,
+            "Check the stick or the share; take another one if it stays so.",
+        )
+
+
+def _write(folder: Path, data: bytes) -> Path:
+    path = folder / f"{TEMPORARY}{secrets.token_hex(8)}"
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _publish(temporary: Path, path: Path) -> bool:
+    """Give a finished file its name, without replacing: False if the name is taken."""
+    try:
+        for give in (os.link, _rename_noreplace):
+            try:
+                give(temporary, path)
+                break
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno not in _CANNOT:
+                    raise
+        else:
+            # Neither way exists here (FAT outside Linux, some shares): not atomic against a rival, as the probe
+            # finds out. A rival for this name has the same bytes.
+            if path.exists():
+                return False
+            temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(path.parent)
+    return True
+
+
+def _rename_noreplace(source: Path, target: Path) -> None:
+    """Rename unless the target exists: on Linux, FAT and exFAT can do that, and have no hard links."""
+    if not sys.platform.startswith("linux"):
+        raise OSError(errno.ENOSYS, "not on this system")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT:  # some shares cannot sync a directory; they do it by themselves
+            raise
+    finally:
+        os.close(handle)
