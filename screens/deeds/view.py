@@ -13,6 +13,7 @@ from screens.dialogs.page import Page
 from screens.display import many
 from screens.reading import about_alert, about_class, about_item
 from screens.room import RoomScreen
+from screens.widgets.alerts import Alerts
 from screens.widgets.checklist import Checklist
 from screens.widgets.rollback import RollbackTracker
 from screens.widgets.sheet import Para
@@ -57,6 +58,15 @@ def focus_rollback(screen: ConsoleScreen, words: str = "") -> None:
 def zoom(screen: ConsoleScreen, words: str = "") -> None:
     """Give the pane in use the whole screen, or all panes their places."""
     screen.toggle_class("-zoom")
+
+
+@does("view.freeze")
+def freeze(screen: ConsoleScreen, words: str = "") -> None:
+    """Hold a list still, or let it go on."""
+    rows = screen.rows if isinstance(screen, RoomScreen) else None
+    if isinstance(rows, Alerts | Timeline):
+        rows.freeze()
+        screen.say("frozen: what arrives is counted; the same key goes on" if rows.frozen else "goes on")
 
 
 @does("home")
