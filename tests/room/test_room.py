@@ -181,7 +181,8 @@ async def test_undo_says_what_it_takes_back_and_leaves_the_declaration(desk: Des
     await room.end("over")
     event, said = await room.undo()
     assert (event.kind, said) == ("incident.closed", "closed: over")
-    assert room.incident.open and room.incident.roles == before.roles == {"ic": ["ana"]}
+    assert room.incident.open
+    assert room.incident.roles == before.roles == {"ic": ["ana"]}
 
 
 @pytest.mark.req("S002-TK-4", "S002-TK-5")
@@ -206,7 +207,8 @@ async def test_what_is_unfinished_is_listed_and_closing_is_possible(desk: Desk) 
         await room.move_rollback(name, "clear")
     first = next(iter(room.incident.rollback))
     await room.move_rollback(first, "open")
-    assert len(room.unfinished()) == 1 and room.unfinished()[0].endswith("is open.")
+    assert len(room.unfinished()) == 1
+    assert room.unfinished()[0].endswith("is open.")
     await room.move_rollback(first, "clear")
     assert room.unfinished() == []
 
