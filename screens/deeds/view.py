@@ -200,7 +200,8 @@ def leave(screen: ConsoleScreen, words: str = "") -> None:
         elif form is None:
             screen.command("write.note")
 
-    kept = isinstance(screen, RoomScreen) or not answers
+    room = screen.room
+    kept = isinstance(screen, RoomScreen) and room is not None and not room.drafts.trouble
     options = (
         Option("s", "stay", "stay and finish it"),
         Option("q", "leave", "quit; it is in the write bar next time" if kept else "quit; it is lost"),

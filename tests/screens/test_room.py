@@ -11,8 +11,10 @@ from textual.widgets import Label
 
 from console.desk import Desk
 from console.events import CheckState
+from console.refusal import Refused
 from console.room import Room
 from data.trouble import StoreTrouble
+from playbooks.load import PlaybookTrouble
 from screens.dialogs.command_line import CommandLine
 from screens.dialogs.form import Form
 from screens.dialogs.page import Page
@@ -211,7 +213,12 @@ async def test_an_entry_is_saved_with_the_time_of_its_first_key(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("typed", "at"),
-    [("13:50 seen first", NOW - 12 * MINUTE - 31_000_000_000), ("-5m seen first", NOW - 5 * MINUTE)],
+    [
+        ("13:50 seen first", NOW - 12 * MINUTE - 31_000_000_000),
+        ("-5m seen first", NOW - 5 * MINUTE),
+        ("-5min seen first", NOW - 5 * MINUTE),
+        ("-5 minutes seen first", NOW - 5 * MINUTE),
+    ],
 )
 async def test_back_dating_is_shown_before_and_after_saving(tmp_path: Path, typed: str, at: int) -> None:
     async with Opened(tmp_path) as stage:
@@ -222,6 +229,16 @@ async def test_back_dating_is_shown_before_and_after_saving(tmp_path: Path, type
         await stage.until_said("saved")
         line = (await stage.room.lines.search("seen first"))[0]
         assert line.at == at
+
+
+async def test_what_is_not_read_as_a_time_is_said_and_kept(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await stage.press("i")
+        await stage.type("-5x seen first")
+        assert "-5x is not read as a time" in stage.said
+        await stage.press("enter")
+        await stage.until_said("saved")
+        assert (await stage.room.lines.search("seen first"))[0].text == "-5x seen first"
 
 
 async def test_escape_leaves_the_write_bar_and_keeps_the_draft(tmp_path: Path) -> None:
@@ -371,6 +388,26 @@ async def test_an_entry_that_cannot_be_saved_comes_back(
         assert stage.writer.text == "precious words"
         assert stage.writer.typed == NOW
         assert stage.writer.box.has_focus
+
+
+@pytest.mark.parametrize(
+    "trouble", [PlaybookTrouble([]), StoreTrouble("The disk is full.", "", ""), Refused("No.")]
+)
+async def test_every_refusal_reaches_the_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    async with Opened(tmp_path) as stage:
+
+        async def refuse(*_: Any, **__: Any) -> None:
+            raise trouble
+
+        said = "runbook" if isinstance(trouble, PlaybookTrouble) else str(trouble).strip()
+        monkeypatch.setattr(stage.room, "tick", refuse)
+        await stage.press("3", "space")
+        await stage.until_said(said)
+        monkeypatch.setattr(stage.room, "set_severity", refuse)
+        await stage.press("S", "3", "tab", "x", "enter")
+        await stage.until(lambda: said in stage.console.screen.query_one("#form-says", StripLines).words)
 
 
 async def test_a_refused_entry_comes_back_with_the_reason(tmp_path: Path) -> None:
