@@ -5,10 +5,11 @@ from threading import Lock as Mutex
 
 from data import lock
 from data.envelope import Entry, case_id, check_group, seal
-from data.follower import PATIENCE_SECONDS, Answer, Follower
+from data.follower import PATIENCE_SECONDS, Follower
 from data.handoff import Handoff
 from data.hlc import HybridClock
 from data.home import Home
+from data.inbox import Answer
 from data.line import Projector
 from data.log import NAME, Log, connect, found_log, founding_hash
 from data.projector import ProjectorThread
