@@ -151,7 +151,7 @@ def test_doctor_explains_and_ends_with_one_when_something_is_broken(declared: Wa
     assert any(v["state"] == "BROKEN" and v["about"] == "record" for v in broken.values)
 
 
-@pytest.mark.req("X-16")
+@pytest.mark.req("S003-VR-1")
 def test_doctor_lists_the_documents_whose_review_is_overdue(tmp_path: Path) -> None:
     def runbook(day: str) -> list[doctor.Finding]:
         found = doctor.examine(Config(), tmp_path / "none", None, parse_iso(f"{day}T12:00:00Z"))
