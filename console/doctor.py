@@ -36,17 +36,19 @@ class Finding(NamedTuple):
     fix: str = ""
 
 
-def examine(config: Config, path: Path, mode: str | None) -> Iterator[Finding]:
+def examine(config: Config, path: Path, mode: str | None, now: int) -> Iterator[Finding]:
     """Yield everything that can be said.
 
     Args:
         config: the configuration in force.
         path: the home directory.
         mode: what the home is for, None when there is none, `unreadable` when that cannot be told.
+        now: ns UTC, by which documents of the runbook are due for review.
     """
     yield Finding("program", "ok", f"Python {sys.version.split()[0]}, SQLite {sqlite3.sqlite_version}")
     yield from _sqlite()
     yield from _configuration(config)
+    yield from _runbook(config.profile, now)
     yield from _terminal()
     home = None
     if mode is None:
@@ -88,6 +90,29 @@ def _configuration(config: Config) -> Iterator[Finding]:
             "no agent is declared, so the authorisation tripwire is blind",
             "Declare the agents and their tools as [[agent]]; see docs/configuration.md.",
         )
+
+
+def _runbook(profile: str, now: int) -> Iterator[Finding]:
+    from playbooks import load
+
+    try:
+        documents = [
+            load.checklist(profile),
+            load.severity_scale(profile),
+            *load.rollback_classes(),
+            *map(load.scenario, load.scenarios()),
+        ]
+    except load.PlaybookTrouble as trouble:
+        yield Finding("runbook", "BROKEN", str(trouble.problems[0]), "Mend the document.")
+        return
+    today = iso(now, 0)[:10]
+    late = [each for each in documents if each.review_due().isoformat() < today]
+    for each in late:
+        text = f"`{each.title}` was to be reviewed by {each.review_due()}; its owner is {each.owner}"
+        yield Finding("runbook", "note", text, "Review it and set its `last_review`.")
+    if not late:
+        first = min(each.review_due() for each in documents)
+        yield Finding("runbook", "ok", f"{len(documents)} documents; the next review is due by {first}")
 
 
 def _terminal() -> Iterator[Finding]:

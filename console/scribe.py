@@ -7,7 +7,7 @@ r"""What the scribe types: one line in, one timeline entry out.
     \!starts with a bang, \-5m with a time        a plain note
     14:05 first refund seen                       back-dated to the last 14:05 UTC
     14:05:20 …   2026-11-20T23:50Z …              to the second; to a date
-    -5m …   -90s …   -2h …                        back-dated by that much
+    -5m …   -90s …   -2h …   -5 min …             back-dated by that much
 
 `@name` mentions a person or a role, `#tag` tags the entry; both stay in the text. Time and sigil may come in
 either order.
@@ -27,7 +27,10 @@ DAY = 86_400 * SECOND
 LONGEST = 16_384
 SIGILS: dict[str, Style] = {"!": "decision", "?": "hypothesis", ">": "action", "+": "comms"}
 
-_AGO = re.compile(r"-(\d{1,6})([smhd])\s+(?=\S)")
+_AGO = re.compile(
+    r"-(\d{1,6}) ?(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)\s+(?=\S)", re.IGNORECASE
+)
+_DOUBT = re.compile(r"-\d\S*")
 _CLOCK = re.compile(r"~?(\d{1,2}):(\d{2})(?::(\d{2}))?Z?\s+(?=\S)")
 _DATED = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2}))\s+(?=\S)")
 _TAG = re.compile(r"(?<!\S)#([A-Za-z0-9][\w.-]{0,63})")
@@ -42,6 +45,8 @@ class Written:
     note: NoteWritten
     at: int
     typed: int
+    doubt: str = ""
+    """What may have been meant as a time and is not one; it stays in the text."""
 
     @property
     def backdated(self) -> bool:
@@ -59,6 +64,7 @@ def parse(line: str, typed: int, now: int) -> Written:
     literal = text.startswith("\\")
     style, text, sigil = _sigil(text)
     at, text = (typed, text) if literal else _time(text, typed, now)
+    found = None if literal or at != typed else _DOUBT.match(text)
     if not sigil:
         style, text, _ = _sigil(text)
     if not text:
@@ -75,7 +81,7 @@ def parse(line: str, typed: int, now: int) -> Written:
         mentions=tuple(dict.fromkeys(_MENTION.findall(text)))[:32],
         typed=moment(typed),
     )
-    return Written(note, at, typed)
+    return Written(note, at, typed, found[0][:32] if found else "")
 
 
 def _sigil(text: str) -> tuple[Style, str, bool]:
@@ -88,7 +94,7 @@ def _sigil(text: str) -> tuple[Style, str, bool]:
 def _time(text: str, typed: int, now: int) -> tuple[int, str]:
     """Return the time that `text` begins with (else `typed`) and the rest of it."""
     if found := _AGO.match(text):
-        ago = int(found[1]) * _UNITS[found[2]]
+        ago = int(found[1]) * _UNITS[found[2][0].lower()]
         if ago > 366 * DAY:
             raise Refused(
                 f"{found[0].strip()} is more than a year ago.",

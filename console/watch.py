@@ -41,6 +41,7 @@ from console.watching.baselines import Baselines, Saved
 from console.watching.detection import ACTOR, Detection
 from console.watching.door import TOKEN, listen
 from console.watching.following import TICK, Failing, Following
+from console.watching.garbage import seldom
 from console.watching.journal import NAME as JOURNAL
 from console.watching.journal import Journal
 from console.watching.otlp_feed import OtlpFeed
@@ -83,6 +84,7 @@ def run(
         Refused: another watcher runs on this home.
         StoreTrouble: the watcher's case cannot be opened.
     """
+    seldom()
     watcher = Watcher(home, config, files=files, stdin=stdin, services=services, say=say)
     try:
         asyncio.run(watcher.watch(child_of))

@@ -8,10 +8,11 @@ from typing import TypeVar
 
 from data import lock
 from data.envelope import Entry, case_id, check_group, seal
-from data.follower import PATIENCE_SECONDS, Answer, Follower
+from data.follower import PATIENCE_SECONDS, Follower
 from data.handoff import Handoff
 from data.hlc import HybridClock
 from data.home import Home
+from data.inbox import Answer
 from data.line import Projector
 from data.log import FIRST, NAME, Log, Merged, connect, found_log, founding_hash
 from data.projector import ProjectorThread

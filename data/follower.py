@@ -1,12 +1,10 @@
 """What a process does that has something for the record while another one writes it."""
 
 import sqlite3
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Condition, Thread
+from threading import Thread
 from time import monotonic
 
 import msgspec
@@ -14,13 +12,12 @@ import msgspec
 from data.clock import Clock
 from data.envelope import Entry, Event
 from data.handoff import Handoff
+from data.inbox import Answer, Inbox
 from data.log import EVENT_COLUMNS, NAME, connect, read_row
 from data.trouble import StoreTrouble, explain
 
 POLL_SECONDS = 0.03
 PATIENCE_SECONDS = 5.0
-
-Answer = Future[tuple[Event, ...]]
 
 
 @dataclass
@@ -31,14 +28,14 @@ class _Pending:
     deadline: float
 
 
-class Follower:
+class Follower(Inbox):
     """Hands groups to the writer through the disk and sees them arrive in the log.
 
     Args:
         directory: The case directory.
         clock: Says when an entry without a time happened.
         step_up: Tries to take over from a writer that is gone; called on this thread.
-        patience: Seconds until a group that did not arrive is reported as waiting.
+        patience: Seconds until a group that did not arrive is reported as waiting, also when closing.
     """
 
     def __init__(
@@ -48,45 +45,23 @@ class Follower:
         step_up: Callable[[], None],
         patience: float = PATIENCE_SECONDS,
     ) -> None:
+        super().__init__()
         self._path = directory / NAME
         self._clock = clock
         self._step_up = step_up
         self._patience = patience
         self._handoff = Handoff(directory, clock.now())
-        self._queue: deque[tuple[tuple[Entry, ...], Answer]] = deque()
         self._pending: list[_Pending] = []
-        self._wake = Condition()
-        self._closing = False
         self._db: sqlite3.Connection | None = None
         self._thread = Thread(target=self._run, name="log-follower", daemon=True)
         self._thread.start()
 
     def submit(self, entries: tuple[Entry, ...]) -> Answer:
-        """Queue a checked group for handing over.
-
-        Returns:
-            A future of its events, resolved when the writer has them on the record.
-
-        Raises:
-            RuntimeError: If the follower was closed.
-        """
+        """Queue a checked group for handing over; an entry without a time happened now."""
         now = self._clock.now()
-        timed = tuple(e if e.at is not None else msgspec.structs.replace(e, at=now) for e in entries)
-        answer: Answer = Future()
-        answer.set_running_or_notify_cancel()
-        with self._wake:
-            if self._closing:
-                raise RuntimeError("the case is closed")
-            self._queue.append((timed, answer))
-            self._wake.notify()
-        return answer
-
-    def close(self) -> None:
-        """Write down what is queued and wait for what is on its way, no longer than the patience."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        self._thread.join()
+        return super().submit(
+            tuple(e if e.at is not None else msgspec.structs.replace(e, at=now) for e in entries)
+        )
 
     def _run(self) -> None:
         while True:

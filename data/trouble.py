@@ -1,5 +1,6 @@
 """What can go wrong with a store, in words for the person who is on call."""
 
+import errno
 import sqlite3
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def explain(error: sqlite3.Error | OSError, path: Path) -> StoreTrouble:
         return StoreTrouble(
             f"The disk is full: {name} could not be written.", safe, f"Free some space on the disk of {path}."
         )
-    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM) or isinstance(error, PermissionError):
+    forbidden = isinstance(error, PermissionError) or getattr(error, "errno", None) == errno.EROFS
+    if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM) or forbidden:
         return StoreTrouble(
             f"{name} cannot be written by this user.",
             "The record can be read, but nothing new can be saved.",

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from threading import Condition, Thread
+from threading import Thread
 from time import monotonic
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from data.clock import Clock
 from data.envelope import Entry, Event
 from data.handoff import Handoff
 from data.identity import Signer
+from data.inbox import Answer, Inbox
 from data.log import NAME, Log, Staged
 from data.trouble import StoreTrouble, explain
 
@@ -24,12 +25,13 @@ MAX_BATCH = 4000
 CHECKPOINT_BYTES = 16 * 1024 * 1024
 IDLE_SECONDS = 1.0
 
-Answer = Future[tuple[Event, ...]]
 T = TypeVar("T")
 
 
-class Writer:
+class Writer(Inbox):
     """Appends groups to the log in the order in which they come.
+
+    Closing appends what is queued or handed over, then closes the log.
 
     Everything that waits goes into one transaction (group commit), so a hundred callers share one
     fsync; their futures are resolved after COMMIT has returned. After an error the log is opened
@@ -47,6 +49,7 @@ class Writer:
     """
 
     def __init__(self, directory: Path, signer: Signer, clock: Clock, committed: Callable[[], None]) -> None:
+        super().__init__()
         self._path = directory / NAME
         self._signer = signer
         self._clock = clock
@@ -58,9 +61,7 @@ class Writer:
         self.case = self._log.case
         self.trouble = ""
         self._handoff = Handoff(directory, clock.now())
-        self._queue: deque[tuple[tuple[Entry, ...], Answer]] = deque()
-        self._wake = Condition()
-        self._closing = self._writing = False
+        self._writing = False
         self._unmoved = 0
         self._thread = Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
@@ -69,24 +70,6 @@ class Writer:
     def busy(self) -> bool:
         """Whether somebody waits for an answer."""
         return bool(self._queue) or self._writing
-
-    def submit(self, entries: tuple[Entry, ...]) -> Answer:
-        """Queue a checked group.
-
-        Returns:
-            A future of its events. It cannot be cancelled: a group that is on its way is on its way.
-
-        Raises:
-            RuntimeError: If the writer was closed.
-        """
-        answer: Answer = Future()
-        answer.set_running_or_notify_cancel()
-        with self._wake:
-            if self._closing:
-                raise RuntimeError("the case is closed")
-            self._queue.append((entries, answer))
-            self._wake.notify()
-        return answer
 
     def run(self, work: Callable[[Log], T]) -> Future[T]:
         """Run `work` on the log between two batches, on the one thread that may.
@@ -133,13 +116,6 @@ class Writer:
             A future of whether one was written.
         """
         return self.run(lambda log: _checkpoint(log, reason))
-
-    def close(self) -> None:
-        """Append what is queued or handed over, then close the log."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        self._thread.join()
 
     def _run(self) -> None:
         looked = idle_since = monotonic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from screens.skeleton import draw
+from screens.skeleton import draw, keys_wait
 
 if TYPE_CHECKING:
     from console.desk import Desk
@@ -34,22 +34,23 @@ def run(
         bell: whether an alert that pages rings the terminal's bell.
         problems: what is wrong with the configuration, one sentence each, said when the console opens.
     """
-    draw(f"{'DRILL  ' if drill else ''}warroom  opening the record…")
-    from screens.driver import TolerantDriver
-    from screens.warroom import WarRoomApp
+    with keys_wait():
+        draw(f"{'DRILL  ' if drill else ''}warroom  opening the record…")
+        from screens.driver import TolerantDriver
+        from screens.warroom import WarRoomApp
 
-    app = WarRoomApp(
-        open_desk,
-        start=start,
-        keys=keys,
-        theme=theme,
-        expect_room=expect_room,
-        bell=bell,
-        problems=problems,
-        driver_class=TolerantDriver,
-    )
-    app.run()
-    return app.return_code or 0
+        app = WarRoomApp(
+            open_desk,
+            start=start,
+            keys=keys,
+            theme=theme,
+            expect_room=expect_room,
+            bell=bell,
+            problems=problems,
+            driver_class=TolerantDriver,
+        )
+        app.run()
+        return app.return_code or 0
 
 
 def unusable(keys: Mapping[str, str], theme: str) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -55,6 +55,7 @@ def _in(pane: Pane, number: str, what: str, *, writes: bool = True) -> Possible:
 
 _alert = _in("alerts", "1", "an alert")
 _entry = _in("timeline", "2", "a timeline entry")
+_reading = _in("timeline", "2", "a timeline entry", writes=False)
 _item = _in("checklist", "3", "a checklist item")
 _class = _in("rollback", "4", "a rollback class")
 
@@ -69,6 +70,12 @@ def _waivable(now: Situation) -> str:
     if now.pane not in ("checklist", "rollback"):
         return "Waiving works on a checklist item or a rollback class: press 3 or 4 first."
     return _write(now) or ("" if now.selected else "Nothing is selected.")
+
+
+def _freezable(now: Situation) -> str:
+    if now.pane in ("alerts", "timeline"):
+        return ""
+    return "Freezing works on the alerts or the timeline: press 1 or 2 first."
 
 
 def _open_room(now: Situation) -> str:
@@ -140,6 +147,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("entry.amend", "c", "Correct the entry", "Write a new version of the selected entry; the old one stays visible.", "correct", name="amend", possible=_own_words),
     Command("entry.retract", "t", "Take the entry back", "Strike the selected entry through, with a reason; again: it counts.", "retract", name="retract", possible=_entry),
     Command("entry.amend_last", "f4,alt+up", "Correct my last entry", "Write a new version of what you wrote last.", "", name="amendlast", possible=_write, typing=True),
+    Command("write.stamp", "f2,ctrl+t", "Stamp the time", "Put the time of now, UTC, into the write bar; first in an entry it says when that happened.", "", name="stamp", possible=_write, typing=True),
     Command("write.lines", "f6", "One entry per line", "Save each line of what is typed as an entry of its own.", "", typing=True, possible=_write),
     Command("undo", "z", "Undo my last change", "Take back your last tick, claim, severity, role or rollback step; the record keeps both.", "", name="undo", possible=_write),
     Command("filter.set", "slash", "Filter the timeline", "Show only entries with these words, marks, person or tag; ! in front turns it round.", "filter", name="filter"),
@@ -165,7 +173,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("focus.timeline", "2", "Timeline", "Go to the timeline; again: full screen.", "", name="timeline"),
     Command("focus.checklist", "3", "Checklist", "Go to the checklist; again: full screen.", "", name="checklist"),
     Command("focus.rollback", "4", "Rollback", "Go to the rollback tracker; again: full screen.", "", name="tracker"),
-    Command("view.zoom", "plus,f", "Bigger, or back", "Give the pane in use the whole screen; again: all panes.", "zoom", name="zoom"),
+    Command("view.zoom", "plus", "Bigger, or back", "Give the pane in use the whole screen; again: all panes.", "zoom", name="zoom"),
+    Command("view.freeze", "f", "Freeze, or go on", "Hold the alerts or the timeline still while you read; arrivals are counted. Again: go on.", "freeze", name="freeze", possible=_freezable),
+    Command("mark.set", "m", "Mark the entry", "Mark the selected timeline entry for as long as this room is open; again: no mark.", "", name="mark", possible=_reading),
+    Command("mark.next", "apostrophe", "Next mark", "Go to the next marked entry; after the last, to the first.", ""),
     Command("home", "0", "All incidents", "Leave this room; the draft stays where it is.", "home", name="inc"),
     Command("copy", "y", "Copy", "Copy the id of the selection to the clipboard of the terminal.", "", "everywhere", "copy", _selected),
     Command("command.line", "colon", "Command line", "Type a command by name; Tab completes.", "command", "everywhere"),

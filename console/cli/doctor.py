@@ -13,6 +13,7 @@ from console.config import home_path, load
 from console.doctor import examine
 from console.drills.demo import CONFIG
 from console.plain import visible
+from data.clock import SystemClock
 
 
 def run(options: Namespace) -> int:
@@ -25,7 +26,7 @@ def run(options: Namespace) -> int:
         # A drill watches its own agents.
         config = replace(config, agent=load(path / CONFIG).agent)
     broken = False
-    for finding in examine(config, path, mode):
+    for finding in examine(config, path, mode, SystemClock().now()):
         broken = broken or finding.state == "BROKEN"
         fix = f"\n{'':24}-> {visible(finding.fix, 1000)}" if finding.fix else ""
         context.say(

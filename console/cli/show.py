@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from console.incident import Incident, Rollback
 
 SECOND = 1_000_000_000
-BOX = {"open": "[ ]", "done": "[x]", "not_applicable": "[-]", "waived": "[~]"}
+BOX = {"open": "[ ]", "done": "[x]", "not_applicable": "[-]", "waived": "[w]"}
 
 
 def show(options: Namespace) -> int:

@@ -290,8 +290,18 @@ _TEXTS = frozenset(
         "idempotency_key",
     }
 )
-_COUNTS = frozenset({"tokens_in", "tokens_out", "tokens_cached", "tokens_reasoning"})
 _WORDS = {"decision": ("approved", "rejected"), "side_effect": ("none", "done")}
+_HOW = {
+    **dict.fromkeys(_TEXTS, "text"),
+    **dict.fromkeys(("tokens_in", "tokens_out", "tokens_cached", "tokens_reasoning"), "count"),
+    **dict.fromkeys(_WORDS, "word"),
+    "nano_usd": "cost",
+    "customer_visible": "truth",
+    "presented_at": "time",
+    "action_class": "class",
+    "request_model": "request model",
+}
+"""How a fact becomes a field of an action; other facts become none."""
 
 
 def _action(span: Span, role: str, facts: Mapping[str, Any], agent: str, certain: bool) -> Action:
@@ -300,25 +310,28 @@ def _action(span: Span, role: str, facts: Mapping[str, Any], agent: str, certain
     call = role in CALLS
     fields: dict[str, Any] = {}
     for fact, value in facts.items():
-        if fact in _TEXTS:
+        how = _HOW.get(fact)
+        if how is None:
+            continue
+        if how == "text":
             fields[fact] = value if type(value) is str and len(value) <= 512 else _text(value)
-        elif fact in _COUNTS:
+        elif how == "count":
             if call:
                 fields[fact] = min(value, 10**12)
-        elif fact == "nano_usd":
+        elif how == "cost":
             if call and value is not None and abs(value) <= COST_MOST:
                 fields["cost"] = value
-        elif fact in _WORDS:
+        elif how == "word":
             if (word := str(value).lower()) in _WORDS[fact]:
                 fields[fact] = word
-        elif fact == "customer_visible":
+        elif how == "truth":
             fields[fact] = truth(value)
-        elif fact == "presented_at":
+        elif how == "time":
             fields[fact] = _time(value)
-        elif fact == "action_class":
+        elif how == "class":
             number = whole(value)
             fields[fact] = number if number is not None and 1 <= number <= 7 else None
-        elif fact == "request_model":
+        else:
             fields.setdefault("model", _text(value))
     if made:
         fields["id"] = f"{span.trace}-{span.span}-artifact"

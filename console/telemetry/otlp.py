@@ -7,25 +7,14 @@ cannot be read at all is an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, Literal
 
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from console.telemetry import otlp_json
-from console.telemetry.dialects import (
-    ATTRIBUTES,
-    JSON_TEXT_LIMIT,
-    LONG_TEXT,
-    TEXT_LIMIT,
-    Scalar,
-    Span,
-    facts_of,
-)
+from console.telemetry.dialects import TEXT_LIMIT, Scalar, Span, facts_of
 from console.telemetry.otlp_record import (
     ATTRIBUTE_LIMIT,
     EVENT_LIMIT,
@@ -42,6 +31,7 @@ from console.telemetry.otlp_record import (
     span_flaw,
     time_flaw,
 )
+from console.telemetry.otlp_wire import DecodeError, Logs, Traces, attribute, event_name
 
 Content = Literal["protobuf", "json"]
 
@@ -65,90 +55,101 @@ def _parse(message: Any, body: bytes) -> Any:
     return message
 
 
-def _attributes(pairs: Iterable[Any]) -> dict[str, Scalar]:
+def _attributes(pairs: Iterable[bytes]) -> dict[str, Scalar]:
     found: dict[str, Scalar] = {}
-    for pair in islice(pairs, ATTRIBUTE_LIMIT):
-        key = pair.key
-        if key in ATTRIBUTES:
-            value = pair.value
-            which = value.WhichOneof("value")
-            if which == "string_value":
-                found[key] = value.string_value[: JSON_TEXT_LIMIT if key in LONG_TEXT else TEXT_LIMIT]
-            elif which == "int_value":
-                found[key] = value.int_value
-            elif which == "double_value":
-                found[key] = value.double_value
-            elif which == "bool_value":
-                found[key] = value.bool_value
+    for raw in islice(pairs, ATTRIBUTE_LIMIT):
+        if (known := attribute(raw)) is not None:
+            found[known[0]] = known[1]
     return found
 
 
+def _resource(group: Any) -> dict[str, Any]:
+    try:
+        return facts_of(_attributes(group.resource.attributes))
+    except DecodeError as error:
+        raise Undecodable(f"the body has a resource that cannot be read: {error}") from None
+
+
 def _protobuf_traces(body: bytes) -> Decoded:
-    spans: list[Span] = []
-    rejected: list[Rejected] = []
-    for group in _parse(ExportTraceServiceRequest(), body).resource_spans:
-        resource = facts_of(_attributes(group.resource.attributes))
+    decoded = Decoded([], [])
+    for group in _parse(Traces(), body).resource_spans:
+        resource = _resource(group)
         for scope in group.scope_spans:
             for item in scope.spans:
-                if len(spans) + len(rejected) >= RECORD_LIMIT:
-                    rejected.append(Rejected(TOO_MANY, b""))
-                    continue
-                trace = item.trace_id.hex()
-                span = item.span_id.hex()
-                end = item.end_time_unix_nano
-                if flaw := span_flaw(trace, span, end):
-                    rejected.append(Rejected(f"a span was left out: {flaw}", item.SerializeToString()[:4096]))
-                    continue
-                state = item.trace_state
-                carrier = Span(
-                    trace,
-                    span,
-                    item.parent_span_id.hex(),
-                    item.name[:TEXT_LIMIT],
-                    item.kind,
-                    item.start_time_unix_nano,
-                    end,
-                    item.status.code == 2,
-                    sampled(state) if state else False,
-                    _attributes(item.attributes),
-                    resource,
-                )
-                spans.append(carrier)
-                for index, event in enumerate(islice(item.events, EVENT_LIMIT)):
-                    if not event.name.startswith(OWN_EVENTS):
-                        continue
-                    if flaw := time_flaw(event.time_unix_nano):
-                        rejected.append(
-                            Rejected(f"a span event was left out: {flaw}", event.SerializeToString()[:4096])
-                        )
-                        continue
-                    own = _attributes(event.attributes)
-                    spans.append(event_span(carrier, index, event.name[:64], event.time_unix_nano, own))
-    return Decoded(spans, rejected)
+                _take(item, resource, decoded, _span, "span")
+    return decoded
 
 
 def _protobuf_logs(body: bytes) -> Decoded:
-    spans: list[Span] = []
-    rejected: list[Rejected] = []
-    for group in _parse(ExportLogsServiceRequest(), body).resource_logs:
-        resource = facts_of(_attributes(group.resource.attributes))
+    decoded = Decoded([], [])
+    for group in _parse(Logs(), body).resource_logs:
+        resource = _resource(group)
         for scope in group.scope_logs:
             for item in scope.log_records:
-                name = item.event_name
-                if not name:
-                    name = next((p.value.string_value for p in item.attributes if p.key == "event.name"), "")
-                trace = item.trace_id.hex()
-                span = item.span_id.hex()
-                at = item.time_unix_nano or item.observed_time_unix_nano
-                attributes = _attributes(item.attributes)
-                record = log_span(
-                    trace, span, name[:64], at, attributes, resource, len(spans) + len(rejected)
-                )
-                if isinstance(record, str):
-                    rejected.append(Rejected(record, item.SerializeToString()[:4096]))
-                elif record is not None:
-                    spans.append(record)
-    return Decoded(spans, rejected)
+                _take(item, resource, decoded, _log, "log record")
+    return decoded
+
+
+Reader = Callable[[Any, dict[str, Any], Decoded], None]
+
+
+def _take(item: Any, resource: dict[str, Any], decoded: Decoded, read: Reader, what: str) -> None:
+    if len(decoded.spans) + len(decoded.rejected) >= RECORD_LIMIT:
+        decoded.rejected.append(Rejected(TOO_MANY, b""))
+        return
+    try:
+        read(item, resource, decoded)
+    except (DecodeError, ValueError) as error:
+        decoded.rejected.append(
+            Rejected(f"a {what} was left out: {error}"[:300], item.SerializeToString()[:4096])
+        )
+
+
+def _span(item: Any, resource: dict[str, Any], decoded: Decoded) -> None:
+    trace = item.trace_id.hex()
+    span = item.span_id.hex()
+    end = item.end_time_unix_nano
+    if flaw := span_flaw(trace, span, end):
+        raise ValueError(flaw)
+    state = item.trace_state
+    carrier = Span(
+        trace,
+        span,
+        item.parent_span_id.hex(),
+        item.name[:TEXT_LIMIT],
+        item.kind,
+        item.start_time_unix_nano,
+        end,
+        item.status.code == 2,
+        sampled(state) if state else False,
+        _attributes(item.attributes),
+        resource,
+    )
+    decoded.spans.append(carrier)
+    for index, event in enumerate(islice(item.events, EVENT_LIMIT)):
+        if not event.name.startswith(OWN_EVENTS):
+            continue
+        try:
+            if flaw := time_flaw(event.time_unix_nano):
+                raise ValueError(flaw)
+            own = _attributes(event.attributes)
+        except (DecodeError, ValueError) as error:
+            reason = f"a span event was left out: {error}"[:300]
+            decoded.rejected.append(Rejected(reason, event.SerializeToString()[:4096]))
+        else:
+            decoded.spans.append(event_span(carrier, index, event.name[:64], event.time_unix_nano, own))
+
+
+def _log(item: Any, resource: dict[str, Any], decoded: Decoded) -> None:
+    name = item.event_name
+    if not name:
+        pairs = islice(item.attributes, ATTRIBUTE_LIMIT)
+        name = next((name for pair in pairs if (name := event_name(pair))), "")
+    at = item.time_unix_nano or item.observed_time_unix_nano
+    trace, span = item.trace_id.hex(), item.span_id.hex()
+    record = log_span(trace, span, name[:64], at, _attributes(item.attributes), resource)
+    if record is not None:
+        decoded.spans.append(record)
 
 
 _SHAPES = ("gauge", "sum", "histogram", "exponential_histogram", "summary")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -119,9 +121,11 @@ def decode(body: bytes, signal: Signal) -> Decoded:
         raise Undecodable(f"the body is not the JSON that was announced: {error}") from None
     traces = signal == "traces"
     what = "span" if traces else "log record"
+    groups = request.resource_spans if traces else request.resource_logs
+    _check_repeats(body, groups, signal)
     spans: list[Span] = []
     rejected: list[Rejected] = []
-    for group in request.resource_spans if traces else request.resource_logs:
+    for group in groups:
         try:
             resource = facts_of(_attributes(group.resource.attributes)) if group.resource else {}
         except ValueError as error:
@@ -139,6 +143,35 @@ def decode(body: bytes, signal: Signal) -> Decoded:
                 spans.extend(found)
                 rejected.extend(flawed)
     return Decoded(spans, rejected)
+
+
+def _check_repeats(body: bytes, groups: Sequence[_Group], signal: Signal) -> None:
+    """Refuse a body in which a key that holds records is repeated in one object: only the last would count.
+
+    Raises:
+        Undecodable: there is such a key.
+    """
+    traces = signal == "traces"
+    scopes = sum(len(group.scope_spans if traces else group.scope_logs) for group in groups)
+    keys = _HOLDERS[signal]
+    # In text the quotes are escaped, so that what is found with its colon is a key, if perhaps another object's.
+    found = (len(re.findall(f'"{key}"[ \t\r\n]*:'.encode(), body)) for key in keys)
+    if any(count > most for count, most in zip(found, (1, len(groups), scopes), strict=True)):
+        json.loads(body, object_pairs_hook=lambda pairs: _once([key for key, _ in pairs if key in keys]))
+
+
+def _once(keys: list[str]) -> None:
+    for key in keys:
+        if keys.count(key) > 1:
+            raise Undecodable(
+                f"the body has the key `{key}` twice in one object, and which of them counts is not said"
+            )
+
+
+_HOLDERS: dict[Signal, tuple[str, str, str]] = {
+    "traces": ("resourceSpans", "scopeSpans", "spans"),
+    "logs": ("resourceLogs", "scopeLogs", "logRecords"),
+}
 
 
 def _span(raw: msgspec.Raw, resource: dict[str, Any]) -> tuple[list[Span], list[Rejected]]:
@@ -184,9 +217,7 @@ def _log(raw: msgspec.Raw, resource: dict[str, Any]) -> Sequence[Span]:
     at = _integer(item.time_unix_nano) or _integer(item.observed_time_unix_nano)
     attributes = _attributes(item.attributes)
     _check_hex(item.trace_id, item.span_id)
-    record = log_span(item.trace_id.lower(), item.span_id.lower(), name[:64], at, attributes, resource, 0)
-    if isinstance(record, str):
-        raise ValueError(record.removeprefix("a log record was left out: "))
+    record = log_span(item.trace_id.lower(), item.span_id.lower(), name[:64], at, attributes, resource)
     return () if record is None else (record,)
 
 

@@ -96,15 +96,16 @@ def log_span(
     at: int,
     attributes: dict[str, Scalar],
     resource: dict[str, Any],
-    before: int,
-) -> Span | str | None:
-    """Return a log record as a span, why it cannot be used, or None when it is about no action."""
+) -> Span | None:
+    """Return a log record as a span, or None when it is about no action.
+
+    Raises:
+        ValueError: why it cannot be used.
+    """
     if not name.startswith(OWN_EVENTS) and "warroom.kind" not in attributes:
         return None
-    if before >= RECORD_LIMIT:
-        return TOO_MANY
     if flaw := time_flaw(at):
-        return f"a log record was left out: {flaw}"
+        raise ValueError(flaw)
     known = len(trace) == 32 and len(span) == 16 and trace.strip("0") and span.strip("0")
     carrier = Span(
         trace if known else "", span if known else "", "", name, 0, at, at, False, False, {}, resource

@@ -21,6 +21,7 @@ from console.telemetry.jsonl import Batch, Refusal, stream, whole
 from console.tripwires.alert import Alert, Change, Closed, Opened
 from console.tripwires.engine import Engine
 from console.tripwires.rules import DAY, HOUR, SLACK
+from console.watching.garbage import seldom
 from data.clock import iso
 from data.home import Home
 
@@ -65,6 +66,7 @@ def watch_until_end(
         Refused: a file cannot be opened, or a watcher runs on `home`.
         StoreTrouble: the record of `home` cannot be written.
     """
+    seldom()
     engine = Engine(rules(config), inventory(config))
     kept: list[Change] = []
     final = _Final(emit, kept.append if home is not None else None)

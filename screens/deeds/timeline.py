@@ -39,6 +39,15 @@ def decide(screen: ConsoleScreen, words: str = "") -> None:
     _write(screen, "!" + words)
 
 
+@does("write.stamp")
+def stamp(screen: ConsoleScreen, words: str = "") -> None:
+    """Put the time of now where the cursor is."""
+    if isinstance(screen, RoomScreen):
+        box = screen.query_one(Writer).box
+        screen.set_focus(box)
+        box.insert(f"{hms(screen.now())} ")
+
+
 @does("update.write")
 def update(screen: ConsoleScreen, words: str = "") -> None:
     """Go to the write bar with the communication mark."""
@@ -237,6 +246,19 @@ def next_alert(screen: ConsoleScreen, words: str = "") -> None:
 def previous_alert(screen: ConsoleScreen, words: str = "") -> None:
     """Go to the previous alert line."""
     screen.query_one(Timeline).jump_alert(-1)
+
+
+@does("mark.set")
+def mark(screen: ConsoleScreen, words: str = "") -> None:
+    """Mark the selected entry, or take its mark off."""
+    screen.query_one(Timeline).mark()
+
+
+@does("mark.next")
+def next_mark(screen: ConsoleScreen, words: str = "") -> None:
+    """Go to the next marked entry."""
+    if not screen.query_one(Timeline).jump_mark():
+        screen.say("No entry is marked; m marks the selected one.", "high")
 
 
 @does("time.minute_back")

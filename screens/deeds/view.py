@@ -13,6 +13,7 @@ from screens.dialogs.page import Page
 from screens.display import many
 from screens.reading import about_alert, about_class, about_item
 from screens.room import RoomScreen
+from screens.widgets.alerts import Alerts
 from screens.widgets.checklist import Checklist
 from screens.widgets.rollback import RollbackTracker
 from screens.widgets.sheet import Para
@@ -57,6 +58,15 @@ def focus_rollback(screen: ConsoleScreen, words: str = "") -> None:
 def zoom(screen: ConsoleScreen, words: str = "") -> None:
     """Give the pane in use the whole screen, or all panes their places."""
     screen.toggle_class("-zoom")
+
+
+@does("view.freeze")
+def freeze(screen: ConsoleScreen, words: str = "") -> None:
+    """Hold a list still, or let it go on."""
+    rows = screen.rows if isinstance(screen, RoomScreen) else None
+    if isinstance(rows, Alerts | Timeline):
+        rows.freeze()
+        screen.say("frozen: what arrives is counted; the same key goes on" if rows.frozen else "goes on")
 
 
 @does("home")
@@ -190,7 +200,8 @@ def leave(screen: ConsoleScreen, words: str = "") -> None:
         elif form is None:
             screen.command("write.note")
 
-    kept = isinstance(screen, RoomScreen) or not answers
+    room = screen.room
+    kept = isinstance(screen, RoomScreen) and room is not None and not room.drafts.trouble
     options = (
         Option("s", "stay", "stay and finish it"),
         Option("q", "leave", "quit; it is in the write bar next time" if kept else "quit; it is lost"),

@@ -103,6 +103,7 @@ class Alerts(ListRows[AlertRow]):
         self._total = 0
         self.queued = 0
         """New alerts that wait below the rows in use."""
+        self.frozen = False
 
     def key(self, row: AlertRow) -> Hashable:
         """Return the alert's id."""
@@ -122,25 +123,37 @@ class Alerts(ListRows[AlertRow]):
         """Show `rows`, given in order of urgency. `total`: how many alerts there are, when not all are rows."""
         self._latest, self._total = rows, max(total, len(rows))
         chosen = next((row for row in rows if row.id == self.held), None)
-        if chosen is not None and (self.cursor or not chosen.asks):
-            places = {row.id: i for i, row in enumerate(self._rows)}
+        places = {row.id: i for i, row in enumerate(self._rows)}
+        if self.frozen:
+            latest = {row.id: row for row in rows}
+            self.queued = sum(row.id not in places for row in rows)
+            rows = [latest.get(row.id, row) for row in self._rows]
+        elif chosen is not None and (self.cursor or not chosen.asks):
             rows = sorted(rows, key=lambda row: places.get(row.id, len(places)))
             self.queued = sum(row.id not in places for row in rows) + self.queued * bool(places)
         else:
             self.queued = 0
-        asking = sum(row.asks for row in rows)
+        asking = sum(row.asks for row in self._latest)
+        more = self._total > len(self._latest)
+        goes_on = "f goes on" if self.frozen else "g sort"
         self.title(
-            f"1 Alerts  {self._total:,} · {asking:,}{'+' if self._total > len(rows) else ''} unacked",
-            f"▼ {self.queued} new · g sort" if self.queued else "",
+            f"1 Alerts  {self._total:,} · {asking:,}{'+' if more else ''} unacked{' · FROZEN' * self.frozen}",
+            f"▼ {self.queued} new · {goes_on}" if self.queued else "",
         )
         if rows != self._rows:
             self.show(rows)
 
     def action_top(self) -> None:
         """Go to the most urgent alert, in the order of now."""
+        self.frozen = False
         self.go(0)
         self.cursor = 0
         self._rows = []
+        self.update(self._latest, self._total)
+
+    def freeze(self) -> None:
+        """Hold the rows and their order, or take those of now."""
+        self.frozen = not self.frozen
         self.update(self._latest, self._total)
 
     def on_blur(self) -> None:

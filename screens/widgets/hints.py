@@ -11,7 +11,7 @@ from screens.widgets.strips import Piece, StripLines
 ORDER: dict[str, tuple[str, ...]] = {
     "": ("write.note",),
     "alerts": ("alert.ack", "open", "alert.silence", "alert.link", "incident.declare", "write.note"),
-    "timeline": ("write.note", "open", "entry.amend", "entry.retract", "filter.set"),
+    "timeline": ("write.note", "open", "entry.amend", "entry.retract", "filter.set", "view.freeze"),
     "checklist": ("check.done", "check.claim", "check.skip", "waive", "open", "write.note"),
     "rollback": ("rollback.move", "rollback.verify", "rollback.hold", "waive", "open", "containment.confirm"),
     "incidents": ("open", "incident.declare"),

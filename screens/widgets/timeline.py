@@ -25,6 +25,8 @@ class Timeline(Rows["Line"]):
         self.lines: Lines | None = None
         self.narrowed: Filter | None = None
         self.following = True
+        self.frozen = False
+        self._marked: set[tuple[int, str]] = set()
         self._count = 0
         self._all = 0
         self._start = 0
@@ -94,7 +96,7 @@ class Timeline(Rows["Line"]):
     def go(self, index: int, *, step: int = 1) -> None:
         """Move the cursor; at the end the pane follows again."""
         super().go(index, step=step)
-        self.following = self.cursor >= self._count - 1
+        self.following = not self.frozen and self.cursor >= self._count - 1
         line = self.row(self.cursor)
         self._anchor = line.hash if line is not None else None
         if self.following:
@@ -109,9 +111,39 @@ class Timeline(Rows["Line"]):
             self._seen = self._count
             line = self.row(self.cursor)
             self._anchor = line.hash if line is not None else None
-        elif self.top >= self._count - self.height and self.cursor >= self._count - 1:
+        elif not self.frozen and self.top >= self._count - self.height and self.cursor >= self._count - 1:
             self.following = True
         self._label()
+
+    def action_tail(self) -> None:
+        """Go to the last entry, and follow."""
+        self.frozen = False
+        super().action_tail()
+
+    def freeze(self) -> None:
+        """Hold still what is seen, or follow again."""
+        if self.frozen:
+            self.action_tail()
+        else:
+            self.frozen = True
+            self._seen = self._count
+            self.go(self.cursor)
+
+    def mark(self) -> None:
+        """Mark the selected entry, or take its mark off."""
+        line = self.selected
+        if line is not None:
+            self._marked ^= {(line.at, line.hash)}
+            self.refresh()
+
+    def jump_mark(self) -> bool:
+        """Go to the next marked entry, from the last one to the first. Returns whether there is one."""
+        line = self.selected
+        here = (line.at, line.hash) if line is not None else (0, "")
+        marked = sorted(self._marked)
+        if marked:
+            self.jump_to(next((hash_ for at, hash_ in marked if (at, hash_) > here), marked[0][1]))
+        return bool(marked)
 
     def _ask(self) -> None:
         """Have the window loaded; requests meanwhile become one."""
@@ -186,7 +218,8 @@ class Timeline(Rows["Line"]):
             if self.following
             else "G follow"
         )
-        self.title(f"2 Timeline  {words}{' · follows' if self.following else ''}", foot)
+        state = " · FROZEN" if self.frozen else " · follows" if self.following else ""
+        self.title(f"2 Timeline  {words}{state}", foot)
 
     # -- going places ----------------------------------------------------------------------------------------
 
@@ -279,7 +312,8 @@ class Timeline(Rows["Line"]):
             said = "strong"
         return [
             (time, "quiet"),
-            (" " + fit(row.mark, 1) + " ", tone),
+            (" " + fit(row.mark, 1), tone),
+            ("*" if (row.at, row.hash) in self._marked else " ", "held"),
             (fit(row.actor, actor) + " ", "quiet"),
             (fit(row.text, text), said),
             (tail, "med" if retracted else "quiet"),

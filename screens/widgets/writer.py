@@ -240,6 +240,9 @@ class Writer(Vertical):
                 0,
             )
         )
+        if written.doubt:
+            doubt = f"{written.doubt} is not read as a time: -5m, -2h or 14:05 would be"
+            pieces.append((content(doubt, 100).plain, "high", 0))
         if names := " ".join([*(f"@{name}" for name in note.mentions), *(f"#{tag}" for tag in note.tags)]):
             pieces.append((content(names, 40).plain, "info", 3))
         lines = text.strip().count("\n") + 1

@@ -20,6 +20,7 @@ from console.telemetry.otlp import decode
 from console.tripwires.engine import Engine
 from console.tripwires.rules import Rules
 from console.watching import status
+from console.watching.garbage import seldom
 from data.clock import SystemClock
 from tests.bench.report import Report
 from tests.telemetry.otlp_bodies import as_protobuf, span
@@ -95,6 +96,7 @@ def rate(work: float) -> float:
 def run(report: Report) -> None:
     """Interleave rounds of the bare walk and of the whole pipeline, then measure over a socket."""
     now = SystemClock().now()
+    seldom()  # as the watcher does; both sides run under it
     bare: list[float] = []
     ours: list[float] = []
     for _ in range(ROUNDS):

@@ -9,10 +9,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from console import doctor
 from console.cli import exits
+from console.config import Config
+from data.clock import parse_iso
+from playbooks import load
 from tests.cli.conftest import Warroom
 
 HOSTILE = "\x1b]52;c;aGk=\x07 \x9b2J \u202ereversed [@click=app.quit]x[/] <script>"
@@ -143,6 +149,26 @@ def test_doctor_explains_and_ends_with_one_when_something_is_broken(declared: Wa
     broken = declared.within("doctor", "--json")
     assert broken.code == 1
     assert any(v["state"] == "BROKEN" and v["about"] == "record" for v in broken.values)
+
+
+@pytest.mark.req("S003-VR-1")
+def test_doctor_lists_the_documents_whose_review_is_overdue(tmp_path: Path) -> None:
+    def runbook(day: str) -> list[doctor.Finding]:
+        found = doctor.examine(Config(), tmp_path / "none", None, parse_iso(f"{day}T12:00:00Z"))
+        return [finding for finding in found if finding.about == "runbook"]
+
+    reviewed = load.checklist()
+    due = reviewed.review_due()
+    (fine,) = runbook(reviewed.last_review.isoformat())
+    assert (fine.state, f"due by {due}" in fine.text) == ("ok", True)
+    assert not [each for each in runbook(due.isoformat()) if reviewed.title in each.text], (
+        "due is not overdue"
+    )
+    late = runbook((due + timedelta(days=1)).isoformat())
+    (named,) = [finding for finding in late if reviewed.title in finding.text]
+    assert named.state == "note"
+    assert str(due) in named.text
+    assert reviewed.owner in named.text
 
 
 def test_doctor_sees_who_writes_and_what_the_watcher_receives(declared: Warroom) -> None:

@@ -26,7 +26,7 @@ def test_every_phase_of_the_chain_stands_in_the_report_in_order() -> None:
     ]
 
 
-@pytest.mark.req("S003-DET-1", "S003-MT-6", "X-10")
+@pytest.mark.req("S003-DET-1", "S003-MT-6.1", "X-10.1", "X-10.2")
 @pytest.mark.parametrize(
     ("acknowledged", "says"),
     [

@@ -11,8 +11,10 @@ from textual.widgets import Label
 
 from console.desk import Desk
 from console.events import CheckState
+from console.refusal import Refused
 from console.room import Room
 from data.trouble import StoreTrouble
+from playbooks.load import PlaybookTrouble
 from screens.dialogs.command_line import CommandLine
 from screens.dialogs.form import Form
 from screens.dialogs.page import Page
@@ -149,7 +151,6 @@ async def test_silence_without_a_watcher_is_said(tmp_path: Path) -> None:
         assert "NOT WATCHING" in stage.screen.query_one(Header).words
 
 
-@pytest.mark.req("S003-KS-1")
 async def test_confirmed_harm_starts_the_clock_to_containment(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         await stage.room.retract((await stage.room.lines.search("CONTAINED"))[0].hash, "wrong")
@@ -211,7 +212,12 @@ async def test_an_entry_is_saved_with_the_time_of_its_first_key(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("typed", "at"),
-    [("13:50 seen first", NOW - 12 * MINUTE - 31_000_000_000), ("-5m seen first", NOW - 5 * MINUTE)],
+    [
+        ("13:50 seen first", NOW - 12 * MINUTE - 31_000_000_000),
+        ("-5m seen first", NOW - 5 * MINUTE),
+        ("-5min seen first", NOW - 5 * MINUTE),
+        ("-5 minutes seen first", NOW - 5 * MINUTE),
+    ],
 )
 async def test_back_dating_is_shown_before_and_after_saving(tmp_path: Path, typed: str, at: int) -> None:
     async with Opened(tmp_path) as stage:
@@ -222,6 +228,16 @@ async def test_back_dating_is_shown_before_and_after_saving(tmp_path: Path, type
         await stage.until_said("saved")
         line = (await stage.room.lines.search("seen first"))[0]
         assert line.at == at
+
+
+async def test_what_is_not_read_as_a_time_is_said_and_kept(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await stage.press("i")
+        await stage.type("-5x seen first")
+        assert "-5x is not read as a time" in stage.said
+        await stage.press("enter")
+        await stage.until_said("saved")
+        assert (await stage.room.lines.search("seen first"))[0].text == "-5x seen first"
 
 
 async def test_escape_leaves_the_write_bar_and_keeps_the_draft(tmp_path: Path) -> None:
@@ -371,6 +387,26 @@ async def test_an_entry_that_cannot_be_saved_comes_back(
         assert stage.writer.text == "precious words"
         assert stage.writer.typed == NOW
         assert stage.writer.box.has_focus
+
+
+@pytest.mark.parametrize(
+    "trouble", [PlaybookTrouble([]), StoreTrouble("The disk is full.", "", ""), Refused("No.")]
+)
+async def test_every_refusal_reaches_the_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    async with Opened(tmp_path) as stage:
+
+        async def refuse(*_: Any, **__: Any) -> None:
+            raise trouble
+
+        said = "runbook" if isinstance(trouble, PlaybookTrouble) else str(trouble).strip()
+        monkeypatch.setattr(stage.room, "tick", refuse)
+        await stage.press("3", "space")
+        await stage.until_said(said)
+        monkeypatch.setattr(stage.room, "set_severity", refuse)
+        await stage.press("S", "3", "tab", "x", "enter")
+        await stage.until(lambda: said in stage.console.screen.query_one("#form-says", StripLines).words)
 
 
 async def test_a_refused_entry_comes_back_with_the_reason(tmp_path: Path) -> None:
@@ -597,7 +633,6 @@ async def test_the_most_urgent_alert_stays_selected_when_it_is_acknowledged(tmp_
         assert (alerts.selected.id, alerts.cursor) == (chosen.id, 0)
 
 
-@pytest.mark.req("S003-RB-0")
 async def test_rollback_moves_through_its_states(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         tracker = stage.screen.query_one(RollbackTracker)
@@ -682,6 +717,8 @@ async def test_containment_is_confirmed_once(tmp_path: Path) -> None:
         await stage.until_said("contained at 14:01:31Z")
         await stage.press("C")
         await stage.until_said("already confirmed")
+        await stage.room.move_rollback("database-writes", "open", "", 3)
+        await stage.until(lambda: "rollback in 03:59:00" in stage.screen.query_one(Header).words)
 
 
 async def test_a_command_that_is_not_possible_says_why(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -15,6 +16,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from console.telemetry import otlp_record
 from console.telemetry.otlp import Content, data_points, decode
 from console.telemetry.otlp_record import Undecodable
+from console.telemetry.otlp_wire import attribute
 from tests.telemetry.otlp_bodies import SECOND, T0, TRACE, as_json, as_protobuf, request, span
 
 SPANS: list[dict[str, Any]] = [
@@ -143,7 +145,7 @@ def test_what_is_no_request_is_undecodable(body: bytes, content: Content) -> Non
     assert "the body" in str(caught.value)
 
 
-def test_deep_nesting_below_an_attribute_that_nobody_reads_is_refused() -> None:
+def test_deep_nesting_below_an_attribute_that_nobody_reads_is_not_looked_at() -> None:
     def field(number: int, inner: bytes) -> bytes:
         size, length = len(inner), b""
         while size > 127:
@@ -155,8 +157,37 @@ def test_deep_nesting_below_an_attribute_that_nobody_reads_is_refused() -> None:
     for _ in range(2_000):
         nested = field(5, field(1, nested))  # AnyValue { array_value { values { ... } } }
     pair = field(1, b"x") + field(2, nested)
-    with pytest.raises(Undecodable):
-        decode(field(1, field(2, field(2, field(6, pair)))), "logs", "protobuf")
+    deep = field(1, field(2, field(2, field(6, pair))))
+    assert decode(deep, "logs", "protobuf") == ([], [])
+    with pytest.raises(DecodeError):  # which is what looking into it would give
+        ExportLogsServiceRequest.FromString(deep)
+
+
+def test_an_attribute_that_cannot_be_read_costs_its_span_only() -> None:
+    body = as_protobuf([span(name="good"), span({"gen_ai.tool.name": "refund"})])
+    decoded = decode(body.replace(b"refund", b"ref\xff\xfed"), "traces", "protobuf")
+    assert [each.name for each in decoded.spans] == ["good"]
+    assert [each.reason.startswith("a span was left out: ") for each in decoded.rejected] == [True]
+
+
+@pytest.mark.parametrize("key", [b"gen_ai.tool.name", b"x.unread"])
+def test_an_attribute_written_in_another_order_means_the_same(key: bytes) -> None:
+    """Encoders write the key first; a body that does not, or repeats itself, is read the long way."""
+    name = b"\x0a" + bytes((len(key),)) + key
+    value = b"\x12\x03\x0a\x01a"
+    expected = {"gen_ai.tool.name": "a"} if key.startswith(b"gen") else {}
+    for raw in (name + value, value + name, b"\x0a\x01x" + name + value):
+        assert attribute(raw) == (next(iter(expected.items())) if expected else None)
+        assert KeyValue.FromString(raw).key.encode() == key
+
+
+@pytest.mark.parametrize("key", ["resourceSpans", "scopeSpans", "spans"])
+def test_a_repeated_key_that_holds_spans_is_refused_and_never_drops_the_first(key: str) -> None:
+    body = as_json([span({"gen_ai.input.messages": f'say "{key}": twice'})])
+    assert len(decode(body, "traces", "json").spans) == 1
+    body = body.replace(f'"{key}": ['.encode(), f'"{key}": [], "{key}" : ['.encode(), 1)
+    with pytest.raises(Undecodable, match=f"`{key}` twice"):
+        decode(body, "traces", "json")
 
 
 def test_empty_requests_are_fine() -> None:

@@ -26,7 +26,9 @@ AWAY = b"\x1b[O"
 
 def console(home: Path, **environment: str) -> Terminal:
     """Return the console on `home`; `environment` says on which terminal it is."""
-    return Terminal([*LAUNCH, str(home)], TMUX="", VTE_VERSION="", PYTHONPATH=str(ROOT), **environment)
+    return Terminal(
+        [*LAUNCH, str(home)], 120, 40, TMUX="", VTE_VERSION="", PYTHONPATH=str(ROOT), **environment
+    )
 
 
 def page(home: Path, number: int) -> None:

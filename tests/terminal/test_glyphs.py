@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from rich.cells import cell_len
@@ -18,7 +19,7 @@ from tests.terminal.pty_terminal import Terminal
 from tests.terminal.test_terminal import ROOT
 
 SOURCES = ("screens", "console/plain.py", "console/timeline.py", "playbooks")
-BORDERS = ("round", "heavy")
+BORDERS: tuple[Literal["round", "heavy"], ...] = ("round", "heavy")
 MEASURE = """
 import json, re, sys, termios, tty
 texts = json.load(open(sys.argv[1]))
