@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import structs
+
 from console.events import (
     AlertAcknowledged,
     AlertClosed,
@@ -30,8 +32,11 @@ class Alert:
     """One alert and what people did about it. Times are nanoseconds UTC, 0 = not yet."""
 
     facts: AlertFacts
+    """Without the ids of its actions, up to a thousand for each: `Desk.whole` reads them from the record."""
     event: str
     """Hash of the event that opened it."""
+    told: str = ""
+    """Hash of the event that told these facts."""
     ended: bool = False
     acknowledged_by: str = ""
     acknowledged_at: int = 0
@@ -94,10 +99,11 @@ class Board:
             body = read(event)
             match body:
                 case AlertOpened(alert=facts) | AlertMoved(alert=facts) | AlertClosed(alert=facts):
+                    facts = structs.replace(facts, actions=())
                     alert = self.alerts.get(facts.id)
                     if alert is None:
-                        alert = self.alerts[facts.id] = Alert(facts, event.hash)
-                    alert.facts = facts
+                        alert = self.alerts[facts.id] = Alert(facts, event.hash, event.hash)
+                    alert.facts, alert.told = facts, event.hash
                     alert.ended = isinstance(body, AlertClosed)
                     changed.add(facts.id)
                 case AlertAcknowledged() if body.alert in self.alerts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from console import runbook
@@ -12,18 +13,21 @@ from console.alerts import Alert, Board
 from console.child import Child
 from console.events import (
     AlertAcknowledged,
+    AlertClosed,
+    AlertMoved,
+    AlertOpened,
     AlertSilenced,
     Body,
     Declared,
     entry,
     moment,
+    read,
 )
 from console.incident import Fold, Incident
 from console.refusal import Refused
 from console.room import NARRATIVE, Room
 from console.timeline import project
-from console.watching.status import Status, running
-from console.watching.status import read as read_status
+from console.watching.status import running
 from data.case import Case, found, reading_only
 from data.clock import iso
 from data.home import Home
@@ -114,10 +118,6 @@ class Desk:
     def watched(self) -> bool:
         """Whether a watcher runs on this home now."""
         return running(self.home.watch_dir) is not None
-
-    def watch_status(self) -> Status | None:
-        """Return what the watcher last said of itself (senders, agents, blind spots); None = it never ran."""
-        return read_status(self.home.watch_dir)
 
     async def _tend(self) -> bool:
         """See to it that somebody watches. Returns whether there is news about that."""
@@ -300,6 +300,7 @@ class Desk:
             await asyncio.to_thread(case.close)
             raise
         room = await Room.open(self.home, case, self.actor, self.role)
+        room.whole = self.whole
         for listener in self._listeners:
             room.listen(listener)
         self.room, self._linked = room, None
@@ -379,6 +380,18 @@ class Desk:
                 "`warroom alerts` lists them.",
             )
         return fits[0]
+
+    async def whole(self, alert: Alert) -> Alert:
+        """Return an alert of the board with the ids of its actions, read from the record.
+
+        Raises:
+            StoreTrouble: the record cannot be read.
+        """
+        event = await self._watch.event(alert.told) if self._watch is not None and alert.told else None
+        body = read(event) if event is not None else None
+        if isinstance(body, AlertOpened | AlertMoved | AlertClosed):
+            return replace(alert, facts=body.alert)
+        return alert
 
     async def acknowledge(self, name: str, note: str = "") -> Alert:
         """Record that this desk's actor works on an alert."""

@@ -59,6 +59,10 @@ NARRATIVE = frozenset({NoteWritten.kind})
 DAY = 86_400_000_000_000
 
 
+async def _as_it_is(alert: Alert) -> Alert:
+    return alert
+
+
 class Room:
     """One incident, open. Made by `Desk.declare` and `Desk.enter`; close it with `close`.
 
@@ -88,6 +92,8 @@ class Room:
         self._fold = Fold()
         self._read = 0
         self._listeners: list[Callable[[], None]] = []
+        self.whole: Callable[[Alert], Awaitable[Alert]] = _as_it_is
+        """Given an alert of the board, returns it with the ids of its actions."""
         self._close: Callable[[], Awaitable[None]] = reader.close
 
     @classmethod
@@ -426,7 +432,14 @@ class Room:
 
     async def link(self, alerts: Iterable[Alert]) -> None:
         """Copy into the incident what is new about `alerts`. Repeats are harmless, from whichever process."""
-        entries = [entry_ for alert in alerts for entry_ in self._news(alert)]
+        entries: list[Entry] = []
+        for alert in alerts:
+            if self._news(alert):
+                entries += self._news(await self.whole(alert))
+            if len(entries) >= 100:
+                # Each may carry a thousand ids of actions.
+                await self._append(entries)
+                entries = []
         if entries:
             await self._append(entries)
 

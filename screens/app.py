@@ -26,7 +26,7 @@ def run(
 
     Args:
         open_desk: opens the record; awaited after the first frame.
-        start: the code of an incident, `home` for the list, or nothing: the newest open incident.
+        start: the code of an incident, `home` for the list, or nothing: the one left open here, else the newest.
         drill: whether the record is a drill's; only for the first ink.
         keys: overrides of the keymap, command id to keys.
         theme: the name of a theme; nothing = dark.

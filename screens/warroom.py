@@ -35,6 +35,8 @@ from screens.times import SECOND
 if TYPE_CHECKING:
     from console.desk import Desk
 
+LAST_VIEWED = "last-viewed"
+"""File in the home directory: the case id of the incident that was on the screen last."""
 BEAT = 0.1
 """Seconds between looks at the log: what arrives in between is drawn together."""
 
@@ -86,7 +88,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
 
     Args:
         open_desk: opens the record; awaited once the first frame is drawn.
-        start: the code of the incident to enter, `home` for the list, or nothing: the newest open incident.
+        start: the code of the incident to enter, `home` for the list, or nothing: the one left open here, else the newest.
         keys: overrides of the keymap, command id to keys.
         theme: the name of a theme; nothing = dark.
         expect_room: draw the frame of the room first, because an incident is likely to be open.
@@ -188,7 +190,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
     async def _enter_first(self, desk: Desk) -> None:
         if self._start != "home":
             try:
-                await desk.enter(self._start)
+                await desk.enter(self._start or await self._left_open(desk))
             except Refused as refused:
                 if self._start:
                     self._problems.append(str(refused))
@@ -196,8 +198,26 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
                 self._problems.append(str(trouble))
         if desk.room is None:
             self.show_home()
-        else:
-            self.show_room()
+            return
+        self.show_room()
+        here = desk.room.case.id
+        others = [] if self._start else [s for s in await desk.incidents() if s.open and s.case != here]
+        if others:
+            codes = ", ".join(state.code for state in others[:3])
+            self._problems.append(f"This is {desk.room.code}; open too: {codes}. 0 lists all.")
+
+    async def _left_open(self, desk: Desk) -> str:
+        """Return the case that was on the screen last, if that incident is still open; empty = the newest."""
+        try:
+            case = await asyncio.to_thread((desk.home.path / LAST_VIEWED).read_text, "ascii")
+            return case if (await desk.find(case)).open else ""
+        except (OSError, ValueError, Refused, StoreTrouble):
+            return ""
+
+    async def _remember(self, desk: Desk, case: str) -> None:
+        # A convenience: where it cannot be written, the next console opens the newest incident.
+        with suppress(OSError):
+            await asyncio.to_thread((desk.home.path / LAST_VIEWED).write_text, case, "ascii")
 
     def _say(self, text: str, tone: str) -> None:
         if isinstance(self.screen, ConsoleScreen):
@@ -255,7 +275,9 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
     # -- screens ---------------------------------------------------------------------------------------------
 
     def show_room(self) -> None:
-        """Show the open room."""
+        """Show the open room, and remember which it is: whoever comes back after a crash looks at the same one."""
+        if self.desk is not None and self.desk.room is not None:
+            background(self, self._remember, self.desk, self.desk.room.case.id)
         self._show(RoomScreen)
 
     def show_home(self) -> None:

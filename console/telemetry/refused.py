@@ -1,6 +1,6 @@
 """What could not be taken in: counted exactly, kept in part, never fatal.
 
-A flood of bad records must not become a flood of writes: counts are summed in memory and written about once a
+A flood of bad records must not become a flood of writes: counts are summed in memory and told about once a
 second, and of each kind of refusal only the first few in each such interval are kept with their raw bytes.
 """
 
@@ -17,7 +17,7 @@ KEPT_LIMIT = 5_000
 """Refused records kept in the store; the oldest go first."""
 KEPT_PER_FLUSH = 20
 KINDS_LIMIT = 1_000
-"""Different (source, reason) pairs that are counted apart; further ones are counted together."""
+"""Different (source, reason) pairs that are counted apart between two flushes; further ones together."""
 OTHERS = "others"
 
 
@@ -30,21 +30,11 @@ class Kept(NamedTuple):
     raw: bytes
 
 
-class Tally(NamedTuple):
-    """How often one source was refused for one reason, first and last time in ns UTC."""
-
-    source: str
-    reason: str
-    times: int
-    first: int
-    last: int
-
-
 class RefusedStore:
     """The bounded store of refused records. One thread at a time.
 
     Args:
-        path: the SQLite file; None keeps counts in memory only.
+        path: the SQLite file; None keeps nothing and only counts.
         tell: called with (source, reason, count) for what was refused since the last flush.
     """
 
@@ -52,11 +42,8 @@ class RefusedStore:
         self._path = path
         self._tell = tell
         self._db: sqlite3.Connection | None = None
-        self._tallies: dict[tuple[str, str], Tally] = {}
         self._fresh: dict[tuple[str, str], int] = {}
         self._waiting: list[Kept] = []
-        self.total = 0
-        """Records refused since this store was opened."""
         self.trouble = ""
         """Why refused records are not kept at the moment; they are still counted."""
         if path is not None:
@@ -74,14 +61,9 @@ class RefusedStore:
 
     def add(self, at: int, source: str, reason: str, raw: bytes = b"", count: int = 1) -> None:
         """Count a refusal; `reason` up to its first colon says what kind it is, the rest is detail."""
-        self.total += count
         key = (source[:256], reason.partition(":")[0][:256])
-        tally = self._tallies.get(key)
-        if tally is None:
-            if len(self._tallies) >= KINDS_LIMIT:
-                key = (OTHERS, OTHERS)
-            tally = self._tallies.get(key) or Tally(*key, 0, at, at)
-        self._tallies[key] = tally._replace(times=tally.times + count, last=max(tally.last, at))
+        if key not in self._fresh and len(self._fresh) >= KINDS_LIMIT:
+            key = (OTHERS, OTHERS)
         fresh = self._fresh[key] = self._fresh.get(key, 0) + count
         if fresh - count < KEPT_PER_FLUSH:
             self._waiting.append(Kept(at, source[:256], reason[:1024], raw[:RAW_LIMIT]))
@@ -96,11 +78,6 @@ class RefusedStore:
             try:
                 with self._db:
                     self._db.executemany(
-                        "INSERT INTO tally VALUES(?, ?, ?, ?, ?) ON CONFLICT(source, reason)"
-                        " DO UPDATE SET count = excluded.count, last = excluded.last",
-                        [self._tallies[key] for key in fresh],
-                    )
-                    self._db.executemany(
                         "INSERT INTO kept(at, source, reason, raw) VALUES(?, ?, ?, ?)", waiting
                     )
                     self._db.execute(
@@ -112,17 +89,6 @@ class RefusedStore:
         if self._tell is not None:
             for (source, reason), count in fresh.items():
                 self._tell(source, reason, count)
-
-    def tallies(self) -> list[Tally]:
-        """Return the counts of every source and reason, largest first."""
-        return sorted(self._tallies.values(), key=lambda tally: -tally.times)
-
-    def recent(self, limit: int = 100) -> list[Kept]:
-        """Return the refused records kept last, newest first."""
-        if self._db is None:
-            return self._waiting[: -limit - 1 : -1]
-        rows = self._db.execute("SELECT at, source, reason, raw FROM kept ORDER BY id DESC LIMIT ?", (limit,))
-        return [Kept(*row) for row in rows]
 
     def close(self) -> None:
         """Write what waits and close the file."""
@@ -141,14 +107,7 @@ class RefusedStore:
         self._db.executescript(
             "CREATE TABLE IF NOT EXISTS kept(id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL,"
             " source TEXT NOT NULL, reason TEXT NOT NULL, raw BLOB NOT NULL);"
-            "CREATE TABLE IF NOT EXISTS tally(source TEXT NOT NULL, reason TEXT NOT NULL,"
-            " count INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,"
-            " PRIMARY KEY(source, reason));"
         )
-        for row in self._db.execute(
-            "SELECT source, reason, count, first, last FROM tally LIMIT ?", (KINDS_LIMIT,)
-        ):
-            self._tallies[row[0], row[1]] = Tally(*row)
 
     def _forget(self, error: Exception) -> None:
         if self._db is not None:

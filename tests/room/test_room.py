@@ -259,6 +259,19 @@ async def test_an_incident_declared_from_an_alert_takes_it_in_and_follows_it(des
     assert len(joined) == 4, "joined, acknowledged, joined, ended: once each however often it is refreshed"
 
 
+async def test_the_board_is_light_and_the_incident_holds_every_action_id(desk: Desk, home: Home) -> None:
+    ids = tuple(f"action-{n}" for n in range(1000))
+    alert(home, ev.AlertOpened(facts(actions=ids[:1])), ev.AlertMoved(facts(peak=9, actions=ids)))
+    await desk.refresh()
+    shown = desk.board.alerts["aaaa2222"]
+    assert shown.facts.actions == ()
+    assert (await desk.whole(shown)).facts.actions == ids
+    room = await desk.declare("Agent mails customers", alerts=["aaaa2222"])
+    linked = [ev.read(event) for event in await room._reader.since(0) if event.kind == "alert.linked"]
+    assert linked
+    assert all(isinstance(each, ev.AlertLinked) and each.alert.actions == ids for each in linked)
+
+
 async def test_alerts_that_came_while_no_console_was_open_join_when_one_opens(home: Home) -> None:
     alert(home, ev.AlertOpened(facts()))
     first = await Desk.open(home, "ana")

@@ -860,6 +860,26 @@ async def test_quit_asks_when_a_draft_exists(tmp_path: Path) -> None:
         await stage.until(lambda: not stage.console.is_running)
 
 
+async def test_the_incident_that_was_on_the_screen_is_opened_again(tmp_path: Path) -> None:
+    home_ = staged(tmp_path)
+    async with app(home_).run_test(size=SIZE) as pilot:
+        stage = Stage(pilot, await ready(pilot))
+        first = stage.room.case.id
+        await stage.until(lambda: (home_.path / "last-viewed").read_text() == first)
+    home_.clock.advance(MINUTE)  # type: ignore[attr-defined]
+    desk = await Desk.open(home_, "ben")
+    newer = (await desk.declare("a newer one", 2)).code
+    await desk.close()
+    async with app(home_).run_test(size=SIZE) as pilot:
+        stage = Stage(pilot, await ready(pilot))
+        assert stage.room.case.id == first
+        await stage.until_said(f"open too: {newer}")
+        await stage.room.end("over")
+    async with app(home_).run_test(size=SIZE) as pilot:
+        stage = Stage(pilot, await ready(pilot))
+        assert stage.room.code == newer
+
+
 async def test_home_and_back(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         await stage.press("0")

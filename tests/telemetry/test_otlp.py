@@ -190,6 +190,12 @@ def test_a_repeated_key_that_holds_spans_is_refused_and_never_drops_the_first(ke
         decode(body, "traces", "json")
 
 
+def test_a_key_like_one_that_holds_spans_elsewhere_is_no_repeat() -> None:
+    elsewhere = b'{"unknown": {"spans": 1, "more": {"spans": [2]}}, "resourceSpans"'
+    body = as_json([span()]).replace(b'{"resourceSpans"', elsewhere)
+    assert len(decode(body, "traces", "json").spans) == 1
+
+
 def test_empty_requests_are_fine() -> None:
     assert decode(b"", "traces", "protobuf") == ([], [])
     assert decode(b"{}", "traces", "json") == ([], [])
