@@ -142,6 +142,14 @@ class Exhibit:
 
 
 @dataclass(slots=True)
+class Stranger:
+    """A console that writes here and does not count: whom it says it is, and how many events it left."""
+
+    actor: str
+    events: int = 0
+
+
+@dataclass(slots=True)
 class Verified:
     """The last check of the whole record: when (ns UTC), by whom, and what it found."""
 
@@ -189,8 +197,8 @@ class Incident:
     unknown: dict[str, int] = field(default_factory=dict)
     """Kinds that this version could not read, and how often they came."""
     roster: Roster = field(default_factory=Roster)
-    uncounted: dict[str, int] = field(default_factory=dict)
-    """Replicas whose events do not count, as they are not on the roster, and how many of theirs there are."""
+    strangers: dict[str, Stranger] = field(default_factory=dict)
+    """Replicas whose events do not count, as they are not on the roster or no longer."""
     versions: dict[str, set[str]] = field(default_factory=dict)
     """Corrected line to the amendments that no other was written over; more than one: contested."""
     disputed: dict[str, str] = field(default_factory=dict)
@@ -445,7 +453,7 @@ class Fold:
         if state.roster.counts(event):
             _apply(state, event, body)
         else:
-            state.uncounted[event.rep] = state.uncounted.get(event.rep, 0) + 1
+            state.strangers.setdefault(event.rep, Stranger(event.actor)).events += 1
 
     def _refold(self) -> None:
         # The roster first: a key that is added late counts from its first event on.
@@ -461,7 +469,7 @@ class Fold:
         state = Incident(roster=members)
         for _, event, body in self._kept:
             if not members.counts(event):
-                state.uncounted[event.rep] = state.uncounted.get(event.rep, 0) + 1
+                state.strangers.setdefault(event.rep, Stranger(event.actor)).events += 1
             # The founding event can't be withdrawn: without it there is no incident to be right about.
             elif not withdrawn.get(event.hash) or isinstance(body, Declared):
                 _apply(state, event, body)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from contextlib import AsyncExitStack
+from typing import Literal
 
 from console.alerts import Alert
 from console.events import (
@@ -21,8 +22,10 @@ from console.events import (
     Confidence,
     ContainmentConfirmed,
     EntryAmended,
+    EntryDisputed,
     EntryReinstated,
     EntryRetracted,
+    EntrySettled,
     ImpactStated,
     ItemClaimed,
     ItemSet,
@@ -34,6 +37,9 @@ from console.events import (
     RoleReleased,
     RollbackMoved,
     RollbackState,
+    RosterAdded,
+    RosterRemoved,
+    RosterRevoked,
     SeveritySet,
     Titled,
     UpdatePromised,
@@ -41,7 +47,7 @@ from console.events import (
     moment,
     read,
 )
-from console.incident import Fold, Incident
+from console.incident import COMMANDER, Fold, Incident
 from console.refusal import Refused
 from console.scribe import Written, parse
 from console.timeline import sentence
@@ -50,7 +56,10 @@ from data.clock import Clock, iso
 from data.drafts import Drafts
 from data.envelope import Entry, Event
 from data.home import Home
+from data.identity import fingerprint
 from data.reader import CaseReader
+from data.record import Reason
+from data.trouble import StoreTrouble
 from data.view import Lines
 
 NARRATIVE = frozenset({NoteWritten.kind})
@@ -226,7 +235,9 @@ class Room:
             )
         if not text.strip():
             raise Refused("A correction needs the right text.", "To take the line back, retract it.")
-        return (await self.record(EntryAmended(event.hash, text.strip(), reason)))[0]
+        # Over every version that stands: of two that were written apart, the record then knows which holds.
+        over = tuple(sorted(self.incident.versions.get(event.hash, ())))
+        return (await self.record(EntryAmended(event.hash, text.strip(), reason, over)))[0]
 
     async def retract(self, target: str, reason: str) -> Event:
         """Take an event back: it stays on the record, struck through, and no longer counts."""
@@ -238,6 +249,25 @@ class Room:
     async def reinstate(self, target: str, reason: str) -> Event:
         """Let a retracted event count again."""
         return (await self.record(EntryReinstated((await self.event(target)).hash, reason)))[0]
+
+    async def dispute(self, target: str, reason: str) -> Event:
+        """Say that an event is not so; it goes on counting, with a badge, until that is settled."""
+        if not reason.strip():
+            raise Refused("A dispute needs a reason.", "Say in one line what is not so.")
+        return (await self.record(EntryDisputed((await self.event(target)).hash, reason.strip())))[0]
+
+    async def settle(self, target: str, reason: str) -> Event:
+        """End the dispute about an event.
+
+        Raises:
+            Refused: nobody disputes it, or there is no reason.
+        """
+        event = await self.event(target)
+        if event.hash not in self.incident.disputed:
+            raise Refused(f"Nobody disputes entry {event.short}.")
+        if not reason.strip():
+            raise Refused("Settling needs a reason.", "Say in one line what was found.")
+        return (await self.record(EntrySettled(event.hash, reason.strip())))[0]
 
     @property
     def undoable(self) -> tuple[Event, str] | None:
@@ -293,6 +323,8 @@ class Room:
         if not (role.strip().isprintable() and person.strip().isprintable()):
             raise Refused("Names of roles and people are one line of printable text.", "Type them again.")
         await self.record(RoleAssigned(role.strip(), person.strip(), reason))
+        if role.strip() == COMMANDER:
+            await self.witness("handover")
 
     async def release(self, role: str, person: str, reason: str = "") -> None:
         """Take a role from a person."""
@@ -421,12 +453,77 @@ class Room:
         if not reason.strip():
             raise Refused("Closing needs a reason.", "Say in one line why the incident is over.")
         await self.record(Closed(reason.strip()))
+        await self.witness("close")
 
     async def reopen(self, reason: str) -> None:
         """Go on with a closed incident."""
         if self.incident.open:
             raise Refused(f"{self.code} is open.")
         await self.record(Reopened(reason))
+
+    # -- who may write -----------------------------------------------------------------------------------
+
+    async def witness(self, reason: Reason = "asked") -> bool:
+        """Write a checkpoint over all that was seen; False if there is nothing new, or another process writes."""
+        try:
+            return await asyncio.shield(asyncio.wrap_future(self.case.witness(reason)))
+        except StoreTrouble:
+            return False
+
+    async def key_words(self, replica: str) -> tuple[str, ...]:
+        """Return eight words that stand for the key of a console, to be read to each other; () = unknown."""
+        public = await self._reader.key(replica)
+        return () if public is None else await asyncio.to_thread(fingerprint, public)
+
+    async def admit(
+        self, replica: str, person: str = "", how: Literal["first-use", "compared", "list"] = "compared"
+    ) -> None:
+        """Put a console on the roster: its events count, the earlier ones too.
+
+        Raises:
+            Refused: it is not one that wrote here, it counts already, or its key was revoked.
+        """
+        replica = self._one_replica(replica, (*self.incident.strangers, *self.incident.roster.members))
+        member = self.incident.roster.members.get(replica)
+        if member is not None and member.revoked is not None:
+            raise Refused(
+                f"The key of console {replica[:8]} was revoked.", "Its owner needs a new identity to go on."
+            )
+        if member is not None and member.left is None:
+            raise Refused(f"Console {replica[:8]} is on the roster already.")
+        stranger = self.incident.strangers.get(replica)
+        await self.record(RosterAdded(replica, person or (stranger.actor if stranger else ""), how))
+
+    async def expel(self, replica: str, reason: str) -> None:
+        """Take a console off the roster: what it writes from now on does not count.
+
+        Raises:
+            Refused: it is not on it, or there is no reason.
+        """
+        replica = self._one_replica(replica, self.incident.roster.members)
+        if not reason.strip():
+            raise Refused("Taking a console off the roster needs a reason.", "Say why in one line.")
+        await self.record(RosterRemoved(replica, reason.strip()))
+
+    async def revoke(self, replica: str, since: int, reason: str) -> None:
+        """Say that a key is not its owner's alone since `since` (ns UTC): nothing counts that it wrote from then.
+
+        Raises:
+            Refused: it is not on the roster, or there is no reason.
+        """
+        replica = self._one_replica(replica, self.incident.roster.members)
+        if not reason.strip():
+            raise Refused("Revoking a key needs a reason.", "Say why in one line.")
+        await self.record(RosterRevoked(replica, moment(since), reason.strip()))
+
+    def _one_replica(self, beginning: str, known: Iterable[str]) -> str:
+        fits = [replica for replica in known if beginning and replica.startswith(beginning.lower())]
+        if len(fits) != 1:
+            raise Refused(
+                f"{len(fits) or 'No'} consoles here begin with {beginning}.",
+                "`warroom roster` lists them.",
+            )
+        return fits[0]
 
     # -- alerts ------------------------------------------------------------------------------------------
 

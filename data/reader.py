@@ -123,6 +123,11 @@ class CaseReader:
         rows = await self._rows(query, (low, high))
         return read_row(rows[0]) if len(rows) == 1 else None
 
+    async def key(self, replica: str) -> bytes | None:
+        """The public key (32 bytes) of a replica that wrote here; None if none came."""
+        rows = await self._rows("SELECT public FROM keys WHERE rep = ?", (replica,))
+        return bytes(rows[0][0]) if rows else None
+
     async def last(self) -> int:
         """Arrival number of the newest event."""
         return int((await self._rows("SELECT max(n) FROM events"))[0][0] or 0)

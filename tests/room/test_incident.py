@@ -239,13 +239,13 @@ def test_what_a_stranger_writes_counts_once_the_key_is_added_and_not_before() ->
     made = strand(DECLARED)
     closed = event(ev.Closed("nothing to see"), 2, rep=STRANGER, actor="eve")
     assert fold([*made, closed]).open
-    assert fold([*made, closed]).uncounted == {STRANGER: 1}
+    assert fold([*made, closed]).strangers[STRANGER].events == 1
     own = event(ev.RosterAdded(STRANGER, "eve"), 3, rep=STRANGER, actor="eve")
     assert fold([*made, closed, own]).open, "nobody adds oneself"
     added = event(ev.RosterAdded(STRANGER, "eve", "compared"), 4)
     state = fold([*made, closed, own, added])
     assert not state.open
-    assert not state.uncounted
+    assert not state.strangers
     assert {rep: member.how for rep, member in state.roster.members.items()} == {
         "a" * 32: "founder", STRANGER: "compared",
     }  # fmt: skip
