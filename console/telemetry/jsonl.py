@@ -448,10 +448,11 @@ def _rotated(path: Path, position: Position) -> tuple[list[Path], str]:
     if first is None:
         if _fits(path, position, copied=True):
             return [], ""
-        least = max(position.size - position.offset, 0)
+        least = position.size - position.offset
+        much = f"at least {least:,} bytes" if least > 0 else "nobody knows how much"
         return [], (
             f"{path} was replaced while nobody watched, and what it was is not beside it: what came behind byte"
-            f" {position.offset:,}, at least {least:,} bytes, was never read."
+            f" {position.offset:,}, {much}, was never read."
         )
     later = [each for each in newest if written[each] > written[first]]
     packed = [each.name for each in later if re.fullmatch(turned + _PACKED, each.name)]
