@@ -27,7 +27,12 @@ MAX_BYTES = 1 << 20
 
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
 _PATH = "^/[A-Za-z0-9/_.-]{1,200}$"
-_IN_WORDS = {_LINE: "that is one line of printable characters", _PATH: "such as `/otlp/v1/traces`"}
+_LABEL = "^[a-z0-9][a-z0-9-]{0,31}$"
+_IN_WORDS = {
+    _LINE: "that is one line of printable characters",
+    _PATH: "such as `/otlp/v1/traces`",
+    _LABEL: "of up to 32 small letters, digits and `-`, such as `team-bucket`",
+}
 """What a value that does not match is told, instead of the pattern."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
@@ -128,6 +133,23 @@ class Agent(Struct, frozen=True, forbid_unknown_fields=True):
     calls_ceiling: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
 
 
+class Remote(Struct, frozen=True, forbid_unknown_fields=True):
+    """A place where consoles meet: `url` says where, `options` what its client needs beside (docs/remotes/).
+
+    Secrets belong into the environment, not here.
+    """
+
+    name: Annotated[str, Meta(pattern=_LABEL)]
+    url: Annotated[str, Meta(min_length=1, max_length=512)]
+    options: dict[Name, Annotated[str, Meta(max_length=4096)]] = {}
+
+
+class Trust(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose events count: whoever appears first under a key, or only those that somebody puts on the roster."""
+
+    policy: Literal["first-use", "list"] = "first-use"
+
+
 class Screen(Struct, frozen=True, forbid_unknown_fields=True):
     """How the console looks and which keys it answers to."""
 
@@ -157,6 +179,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     routes: Routes = Routes()
     agent: tuple[Agent, ...] = ()
     services: dict[Name, Name] = {}
+    remote: tuple[Remote, ...] = ()
+    trust: Trust = Trust()
     screen: Screen = Screen()
     path: str = field(default="", name="-path")
     problems: tuple[Problem, ...] = field(default=(), name="-problems")

@@ -26,6 +26,7 @@ from console.events import (
 from console.incident import Fold, Incident
 from console.refusal import Refused
 from console.room import NARRATIVE, Room
+from console.sharing import Meeting, Sharing, Standing
 from console.timeline import project
 from console.watching.status import running
 from data.case import Case, found, reading_only
@@ -48,6 +49,7 @@ class Desk:
         child: starts a watcher when nobody watches; None = somebody else sees to that.
         profile: which checklist and which names of severities a new incident takes.
         read_only: change nothing; whatever would write is refused.
+        meeting: where the incidents are shared, and how far a new console is trusted; None = nowhere.
 
     Attributes:
         watch_trouble: one sentence when nobody watches and no watcher can be started, else empty.
@@ -64,6 +66,7 @@ class Desk:
         profile: str = "merged",
         *,
         read_only: bool = False,
+        meeting: Meeting | None = None,
     ) -> None:
         self.home, self.actor, self.role, self.clock = home, actor, role, home.clock
         self.profile = profile
@@ -85,6 +88,18 @@ class Desk:
         self._watch_read = 0
         self._glances: dict[str, tuple[object, Incident]] = {}
         self._listeners: list[Callable[[], None]] = []
+        self._trusting = meeting is not None and meeting.policy == "first-use"
+        self._shared_anew = True
+        self.sharing = None if meeting is None or read_only else Sharing(home, meeting.remotes, self._came)
+
+    def _came(self) -> None:
+        # From the thread of a remote: the next poll looks, which is never more than a moment away.
+        self._shared_anew = True
+
+    @property
+    def standings(self) -> list[Standing]:
+        """How the record stands with each remote."""
+        return [] if self.sharing is None else list(self.sharing.standings.values())
 
     @classmethod
     async def open(
@@ -96,12 +111,13 @@ class Desk:
         profile: str = "merged",
         *,
         read_only: bool = False,
+        meeting: Meeting | None = None,
     ) -> Desk:
         """Open the desk of `home` and read its board. The arguments are those of the class.
 
         A board that cannot be read is no reason to keep the incidents closed: `board_trouble` says so.
         """
-        desk = cls(home, actor, role, child, profile, read_only=read_only)
+        desk = cls(home, actor, role, child, profile, read_only=read_only, meeting=meeting)
         with suppress(StoreTrouble):
             await desk.refresh()
         return desk
@@ -109,6 +125,8 @@ class Desk:
     async def close(self) -> None:
         """Leave the room and let go of everything."""
         await self.leave()
+        if self.sharing is not None:
+            await asyncio.to_thread(self.sharing.close)
         if self._watch is not None:
             await self._watch.close()
         if self._child is not None:
@@ -145,7 +163,7 @@ class Desk:
         if self.room is not None:
             marks.append(_mark(self.room.case.directory))
         # Two commits within one tick of the file system's clock look like one: hence the look every second.
-        if marks == self._marks and now - self._polled < 1.0:
+        if marks == self._marks and now - self._polled < 1.0 and not self._shared_anew:
             return False
         self._marks, self._polled = marks, now
         return await self.refresh()
@@ -157,7 +175,7 @@ class Desk:
             StoreTrouble: the board or the room cannot be read; the other one was.
         """
         async with self._turn:
-            changed = await self._tend()
+            changed, self._shared_anew = await self._tend() or self._shared_anew, False
             try:
                 changed = await self._refresh_board() or changed
                 self.board_trouble = None
@@ -167,6 +185,7 @@ class Desk:
                 changed = await self.room.refresh() or changed
                 if changed:
                     await self._link(self.room)
+                    await self._trust(self.room)
         if changed:
             for listener in self._listeners:
                 listener()
@@ -202,6 +221,15 @@ class Desk:
         except StoreTrouble:
             # The room can be read all the same, and says what is wrong; the next change offers all of them.
             self._linked = None
+
+    async def _trust(self, room: Room) -> None:
+        """Put consoles that appear for the first time on the roster, where that is the policy."""
+        if not self._trusting or self.home.replica not in room.incident.roster.members:
+            return
+        for replica in list(room.incident.strangers):
+            if replica not in room.incident.roster.members:
+                with suppress(StoreTrouble, Refused):
+                    await room.admit(replica, how="first-use")
 
     # -- incidents ---------------------------------------------------------------------------------------
 
@@ -304,13 +332,30 @@ class Desk:
         for listener in self._listeners:
             room.listen(listener)
         self.room, self._linked = room, None
+        if self.sharing is not None:
+            self.sharing.serve(case)
+            room.listen(self._nudge(room))
         return room
+
+    def _nudge(self, room: Room) -> Callable[[], None]:
+        """A listener that has what was written here shared at once."""
+        saved = room.saved_at
+
+        def nudge() -> None:
+            nonlocal saved
+            if self.sharing is not None and room.saved_at != saved:
+                saved = room.saved_at
+                self.sharing.nudge()
+
+        return nudge
 
     async def leave(self) -> None:
         """Close the room, if one is open."""
         async with self._turn:
             room, self.room = self.room, None
             if room is not None:
+                if self.sharing is not None:
+                    await asyncio.to_thread(self.sharing.leave)
                 await room.close()
 
     async def declare(

@@ -10,9 +10,11 @@ import random
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from console.config import Config
 from console.events import Body, RemoteAlarmed, RemoteProbed, entry
 from console.timeline import project
 from data.case import Case, adopt
@@ -29,6 +31,8 @@ LOOK_AROUND = 20.0
 """Seconds between two looks for incidents that other consoles declared, and for what waits in others here."""
 PATIENCE = 300.0
 """Seconds between two tries at most, with a remote that does not answer."""
+LEAVE = 1.0
+"""Seconds for which a turn is waited for when somebody leaves."""
 RECENT_DAYS = 14
 """Incidents declared longer ago than that are fetched only when somebody asks for them."""
 DAY = 86_400_000_000_000
@@ -60,6 +64,30 @@ class Standing:
 
 
 Opener = Callable[[], Remote]
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """Where consoles meet: name, place and way to open each remote, and how far a new console is trusted."""
+
+    remotes: tuple[tuple[str, str, Opener], ...]
+    policy: Literal["first-use", "list"] = "first-use"
+
+
+def meeting(config: Config, home: Home) -> Meeting | None:
+    """Where the incidents of `home` are shared. A drill's never leave it: no remote of the settings is its own."""
+    if home.mode == "drill" or not config.remote:
+        return None
+    return Meeting(
+        tuple((each.name, each.url, partial(_open, each.url, each.options)) for each in config.remote),
+        config.trust.policy,
+    )
+
+
+def _open(url: str, options: dict[str, str]) -> Remote:
+    from data.remotes.opening import open_remote  # its clients are imported when one is used
+
+    return open_remote(url, options)
 
 
 class Sharing:
@@ -97,14 +125,15 @@ class Sharing:
         self.nudge()
 
     def leave(self) -> None:
-        """Let go of the open incident; returns when no turn uses it any more, within a request's time."""
+        """Let go of the open incident, and see the turns that use it end.
+
+        One that hangs in a request is not waited for: it finds the case closed, and nothing is lost by that.
+        """
         self._leaving = True
-        for lock in self._turns.values():
-            lock.acquire()
+        held = [lock for lock in self._turns.values() if lock.acquire(timeout=LEAVE)]
         self._case = None
-        for lock in self._turns.values():
+        for lock in held:
             lock.release()
-        self._leaving = False
 
     def nudge(self) -> None:
         """Something was written: take the next turn now."""
@@ -117,7 +146,7 @@ class Sharing:
         self._stop.set()
         self.nudge()
         for thread in self._threads:
-            thread.join()
+            thread.join(LEAVE)
 
     # -- on the thread of one remote ---------------------------------------------------------------------
 
