@@ -15,6 +15,8 @@ from data.home import Home
 from data.inbox import Answer
 from data.line import Projector
 from data.log import FIRST, NAME, Log, Merged, connect, found_log, founding_hash
+from data.projection import NAME as VIEW
+from data.projection import remove
 from data.projector import ProjectorThread
 from data.reader import CaseReader
 from data.record import Reason
@@ -142,7 +144,7 @@ class Case:
         Raises:
             StoreTrouble: If another process writes this case; that one also merges.
         """
-        return self._run(lambda log: log.merge(parcel))
+        return self._run(lambda log: self._merged(log.merge(parcel)))
 
     def witness(self, reason: Reason) -> Future[bool]:
         """Write a checkpoint, unless nothing happened since the last. Returns a future of whether.
@@ -159,7 +161,21 @@ class Case:
         Raises:
             StoreTrouble: If another process writes this case.
         """
-        return self._run(lambda log: log.erase(hashes))
+        return self._run(lambda log: self._erased(log.erase(hashes)))
+
+    def _merged(self, merged: Merged) -> Merged:
+        if merged.refilled:
+            self._forget_view()
+        return merged
+
+    def _erased(self, count: int) -> int:
+        if count:
+            self._forget_view()
+        return count
+
+    def _forget_view(self) -> None:
+        """The view shows events as they were; it is made again from the log."""
+        remove(self.directory / VIEW)
 
     def _run(self, work: Callable[[Log], T]) -> Future[T]:
         with self._mutex:

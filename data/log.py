@@ -28,6 +28,8 @@ FIRST = 1
 """The incarnation that a replica starts with."""
 SIGNED_EVERY = 1000
 """Inside a long batch every so many events are signed too, so that a segment can end there."""
+SIGNED_BYTES = 8 * 1024 * 1024
+"""The same by size: a segment holds several times that."""
 APPLICATION = 0x77617272
 BUSY_MS = 2000
 _EFFECTIVE = os.access in os.supports_effective_ids
@@ -232,7 +234,12 @@ def found_log(
                     db.execute("INSERT INTO writes VALUES (?, ?)", (header.rep, header.inc))
                 db.execute(
                     "INSERT INTO events VALUES (1, 1, 1, ?, ?, ?, ?, ?)",
-                    (founding.hash, founding.header.kind, founding.head, founding.salt, founding.body),
+                    (
+                        founding.hash,
+                        founding.header.kind,
+                        founding.head,
+                        *((founding.salt, founding.body) if founding.salt else (None, None)),
+                    ),
                 )
                 db.execute(f"PRAGMA application_id = {APPLICATION}")
                 db.execute(f"PRAGMA user_version = {FORMAT}")
@@ -272,12 +279,18 @@ class Merged:
         after: Hash of the event that must come first, as it is not here yet; None if nothing is missing.
         forked: Whether somebody continued our own strand: a copied identity or a restored backup.
         branched: Whether it left a strand that another event had continued already.
+        refused: Why nothing of it was taken in, though it holds together by itself; "" if it was.
+        bare: Events that it brought without a body though nobody erased them here: not a full copy.
+        refilled: Events here whose body was missing and that it brought.
     """
 
     added: int = 0
     after: bytes | None = None
     forked: bool = False
     branched: bool = False
+    refused: str = ""
+    bare: int = 0
+    refilled: int = 0
 
 
 class Log:
@@ -437,9 +450,12 @@ class Log:
             staged.answers.append(tuple(answer))
         if self._fork is not None:
             del staged.answers[0]
+        size = 0
         for each in staged.sealed:
-            if each.header.seq % SIGNED_EVERY == 0 or each is staged.sealed[-1]:
+            size += len(each.head) + len(each.body)
+            if each.header.seq % SIGNED_EVERY == 0 or size > SIGNED_BYTES or each is staged.sealed[-1]:
                 staged.signatures.append((each.header.seq, self._signer.sign(each.hash)))
+                size = 0
         return staged
 
     def commit(self, staged: Staged) -> None:
@@ -516,37 +532,42 @@ class Log:
         Raises:
             sqlite3.Error: It is not known whether they are there; merging again is harmless.
         """
+        if parcel.case != self.case:
+            return Merged(refused="it belongs to another case")
         fresh = self._unknown(parcel.events)
         strand, branched = None, False
-        if fresh:
+        if fresh and fresh[0].header.seq > 1:
             first = fresh[0]
-            if first.header.seq > 1:
-                before = bytes.fromhex(first.header.prev or "")
-                row = self._db.execute(
-                    "SELECT s.id, s.hash FROM events e JOIN strands s ON s.id = e.strand WHERE e.hash = ?",
-                    (before,),
-                ).fetchone()
-                if row is None:
-                    return Merged(after=before)
-                strand = row[0] if row[1] == before else None
-                branched = strand is None
-            else:
-                branched = (
-                    self._db.execute(
-                        "SELECT 1 FROM strands WHERE rep = ? AND inc = ?", (parcel.rep, parcel.inc)
-                    ).fetchone()
-                    is not None
-                )
+            before = bytes.fromhex(first.header.prev or "")
+            row = self._db.execute(
+                "SELECT s.id, s.hash, s.rep, s.inc, e.seq, e.head FROM events e"
+                " JOIN strands s ON s.id = e.strand WHERE e.hash = ?",
+                (before,),
+            ).fetchone()
+            if row is None:
+                return Merged(after=before)
+            # Whoever signs with a key of their own may say anything, also that they go on in another's strand.
+            if row[2:5] != (parcel.rep, parcel.inc, first.header.seq - 1):
+                return Merged(refused="it goes on in a strand that is not its writer's")
+            if decode_header(row[5]).hlc >= first.header.hlc:
+                return Merged(refused="its hybrid clock does not go forward")
+            branched = row[1] != before
+            strand = None if branched else row[0]
+        elif fresh:
+            known = "SELECT 1 FROM strands WHERE rep = ? AND inc = ?"
+            branched = self._db.execute(known, (parcel.rep, parcel.inc)).fetchone() is not None
         fork = self._fork_by(parcel, fresh)
         last = parcel.events[-1]
         staged = None
         with self._transaction():
+            gone = {row[0] for row in self._db.execute("SELECT hash FROM erased")}
             if fresh:
-                strand = self._write_fresh(parcel, fresh, strand, branched)
+                strand = self._write_fresh(parcel, fresh, strand, branched, gone)
             else:
                 (strand,) = self._db.execute(
                     "SELECT strand FROM events WHERE hash = ?", (last.hash,)
                 ).fetchone()
+            refilled = self._refill(parcel.events[: len(parcel.events) - len(fresh)], gone)
             self._db.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (parcel.rep, parcel.public))
             self._db.execute(
                 "INSERT OR IGNORE INTO signatures VALUES (?, ?, ?)",
@@ -565,7 +586,19 @@ class Log:
         self.unwitnessed += sum(each.header.kind != record.CHECKPOINT for each in fresh)
         if fresh:
             self._hlc.observe(max(each.header.hlc for each in fresh), self._clock.now())
-        return Merged(len(fresh), forked=fork is not None, branched=branched)
+        bare = sum(not each.salt and each.hash not in gone for each in parcel.events)
+        return Merged(len(fresh), forked=fork is not None, branched=branched, bare=bare, refilled=refilled)
+
+    def _refill(self, known: Sequence[Sealed], gone: set[bytes]) -> int:
+        """Put back bodies that are missing here and that nobody erased: anybody can send a copy without them."""
+        whole = [(each.salt, each.body, each.hash) for each in known if each.salt and each.hash not in gone]
+        return (
+            self._db.executemany(
+                "UPDATE events SET salt = ?, body = ? WHERE hash = ? AND body IS NULL", whole
+            ).rowcount
+            if whole
+            else 0
+        )
 
     def _unknown(self, events: Sequence[Sealed]) -> Sequence[Sealed]:
         """The events that are not here yet; those before them in the strand are."""
@@ -585,18 +618,32 @@ class Log:
         return row is not None
 
     def _fork_by(self, parcel: Parcel, fresh: Sequence[Sealed]) -> record.Forked | None:
-        if not fresh or parcel.rep != self.replica or parcel.inc != self.inc or self._strand is None:
+        """What gives away that somebody else writes with our key in the incarnation that we write in."""
+        if not fresh or parcel.rep != self.replica:
             return None
-        first = fresh[0]
-        ours = self._db.execute(
-            "SELECT hash FROM events WHERE strand = ? AND seq = ?", (self._strand, first.header.seq)
-        ).fetchone()
-        return record.Forked(
-            self.inc, first.header.seq, first.hash.hex(), "" if ours is None else ours[0].hex()
-        )
+        if parcel.inc == self.inc:
+            first = fresh[0]
+            ours = self._db.execute(
+                "SELECT hash FROM events WHERE strand = ? AND seq = ?", (self._strand, first.header.seq)
+            ).fetchone()
+            return record.Forked(
+                self.inc, first.header.seq, first.hash.hex(), "" if ours is None else ours[0].hex()
+            )
+        for each in fresh:
+            # Another copy of us has seen what we wrote and gone away: it wrote the beginning of our strand too.
+            said = record.read_forked(each.body) if each.header.kind == record.FORKED else None
+            if said is not None and said.inc == self.inc:
+                ours_now = "" if self._prev is None else self._prev.hex()
+                return record.Forked(self.inc, max(self._seq, 1), each.hash.hex(), ours_now)
+        return None
 
     def _write_fresh(
-        self, parcel: Parcel, fresh: Sequence[Sealed], strand: int | None, branched: bool
+        self,
+        parcel: Parcel,
+        fresh: Sequence[Sealed],
+        strand: int | None,
+        branched: bool,
+        gone: set[bytes],
     ) -> int:
         first, end = fresh[0], fresh[-1]
         if strand is None:
@@ -606,7 +653,6 @@ class Log:
             self._db.execute(
                 "UPDATE strands SET seq = ?, hash = ? WHERE id = ?", (end.header.seq, end.hash, strand)
             )
-        gone = {row[0] for row in self._db.execute("SELECT hash FROM erased")}
         self._db.executemany(
             "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -625,10 +671,14 @@ class Log:
         return strand
 
     def heads(self) -> list[record.Head]:
-        """Where every strand here ends."""
+        """Where the strands here end; if there are more than a checkpoint holds, the newest of them."""
         return [
             record.Head(rep, inc, seq, digest.hex())
-            for rep, inc, seq, digest in self._db.execute("SELECT rep, inc, seq, hash FROM strands")
+            for rep, inc, seq, digest in self._db.execute(
+                "SELECT s.rep, s.inc, s.seq, s.hash FROM strands s JOIN events e ON e.hash = s.hash"
+                " ORDER BY e.n DESC LIMIT ?",
+                (record.MAX_HEADS,),
+            )
         ]
 
     def erase(self, hashes: Sequence[bytes]) -> int:
@@ -645,10 +695,13 @@ class Log:
         self._db.execute("PRAGMA secure_delete = ON")
         with self._transaction():
             self._db.executemany("INSERT OR IGNORE INTO erased VALUES (?)", [(each,) for each in hashes])
-            return self._db.executemany(
+            gone = self._db.executemany(
                 "UPDATE events SET salt = NULL, body = NULL WHERE hash = ? AND body IS NOT NULL",
                 [(each,) for each in hashes],
             ).rowcount
+        # The write-ahead log still holds the old pages until it is emptied.
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return gone
 
     def holds(self, staged: Staged) -> bool:
         """Whether a batch is on the record and, if so, on the disk.

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data.clock import parse_iso
-from data.envelope import Sealed, case_id, decode_header
+from data.envelope import SALT_BYTES, Sealed, case_id, decode_header
 from data.segment import MAX_BYTES, MAX_EVENTS, Parcel
+
+HEADER_BYTES = 4096
+"""Room for the first line of a segment."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ def parcels(db: sqlite3.Connection, span: Span, after: int = 0) -> Iterator[Parc
             "SELECT head, hash, salt, body FROM events WHERE strand = ? AND seq > ? ORDER BY seq LIMIT ?",
             (span.id, after, MAX_EVENTS),
         ):
-            size += len(head) + len(body or b"") + 64
-            if size > MAX_BYTES // 2 and rows:
+            size += len(head) + len(body or b"") + 2 * SALT_BYTES + 3
+            if size > MAX_BYTES - HEADER_BYTES and rows:
                 break
             header = decode_header(head)
             times = parse_iso(header.at), parse_iso(header.wall)

@@ -20,6 +20,8 @@ ERASED = "record.erased"
 ACTOR = "warroom"
 """Who writes what nobody decided."""
 
+MAX_HEADS = 4000
+"""So many heads fit into the body of an event."""
 CHECKPOINT_EVENTS = 1000
 CHECKPOINT_SECONDS = 60.0
 
@@ -41,14 +43,15 @@ class Head(msgspec.Struct, frozen=True, order=True):
 class Checkpoint(msgspec.Struct, frozen=True):
     """The heads of every strand that this replica has seen: each console is a witness of all the others."""
 
-    heads: Annotated[tuple[Head, ...], msgspec.Meta(max_length=10_000)]
+    heads: Annotated[tuple[Head, ...], msgspec.Meta(max_length=MAX_HEADS)]
     reason: Reason = "time"
 
 
 class Forked(msgspec.Struct, frozen=True):
     """This replica's strand was continued by somebody else: a copied identity, or a restored backup.
 
-    Both continuations are kept; this incarnation starts anew. `seq`: the first event that is not ours.
+    Both continuations are kept; this incarnation starts anew. `seq`: where in incarnation `inc`. `theirs`: the
+    event that gave it away: the first one that is not ours, or another copy's own `record.forked`.
     """
 
     inc: Number
@@ -80,11 +83,17 @@ def checkpoint(heads: Iterable[Head], reason: Reason) -> Entry:
 T = TypeVar("T")
 _checkpoint = msgspec.json.Decoder(Checkpoint)
 _erased = msgspec.json.Decoder(Erased)
+_forked = msgspec.json.Decoder(Forked)
 
 
 def read_checkpoint(body: bytes | None) -> Checkpoint | None:
     """Return what a checkpoint's body says, or None if it cannot be read (it may come from anybody)."""
     return _tolerant(_checkpoint, body)
+
+
+def read_forked(body: bytes | None) -> Forked | None:
+    """Return what a fork's body says, or None if it cannot be read."""
+    return _tolerant(_forked, body)
 
 
 def read_erased(body: bytes | None) -> Erased | None:

@@ -18,8 +18,9 @@ from hashlib import sha256
 import msgspec
 
 from data.canonical import encode
-from data.clock import parse_iso
+from data.clock import MAX_NS, iso, parse_iso
 from data.envelope import (
+    MAX_INC,
     SALT_BYTES,
     VERSION,
     BadEntry,
@@ -36,13 +37,15 @@ from data.identity import replica_id, signed_by
 
 MAX_EVENTS = 1000
 MAX_BYTES = 64 * 1024 * 1024
-MAX_HEADER_BYTES = 64 * 1024
+MAX_HEADER_BYTES = 256 * 1024
 
 _NAME = re.compile(
     r"([a-z2-7]{26})/([0-9a-f]{32})\.([1-9][0-9]{0,15})/([0-9]{12})-([0-9]{12})-([0-9a-f]{64})\.seg",
     re.ASCII,
 )
 _HEADER = 1
+CLOCK_QUALITY = re.compile(r"[a-z0-9_.+-]{0,64}", re.ASCII).fullmatch
+"""What a header may say of its clock."""
 
 
 class BadSegment(ValueError):
@@ -155,14 +158,14 @@ def unpack(name: str, raw: bytes) -> Parcel:
         raise BadSegment(f"it has {len(raw)} bytes, more than the {MAX_BYTES} allowed")
     if sha256(raw).hexdigest() != named.sha256:
         raise BadSegment("its bytes are not those that its name was made of")
-    lines = raw.split(b"\n")
+    lines = raw.split(b"\n", MAX_EVENTS + 2)
     if len(lines) < 3 or lines.pop():
         raise BadSegment("it is cut off, or holds no event")
     head = _head(lines[0], named)
     if len(lines) - 1 != head.count or head.count > MAX_EVENTS or head.last - head.first + 1 != head.count:
         raise BadSegment(f"it holds {len(lines) - 1} events where {head.count} are announced")
     try:
-        public, signature = bytes.fromhex(head.public), bytes.fromhex(head.signature)
+        public, signature = _hex(head.public), _hex(head.signature)
     except ValueError:
         raise BadSegment("its key or signature is not hexadecimal") from None
     if replica_id(public) != head.rep:
@@ -193,14 +196,28 @@ def _head(line: bytes, named: Name) -> _Head:
     return head
 
 
+def _hex(text: str) -> bytes:
+    raw = bytes.fromhex(text)
+    if raw.hex() != text:
+        raise ValueError("its hexadecimal digits are spelled otherwise")
+    return raw
+
+
+def _moment(text: str) -> int:
+    ns = parse_iso(text)
+    if not 0 <= ns <= MAX_NS or iso(ns, 9) != text:
+        raise ValueError("a time is not written as it should be")
+    return ns
+
+
 def _event(line: bytes, segment: _Head, number: int, before: Sealed | None) -> Sealed:
     try:
-        head, salt_hex, body = line.split(b"\t")
+        head, salt_hex, body = line.split(b"\t", 2)
         header = decode_header(head)
-        if encode_header(header) != head:
+        if len(head) > MAX_HEADER_BYTES or encode_header(header) != head:
             raise ValueError("its header is not in canonical form")
-        salt = bytes.fromhex(salt_hex.decode("ascii"))
-        at, wall = parse_iso(header.at), parse_iso(header.wall)
+        salt = _hex(salt_hex.decode("ascii"))
+        at, wall = _moment(header.at), _moment(header.wall)
         if len(header.hlc) != 16 or f"{int(header.hlc, 16):016x}" != header.hlc:
             raise ValueError("its hybrid clock cannot be read")
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
@@ -222,6 +239,8 @@ def _event(line: bytes, segment: _Head, number: int, before: Sealed | None) -> S
     vouched = len(salt) == SALT_BYTES and len(body) == header.body_len
     if not erased and not (vouched and commitment(salt, body) == header.body_h):
         raise BadSegment(f"the body of event {number} is not the one that its header vouches for")
+    if not 1 <= header.inc <= MAX_INC or not CLOCK_QUALITY(header.clk):
+        raise BadSegment(f"event {number} has an incarnation or a clock that no console has")
     try:
         check(Entry(header.kind, b"{}" if erased else body, header.actor, header.role, at, header.refs))
     except BadEntry as error:

@@ -31,7 +31,7 @@ from data.parcels import Span, parcels, spans
 from data.record import CHECKPOINT
 from data.remotes import Absent, Remote, RemoteTrouble
 from data.segment import BadSegment, Name, Parcel, pack, prefix, unpack
-from data.trouble import explain
+from data.trouble import StoreTrouble, explain
 
 DIRECTORY = "sync"
 QUARANTINE = "quarantine"
@@ -46,7 +46,10 @@ Stop = Callable[[], bool]
 
 
 class _Seen(msgspec.Struct, frozen=True):
-    """An object that is known to be good: its name, and the hash of the last event in it."""
+    """An object that is known to be good: its name, and the hash of the last event in it.
+
+    `last` is empty if the object is no full copy of its events, so that nobody counts on it.
+    """
 
     name: str
     last: str
@@ -111,9 +114,13 @@ class Sync:
         self._replica = replica
         self._path = case.directory / DIRECTORY / f"{name}.seen"
         self._seen = _read_seen(self._path)
+        self._gone: set[str] = set()
         self._tries: dict[str, int] = {}
+        self._waits: dict[str, bytes] = {}
+        self._places: dict[str, tuple[int, tuple[int, int]]] = {}
         self._announced = False
         self._refs: dict[str, Ref] = {}
+        self._blobs_seen: set[str] = set()
         self._scanned = 0
 
     def turn(self, stop: Stop = lambda: False) -> Turn:
@@ -129,6 +136,7 @@ class Sync:
         turn = Turn()
         with closing(connect(self.case.directory / LOG)) as db:
             listed = self._listed()
+            self._gone = self._seen.keys() - listed
             self._pull(db, listed, turn, stop)
             self._push(db, listed, turn, stop)
             self._blobs(db, turn, stop)
@@ -137,7 +145,8 @@ class Sync:
     def outbox(self) -> Outbox:
         """How our own events stand with the remote, as far as is known here; asks nobody."""
         with closing(connect(self.case.directory / LOG)) as db:
-            covered = self._covered(db, self._seen.values())
+            there = (seen for name, seen in self._seen.items() if name not in self._gone)
+            covered = self._covered(db, there)
             pending, oldest, shared = 0, None, 0
             for span in spans(db):
                 if span.rep != self._replica:
@@ -182,26 +191,48 @@ class Sync:
             for name in list(new):
                 if stop():
                     return
-                if self._tries.get(name, 0) >= TRIES:
-                    del new[name]
+                if self._waits_still(db, name):
                     continue
-                parcel = self._fetch(name, turn)
+                parcel = self._fetch(name, turn) if self._tries.get(name, 0) < TRIES else None
                 if parcel is None:
                     del new[name]
                     continue
                 merged = self.case.merge(parcel).result()
                 turn.forked |= merged.forked
-                if merged.after is None:
-                    turn.pulled += merged.added
-                    self._remember(name, parcel)
-                    del new[name]
-                    progress = True
+                if merged.after is not None:
+                    self._waits[name] = merged.after
+                    continue
+                del new[name]
+                if merged.refused:
+                    self._tries[name] = TRIES
+                    turn.bad[name] = merged.refused
+                    continue
+                turn.pulled += merged.added
+                self._remember(name, parcel, whole=not merged.bare)
+                progress = True
         turn.waiting = len(new)
+
+    def _waits_still(self, db: sqlite3.Connection, name: str) -> bool:
+        """Whether an object that was fetched before still cannot be taken in."""
+        before = self._waits.get(name)
+        if before is None:
+            return False
+        if db.execute("SELECT 1 FROM events WHERE hash = ?", (before,)).fetchone() is None:
+            return True
+        del self._waits[name]
+        return False
 
     def _fetch(self, name: str, turn: Turn) -> Parcel | None:
         try:
             raw = self.remote.get(name)
         except Absent:
+            return None
+        except RemoteTrouble as trouble:
+            if trouble.passing:
+                raise
+            # One object that cannot be had, such as one without end, must not keep the others away.
+            self._tries[name] = self._tries.get(name, 0) + 1
+            turn.bad[name] = trouble.what
             return None
         try:
             return unpack(name, raw)
@@ -225,9 +256,12 @@ class Sync:
 
     def _push(self, db: sqlite3.Connection, listed: set[str], turn: Turn, stop: Stop) -> None:
         there = [seen for name, seen in self._seen.items() if name in listed]
-        if any(span.rep == self._replica and rest for span, rest in self._missing(db, there)):
-            self.case.witness("push").result()
-        for span, rest in self._missing(db, there):
+        self._announce(db)
+        missing = list(self._missing(db, there))
+        # A checkpoint goes with what it covers.
+        if any(span.rep == self._replica for span, _ in missing) and self.case.witness("push").result():
+            missing = list(self._missing(db, there))
+        for span, rest in missing:
             for after, upto in rest:
                 for parcel in parcels(db, span, after):
                     if stop():
@@ -235,7 +269,6 @@ class Sync:
                     # A parcel may reach into what is there already: twice is harmless, a gap is not.
                     if parcel.events[0].header.seq > upto:
                         break
-                    self._announce(parcel)
                     turn.pushed += self._put(parcel, turn)
 
     def _missing(
@@ -261,20 +294,25 @@ class Sync:
                 return len(parcel.events)
             turn.bad[name] = "what came back is not what was put"
             self._quarantine(back)
-        raise RemoteTrouble(
+        raise self._unreturned()
+
+    def _unreturned(self) -> RemoteTrouble:
+        return RemoteTrouble(
             f"{self.remote.url} does not give back what was put there.",
-            "These events are safe here, but they are not shared through this remote.",
+            "It is safe here, but it is not shared through this remote.",
             "Check the remote; if somebody else may write there, look at what it holds.",
         )
 
-    def _announce(self, parcel: Parcel) -> None:
-        """Let consoles that look for cases find this one: a name with its time, pointing nowhere else."""
+    def _announce(self, db: sqlite3.Connection) -> None:
+        """Let consoles that look for cases find this one: a name with its time, pointing nowhere else.
+
+        Done at every start, since a remote that lost it cannot say so.
+        """
         if self._announced:
             return
-        founding = parcel.events[0]
-        if founding.header.case is None:
-            self.remote.put(f"{CASES}{iso(founding.wall, 0).replace(':', '').lower()}-{parcel.case}", b"\n")
-            self._announced = True
+        (head,) = db.execute("SELECT head FROM events WHERE n = 1").fetchone()
+        self.remote.put(f"{CASES}{iso(_wall(head), 0).replace(':', '').lower()}-{self.case.id}", b"\n")
+        self._announced = True
 
     # -- blobs -------------------------------------------------------------------------------------------
 
@@ -283,22 +321,60 @@ class Sync:
         if not self._refs:
             return
         at = f"{self.case.id}/blobs/"
-        there = {name.removeprefix(at) for name in self.remote.list(at)}
+        there: dict[str, list[str]] = {}
+        for name in self.remote.list(at):
+            there.setdefault(name.removeprefix(at).partition(".")[0], []).append(name)
         blobs = Blobs(self.case.directory)
         for digest, ref in self._refs.items():
             if stop():
                 return
-            here = blobs.path(digest).exists()
-            if here and digest not in there:
-                self.remote.put(at + digest, blobs.read(ref))
-                turn.blobs += 1
-            elif digest in there and not here:
-                raw = self.remote.get(at + digest)
-                if len(raw) == ref.size and sha256(raw).hexdigest() == digest:
+            names = sorted(there.get(digest, []))[:TRIES]
+            if not blobs.path(digest).exists():
+                raw = self._fetch_blob(ref, names, turn)
+                if raw is not None:
                     blobs.put(raw, ref.media)
                     turn.blobs += 1
-                else:
-                    turn.bad[at + digest] = "it is not the blob that its name says"
+            elif not any(name in self._blobs_seen for name in names):
+                try:
+                    raw = blobs.read(ref)
+                except StoreTrouble as trouble:
+                    turn.bad[at + digest] = trouble.what
+                    continue
+                # What lies there already may be torn: whoever has the blob looks once.
+                if self._fetch_blob(ref, names, turn) is None:
+                    self._put_blob(at + digest, raw)
+                    turn.blobs += 1
+
+    def _fetch_blob(self, ref: Ref, names: Iterable[str], turn: Turn) -> bytes | None:
+        for name in names:
+            if self._tries.get(name, 0) >= TRIES:
+                continue
+            try:
+                raw = self.remote.get(name)
+            except Absent:
+                continue
+            except RemoteTrouble as trouble:
+                if trouble.passing:
+                    raise
+                raw = b""
+            if len(raw) == ref.size and sha256(raw).hexdigest() == ref.sha256:
+                self._blobs_seen.add(name)
+                return raw
+            self._tries[name] = self._tries.get(name, 0) + 1
+            turn.bad[name] = "it is not the blob that its name says"
+        return None
+
+    def _put_blob(self, name: str, raw: bytes) -> None:
+        for again in range(TRIES):
+            at = f"{name}.{again}" if again else name
+            self.remote.put(at, raw)
+            try:
+                if self.remote.get(at) == raw:
+                    self._blobs_seen.add(at)
+                    return
+            except Absent:
+                continue
+        raise self._unreturned()
 
     def _find_refs(self, db: sqlite3.Connection) -> None:
         """Find the blobs that new events speak of. Few events do, and the header says so in plain bytes."""
@@ -316,17 +392,22 @@ class Sync:
         """Which numbers of which strand lie in objects that are known to be good."""
         covered: dict[int, list[tuple[int, int]]] = {}
         for each in seen:
-            name = Name.read(each.name)
-            row = db.execute(
-                "SELECT strand FROM events WHERE hash = ?", (bytes.fromhex(each.last),)
-            ).fetchone()
-            if name is not None and row is not None:
-                covered.setdefault(row[0], []).append((name.first, name.last))
+            place = self._places.get(each.name)
+            if place is None:
+                name = Name.read(each.name)
+                row = db.execute(
+                    "SELECT strand FROM events WHERE hash = ?", (bytes.fromhex(each.last),)
+                ).fetchone()
+                if name is None or row is None:
+                    continue
+                place = self._places[each.name] = (row[0], (name.first, name.last))
+            covered.setdefault(place[0], []).append(place[1])
         return covered
 
-    def _remember(self, name: str, parcel: Parcel) -> None:
-        seen = _Seen(name, parcel.events[-1].hash.hex())
+    def _remember(self, name: str, parcel: Parcel, *, whole: bool = True) -> None:
+        seen = _Seen(name, parcel.events[-1].hash.hex() if whole else "")
         self._seen[name] = seen
+        self._gone.discard(name)
         try:
             make_directory(self._path.parent)
             # Not synced: losing it costs fetching the object once more.
@@ -366,6 +447,7 @@ def unseen(remote: Remote, directory: Path, name: str, case: str) -> bool:
 
 def founding(remote: Remote, case: str) -> Parcel | None:
     """Fetch the beginning of a case, to found it here; None if no object there holds it."""
+    bare = None
     for name in sorted(remote.list(prefix(case))):
         named = Name.read(name)
         if named is None or named.case != case or named.first != 1:
@@ -375,8 +457,10 @@ def founding(remote: Remote, case: str) -> Parcel | None:
         except (BadSegment, Absent):
             continue
         if parcel.events[0].header.case is None:
-            return parcel
-    return None
+            if parcel.events[0].salt:
+                return parcel
+            bare = parcel
+    return bare
 
 
 def _in_order(name: str) -> tuple[str, int, int]:

@@ -56,6 +56,7 @@ class Writer(Inbox):
         self._committed = committed
         self._log: Log | None = Log(self._path, signer, clock)
         self._end = self._log.end
+        self._doubt: Staged | None = None
         self._witnessed = monotonic()
         self._tasks: deque[Callable[[], None]] = deque()
         self.case = self._log.case
@@ -88,7 +89,8 @@ class Writer(Inbox):
                 log = self._opened()
                 try:
                     result = work(log)
-                except sqlite3.Error:
+                except BaseException:
+                    # What it noted in memory may not be what is in the file.
                     self._let_go()
                     raise
                 self._end = log.end
@@ -99,15 +101,19 @@ class Writer(Inbox):
             except Exception as error:
                 answer.set_exception(self._fail(_unforeseen(error)))
             else:
+                self.trouble = ""
                 self._committed()
                 answer.set_result(result)
 
+        self._enqueue(task)
+        return answer
+
+    def _enqueue(self, task: Callable[[], None]) -> None:
         with self._wake:
             if self._closing:
                 raise RuntimeError("the case is closed")
             self._tasks.append(task)
             self._wake.notify()
-        return answer
 
     def witness(self, reason: record.Reason) -> Future[bool]:
         """Write a checkpoint over every strand seen, unless nothing happened since the last.
@@ -115,7 +121,32 @@ class Writer(Inbox):
         Returns:
             A future of whether one was written.
         """
-        return self.run(lambda log: _checkpoint(log, reason))
+        answer: Future[bool] = Future()
+        answer.set_running_or_notify_cancel()
+
+        def task() -> None:
+            result = self._witness(reason)
+            if isinstance(result, StoreTrouble):
+                answer.set_exception(result)
+            else:
+                answer.set_result(result)
+
+        self._enqueue(task)
+        return answer
+
+    def _witness(self, reason: record.Reason) -> bool | StoreTrouble:
+        try:
+            log = self._opened()
+            if not log.unwitnessed:
+                return False
+            checkpoint = record.checkpoint(log.heads(), reason)
+        except (sqlite3.Error, OSError) as error:
+            self._let_go()
+            return self._fail(explain(error, self._path))
+        except StoreTrouble as trouble:
+            return self._fail(trouble)
+        result = self._write([(checkpoint,)])
+        return result if isinstance(result, StoreTrouble) else True
 
     def _run(self) -> None:
         looked = idle_since = monotonic()
@@ -177,7 +208,8 @@ class Writer(Inbox):
                 log.commit(staged)
             except sqlite3.Error:
                 self._let_go()
-                log = self._opened(staged)
+                self._doubt = staged
+                log = self._opened()
                 if not log.holds(staged):
                     raise
             self._end = log.end
@@ -187,18 +219,21 @@ class Writer(Inbox):
             return self._fail(trouble)
         except Exception as error:
             # Whatever it is, nobody may wait for ever for an answer from a thread that has died.
+            self._let_go()
             return self._fail(_unforeseen(error))
         self.trouble = ""
         self._unmoved += staged.bytes
         self._committed()
         return staged.answers
 
-    def _opened(self, staged: Staged | None = None) -> Log:
-        """The log, opened again if need be. `staged`: what may have been committed without our knowing."""
+    def _opened(self) -> Log:
+        """The log, opened again if need be."""
         if self._log is None:
-            self._log = log = Log(self._path, self._signer, self._clock)
-            if staged is None or not staged.sealed or log.end[2] != staged.sealed[-1].hash:
+            log = Log(self._path, self._signer, self._clock)
+            doubt, self._doubt = self._doubt, None
+            if doubt is None or not doubt.sealed or log.end[2] != doubt.sealed[-1].hash:
                 log.continued_by(self._end)
+            self._log = log
         return self._log
 
     def _let_go(self) -> None:
@@ -211,9 +246,10 @@ class Writer(Inbox):
         if log is None or not log.unwitnessed:
             return
         due = monotonic() - self._witnessed >= record.CHECKPOINT_SECONDS
-        if due or log.unwitnessed >= record.CHECKPOINT_EVENTS:
+        # While the disk does not take it, once in a while is often enough to try.
+        if due or (log.unwitnessed >= record.CHECKPOINT_EVENTS and not self.trouble):
             self._witnessed = monotonic()
-            self._write([(record.checkpoint(log.heads(), "time" if due else "count"),)])
+            self._witness("time" if due else "count")
 
     def _fail(self, trouble: StoreTrouble) -> StoreTrouble:
         self.trouble = str(trouble)
@@ -229,13 +265,6 @@ class Writer(Inbox):
             # Nothing is lost: the pages stay in the write-ahead log. But the disk may be failing.
             self.trouble = str(explain(error, self._path))
             self._let_go()
-
-
-def _checkpoint(log: Log, reason: record.Reason) -> bool:
-    if not log.unwitnessed:
-        return False
-    log.commit(log.stage([(record.checkpoint(log.heads(), reason),)]))
-    return True
 
 
 def _unforeseen(error: Exception) -> StoreTrouble:

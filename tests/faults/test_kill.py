@@ -24,7 +24,7 @@ def texts(record: Path) -> Counter[str]:
     """How often each text is on the record."""
     db = sqlite3.connect(record / "log.db")
     try:
-        bodies = db.execute("SELECT body FROM events WHERE n > 1").fetchall()
+        bodies = db.execute("SELECT body FROM events WHERE kind = 'note'").fetchall()
     finally:
         db.close()
     return Counter(json.loads(body)["text"] for (body,) in bodies)

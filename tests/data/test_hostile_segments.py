@@ -1,0 +1,280 @@
+"""What somebody sends who has a key of their own, or may write to the remote: refused, or put right."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from data import record
+from data.case import Case, adopt, found
+from data.clock import ManualClock, iso
+from data.envelope import Entry, Sealed, encode_header, event_hash, seal
+from data.home import Home
+from data.identity import Identity
+from data.log import Log, connect
+from data.parcels import parcels, spans
+from data.projection import NAME as VIEW
+from data.segment import BadSegment, Parcel, pack, unpack
+from data.trouble import StoreTrouble
+from data.verify import verify
+from tests.data.sample import START, note, project
+from tests.data.test_merge import hashes, shipped
+
+MALLORY = Identity.make()
+
+
+def forge(
+    case: str,
+    *entries: Entry,
+    key: Identity = MALLORY,
+    inc: int = 1,
+    first: int = 1,
+    prev: bytes | None = None,
+    hlc: int = START // 1_000_000 << 16,
+) -> Parcel:
+    """A parcel that is in order by itself, signed with any key."""
+    events: list[Sealed] = []
+    for seq, entry in enumerate(entries, first):
+        events.append(
+            seal(
+                entry, case=case, rep=key.replica, inc=inc, seq=seq, hlc=f"{hlc + seq:016x}", wall=START,
+                clk="manual", prev=events[-1].hash if events else prev,
+            )
+        )  # fmt: skip
+    return Parcel(case, key.replica, inc, key.public, key.sign(events[-1].hash), events)
+
+
+def through(parcel: Parcel) -> Parcel:
+    return unpack(*pack(parcel))
+
+
+def last(case: Case) -> tuple[bytes, int]:
+    db = connect(case.directory / "log.db")
+    (row,) = db.execute("SELECT hash, seq FROM events ORDER BY n DESC LIMIT 1")
+    db.close()
+    return row[0], row[1]
+
+
+def test_nobody_goes_on_in_the_strand_of_another(case: Case) -> None:
+    case.append(note("ours")).result(10)
+    before, seq = last(case)
+    parcel = through(forge(case.id, note("theirs"), first=seq + 1, prev=before, hlc=2**60))
+    merged = case.merge(parcel).result(10)
+    assert merged.refused
+    assert not merged.added
+    assert case.append(note("ours again")).result(10)[0].seq == seq + 1
+    assert case.trouble == ""
+    assert verify(case.directory).sound
+
+
+def test_a_strand_goes_on_with_the_next_number_and_a_later_time(case: Case) -> None:
+    first = forge(case.id, note("1"))
+    assert case.merge(through(first)).result(10).added == 1
+    (event,) = first.events
+    early = forge(case.id, note("2"), first=2, prev=event.hash, hlc=0)
+    assert case.merge(through(early)).result(10).refused
+    gap = forge(case.id, note("3"), first=3, prev=event.hash)
+    assert case.merge(through(gap)).result(10).refused
+    elsewhere = forge(case.id, note("2"), first=2, inc=2, prev=event.hash)
+    assert case.merge(through(elsewhere)).result(10).refused
+    assert case.merge(through(forge(case.id, note("2"), first=2, prev=event.hash))).result(10).added == 1
+    assert verify(case.directory).sound
+
+
+def test_events_of_another_case_are_refused(case: Case) -> None:
+    assert case.merge(through(forge("a" * 26, note("x")))).result(10).refused
+    assert verify(case.directory).events == 1
+
+
+def resealed(parcel: Parcel, **changes: object) -> Parcel:
+    """The same parcel with other words in the header of its only event, signed anew."""
+    (event,) = parcel.events
+    header = msgspec.structs.replace(event.header, **changes)
+    head = encode_header(header)
+    event = msgspec.structs.replace(event, header=header, head=head, hash=event_hash(head))
+    return Parcel(
+        parcel.case, parcel.rep, header.inc, parcel.public, MALLORY.sign(event.hash), [event]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"wall": "2026-11-21 14:00:00Z"},
+        {"at": "2026-11-21T14:00:00+00:00"},
+        {"wall": iso(-(10**18), 9)},
+        {"clk": "\x1b]0;owned\x07"},
+        {"clk": "x" * 65},
+        {"inc": 2**32},
+        {"hlc": "0" * 15 + "G"},
+        {"hlc": "1"},
+        {"actor": "a\nb"},
+        {"kind": "Note"},
+        {"case": "b" * 26},
+        {"prev": "0" * 64},
+        {"v": 2},
+    ],
+)
+def test_a_header_that_no_console_writes_is_refused(case: Case, changes: dict[str, object]) -> None:
+    good = forge(case.id, note("x"))
+    assert through(good)
+    with pytest.raises(BadSegment):
+        through(resealed(good, **changes))
+
+
+def bare(parcel: Parcel) -> Parcel:
+    events = [msgspec.structs.replace(each, salt=b"", body=b"") for each in parcel.events]
+    return Parcel(parcel.case, parcel.rep, parcel.inc, parcel.public, parcel.signature, events)
+
+
+def test_bodies_that_somebody_left_out_are_put_back(case: Case, tmp_path: Path) -> None:
+    case.append(note("the whole story")).result(10)
+    ben = Home.open(tmp_path / "ben", clock=ManualClock(START))
+    two = Case.open(adopt(ben, bare(shipped(case)[0])), ben, project)
+    try:
+        assert two.merge(through(bare(shipped(case)[0]))).result(10).bare == 2
+        assert [each.kind for each in verify(two.directory).damage] == ["body", "body"]
+        view = two.directory / VIEW
+        merged = two.merge(shipped(case)[0]).result(10)
+        assert (merged.added, merged.refilled, merged.bare) == (0, 2, 0)
+        assert verify(two.directory).sound
+    finally:
+        two.close()
+    db = sqlite3.connect(view)
+    texts = [row[0] for row in db.execute("SELECT text FROM lines ORDER BY id")]
+    db.close()
+    assert texts == ["founded", "the whole story"]
+
+
+def test_an_identity_without_its_log_starts_anew_when_its_own_past_comes(case: Case, tmp_path: Path) -> None:
+    """Ben wrote in a case that Ana founded, and lost his disk but not his key."""
+    ben = Home.open(tmp_path / "ben", clock=ManualClock(START))
+    two = Case.open(adopt(ben, shipped(case)[0]), ben, project)
+    two.append(note("before")).result(10)
+    past = [parcel for parcel in shipped(two) if parcel.rep == ben.replica]
+    two.close()
+    for file in two.directory.iterdir():
+        if file.is_file():
+            file.unlink()
+    again = Case.open(adopt(ben, shipped(case)[0]), ben, project)
+    try:
+        assert [again.merge(parcel).result(10).forked for parcel in past] == [True]
+        (event,) = again.append(note("after")).result(10)
+        assert event.inc != 1
+        assert verify(again.directory).sound
+    finally:
+        again.close()
+
+
+def test_a_copy_that_alone_went_on_learns_that_it_is_a_copy(case: Case, home: Home, tmp_path: Path) -> None:
+    """The original has seen it and gone away; the copy goes away too, from a strand that both began."""
+    case.append(note("common")).result(10)
+    inc, seq, prev = 1, 2, last(case)[0]
+    theirs = forge(case.id, note("by the copy"), key=home.identity, first=seq + 1, prev=prev, hlc=2**60)
+    other = forge(
+        case.id,
+        record.entry(record.FORKED, record.Forked(inc, seq + 1, theirs.events[0].hash.hex())),
+        key=home.identity,
+        inc=77,
+    )
+    # Here we are the copy: what `theirs` says of us we wrote ourselves, and `other` comes from the original.
+    assert case.merge(through(other)).result(10).forked
+    assert case.append(note("on")).result(10)[0].inc not in {1, 77}
+    assert verify(case.directory).sound
+
+
+def test_two_writers_on_one_log_are_noticed_when_writing(home: Home, case: Case) -> None:
+    """A lock that does not lock, such as on some network file systems."""
+    case.append(note("first")).result(10)
+    other = Log(case.directory / "log.db", home.identity, home.clock)
+    other.commit(other.stage([[note("by another process")]]))
+    other.close()
+    with pytest.raises(StoreTrouble):
+        case.append(note("in the same place")).result(10)
+    (event,) = case.append(note("after that")).result(10)
+    assert (event.inc != 1, event.seq) == (True, 2)
+    db = connect(case.directory / "log.db")
+    kinds = [row[0] for row in db.execute("SELECT kind FROM events ORDER BY n")]
+    db.close()
+    assert kinds[-2:] == [record.FORKED, "note"]
+    assert verify(case.directory).sound
+
+
+def test_a_commit_whose_answer_was_lost_is_no_fork(
+    home: Home, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, opened = Log.commit, Log.__init__
+    failing: list[str] = ["commit", "open"]
+
+    def landed(log: Log, staged: object) -> None:
+        commit(log, staged)  # type: ignore[arg-type]
+        if "commit" in failing:
+            failing.remove("commit")
+            raise sqlite3.OperationalError("disk I/O error")
+
+    def shut(log: Log, *rest: object) -> None:
+        if "commit" not in failing and "open" in failing:
+            failing.remove("open")
+            raise StoreTrouble("The disk is away.", "", "")
+        opened(log, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Log, "commit", landed)
+    monkeypatch.setattr(Log, "__init__", shut)
+    with pytest.raises(StoreTrouble):
+        case.append(note("in doubt")).result(10)
+    (event,) = case.append(note("next")).result(10)
+    assert (failing, event.inc, event.seq) == ([], 1, 3)
+
+
+def test_more_strands_than_a_checkpoint_holds_do_not_stop_it(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "MAX_HEADS", 5)
+    for inc in range(1, 9):
+        case.merge(through(forge(case.id, note("flood"), inc=inc))).result(10)
+    case.append(note("ours")).result(10)
+    assert case.witness("asked").result(10)
+    db = connect(case.directory / "log.db")
+    (body,) = db.execute("SELECT body FROM events WHERE kind = ?", (record.CHECKPOINT,)).fetchone()
+    db.close()
+    checkpoint = record.read_checkpoint(body)
+    assert checkpoint is not None
+    assert len(checkpoint.heads) == 5
+    assert any(head.rep != MALLORY.replica for head in checkpoint.heads)
+
+
+def test_the_largest_checkpoint_fits_into_an_event() -> None:
+    head = record.Head("f" * 32, 2**53 - 1, 2**53 - 1, "f" * 64)
+    assert record.checkpoint([head] * record.MAX_HEADS, "handover").body
+
+
+def test_a_batch_of_large_bodies_can_leave(case: Case) -> None:
+    texts = [f"{i}" + "x" * 900_000 for i in range(80)]
+    answers = [case.append(*map(note, texts[i : i + 40])) for i in (0, 40)]
+    for answer in answers:
+        answer.result(60)
+    db = connect(case.directory / "log.db")
+    (span,) = spans(db)
+    sent = sum(len(unpack(*pack(parcel)).events) for parcel in parcels(db, span))
+    db.close()
+    assert sent == 81
+
+
+def test_a_segment_of_nothing_but_line_breaks_costs_nothing(case: Case) -> None:
+    name, raw = pack(shipped(case)[0])
+    bad = raw[: raw.index(b"\n")] + b"\n" * 1_000_000
+    with pytest.raises(BadSegment):
+        unpack(name, bad)
+    assert hashes(case)
+
+
+def test_the_founder_can_be_taken_over_only_with_the_founding_event(case: Case, tmp_path: Path) -> None:
+    ben = Home.open(tmp_path / "ben", clock=ManualClock(START))
+    with pytest.raises(ValueError, match="founding"):
+        adopt(ben, through(forge(case.id, note("x"))))
+    one = found(ben, note("another case"), project)
+    one.close()
+    assert one.id != case.id
