@@ -25,6 +25,8 @@ class Line(NamedTuple):
         flags: Bits; `SYSTEM` is one, the others belong to the projection.
         text: What it says, as it was written: not yet safe for a terminal.
         tags: Words separated by one space.
+        rep: The replica that wrote its event, 32 hex digits.
+        hlc: The hybrid clock of its event, 16 hex digits.
     """
 
     id: int
@@ -37,6 +39,8 @@ class Line(NamedTuple):
     flags: int
     text: str
     tags: str
+    rep: str
+    hlc: str
 
 
 class Put(msgspec.Struct, frozen=True):

@@ -24,7 +24,8 @@ FORMAT = 3
 BLOCK = 4096
 """Adding up 250 sizes takes about as long as stepping over half a block."""
 
-LINE_COLUMNS = "id, at, hash, kind, actor, mark, level, flags, text, tags"
+LINE_COLUMNS = "id, at, hash, kind, actor, mark, level, flags, text, tags, substr(ord, 9, 24)"
+"""The last one is a part of the order key: the hybrid clock and who wrote it."""
 
 _SCHEMA = """
 CREATE TABLE built (

@@ -50,7 +50,9 @@ asyncio.run(main())
 
 def made(rows: Sequence[Any]) -> list[Line]:
     """The same work on the other side: rows become lines."""
-    return [Line(row[0], row[1], row[2].hex(), *row[3:]) for row in rows]
+    return [
+        Line(row[0], row[1], row[2].hex(), *row[3:10], row[10][8:].hex(), row[10][:8].hex()) for row in rows
+    ]
 
 
 def run(report: Report) -> None:

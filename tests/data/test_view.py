@@ -51,6 +51,7 @@ def fold(events: Sequence[Event]) -> list[Line]:
         Line(
             by_hash[h].n, line["at"], h, by_hash[h].kind, by_hash[h].actor,
             line["mark"], line["level"], line["flags"], line["text"], line["tags"],
+            by_hash[h].rep, by_hash[h].hlc,
         )
         for h, line in lines.items()
     ]  # fmt: skip
