@@ -20,6 +20,7 @@ from console.events import (
     BudgetMet,
     CadenceSet,
     ChecklistAdopted,
+    Checkpointed,
     CheckState,
     Closed,
     Confidence,
@@ -45,6 +46,7 @@ from console.events import (
     NoteWritten,
     ObservabilityFound,
     RecordVerified,
+    RemoteAlarmed,
     RemoteProbed,
     Reopened,
     RoleAssigned,
@@ -161,6 +163,15 @@ class Verified:
 
 
 @dataclass(slots=True)
+class Fork:
+    """Somebody wrote in the name of console `rep`, which found out at `at` (ns UTC)."""
+
+    rep: str
+    at: int
+    body: Forked
+
+
+@dataclass(slots=True)
 class Incident:
     """The state of one incident. Times are nanoseconds UTC; 0 or None = not yet."""
 
@@ -213,8 +224,12 @@ class Incident:
     remotes: dict[str, RemoteProbed] = field(default_factory=dict)
     """Remote to what its last probe found."""
     verified: Verified | None = None
-    forks: int = 0
-    """How often somebody was found to write in a console's name."""
+    forks: dict[str, Fork] = field(default_factory=dict)
+    """Event that tells of somebody writing in a console's name; taken back, it was looked into."""
+    alarms: dict[str, RemoteAlarmed] = field(default_factory=dict)
+    """Event that tells of a remote giving back something else; taken back, it was looked into."""
+    checkpoints: dict[str, Checkpointed] = field(default_factory=dict)
+    """Replica to its newest checkpoint: what it is a witness of."""
 
     @property
     def contested(self) -> set[str]:
@@ -378,7 +393,11 @@ def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
         case RecordVerified():
             state.verified = Verified(event.at, event.actor, body.events, body.damage, body.missing)
         case Forked():
-            state.forks += 1
+            state.forks[event.hash] = Fork(event.rep, event.at, body)
+        case RemoteAlarmed():
+            state.alarms[event.hash] = body
+        case Checkpointed():
+            state.checkpoints[event.rep] = body
         case Closed():
             state.closed_at = event.at
         case Reopened():
