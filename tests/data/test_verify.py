@@ -129,7 +129,7 @@ DELETE = "DELETE FROM events WHERE n = 4"
         pytest.param(change_head(4, case="a" * 26), "case", 4, id="another case"),
         pytest.param(change_head(4, case=None), "case", 4, id="founded twice"),
         pytest.param(change_head(4, hlc="0" * 16), "clock", 4, id="clock"),
-        pytest.param(change_head(1, actor="evil"), "chain", 2, id="founding event"),
+        pytest.param(change_head(1, actor="evil"), "case", 1, id="founding event"),
         pytest.param(blob(lambda path: path.unlink()), "blob", 5, id="blob gone"),
         pytest.param(blob(lambda path: path.write_bytes(b"transcripT")), "blob", 5, id="blob changed"),
         pytest.param(blob(lambda path: path.write_bytes(b"transcript+")), "blob", 5, id="blob longer"),
