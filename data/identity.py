@@ -43,11 +43,16 @@ def fingerprint(public: bytes) -> tuple[str, ...]:
 
 def signed_by(public: bytes, digest: bytes, signature: bytes) -> bool:
     """Whether `signature` (64 bytes) over an event's hash was made with the key behind `public` (32 bytes)."""
+    return signed(public, DOMAIN + digest, signature)
+
+
+def signed(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether `signature` (64 bytes) over exactly these bytes was made with the key behind `public` (32 bytes)."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, DOMAIN + digest)
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError):
         return False
     return True
@@ -76,6 +81,12 @@ class Identity:
     def sign(self, digest: bytes) -> bytes:
         """The signature (64 bytes) over an event's hash (32 bytes), and so over the whole strand up to it."""
         return self._key.sign(DOMAIN + digest)
+
+    def state(self, kind: str, body: bytes) -> bytes:
+        """The signature (64 bytes) over a statement that is no event, such as the manifest of a bundle (DSSE)."""
+        from data.standalone_verify import pae  # only whoever exports needs it
+
+        return self._key.sign(pae(kind, body))
 
     def pem(self, passphrase: str = "") -> bytes:
         """The key as PKCS #8 in PEM, encrypted when a passphrase is given; OpenSSL reads it too."""
