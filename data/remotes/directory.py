@@ -6,28 +6,15 @@ Files are whole or absent: a temporary file, fsync, a name that replaces nothing
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
-import secrets
 import stat
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from data.durable import TEMPORARY
-from data.remotes import MAX_NAMES, Findings, RemoteTrouble, limit, proper, troubles
+from data.remotes import MAX_NAMES, Findings, RemoteTrouble, files, limit, proper, troubles
 from data.remotes.pacing import put_each
 from data.remotes.probing import probe
-
-FILE_MODE, DIRECTORY_MODE = 0o660, 0o770
-"""Less what the umask takes away: a share serves a group, and evidence is nobody else's business."""
-
-_AT_FDCWD, _RENAME_NOREPLACE = -100, 1
-_CANNOT = {
-    errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EXDEV,
-}  # fmt: skip
-"""How file systems say that they have no such operation, or no more of it."""
 
 
 class Directory:
@@ -63,7 +50,7 @@ class Directory:
             self._within(path.parent, create=True)
             if path.exists():  # spares the writing; what counts is how the name is given below
                 return False
-            return _publish(_write(path.parent, data), path)
+            return files.publish(files.write(path.parent, data), path)
         except OSError as error:
             raise self._trouble(error) from None
 
@@ -97,6 +84,8 @@ class Directory:
         """Names in order. Files of other programs are passed over, and so are links."""
         self._there()
         folder = prefix.rpartition("/")[0]
+        if folder and not proper(folder):  # nothing can be there, and `..` leads out
+            return
         count = 0
         try:
             for name in self._walk(f"{folder}/" if folder else "", after):
@@ -122,7 +111,7 @@ class Directory:
             )
 
         def now() -> int:
-            path = _write(self._root, b"")
+            path = files.write(self._root, b"")
             try:
                 return path.stat().st_mtime_ns
             finally:
@@ -155,8 +144,8 @@ class Directory:
             while missing[-1].parent != self._root and not missing[-1].parent.is_dir():
                 missing.append(missing[-1].parent)
             for each in reversed(missing):
-                each.mkdir(DIRECTORY_MODE, exist_ok=True)
-                _sync(each.parent)
+                each.mkdir(files.DIRECTORY_MODE, exist_ok=True)
+                files.sync(each.parent)
         if not folder.resolve().is_relative_to(self._root.resolve()):
             raise troubles.nonsense(self.url, "a link leads out of it")
 
@@ -199,62 +188,3 @@ class Directory:
             troubles.KEPT,
             "Check the stick or the share; take another one if it stays so.",
         )
-
-
-def _write(folder: Path, data: bytes) -> Path:
-    path = folder / f"{TEMPORARY}{secrets.token_hex(8)}"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return path
-
-
-def _publish(temporary: Path, path: Path) -> bool:
-    """Give a finished file its name, without replacing: False if the name is taken."""
-    try:
-        for give in (os.link, _rename_noreplace):
-            try:
-                give(temporary, path)
-                break
-            except FileExistsError:
-                return False
-            except OSError as error:
-                if error.errno not in _CANNOT:
-                    raise
-        else:
-            # Neither way exists here (FAT outside Linux, some shares): not atomic against a rival, as the probe
-            # finds out. A rival for this name has the same bytes.
-            if path.exists():
-                return False
-            temporary.rename(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync(path.parent)
-    return True
-
-
-def _rename_noreplace(source: Path, target: Path) -> None:
-    """Rename unless the target exists: on Linux, FAT and exFAT can do that, and have no hard links."""
-    if not sys.platform.startswith("linux"):
-        raise OSError(errno.ENOSYS, "not on this system")
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in _CANNOT:  # some shares cannot sync a directory; they do it by themselves
-            raise
-    finally:
-        os.close(handle)

@@ -43,6 +43,18 @@ def put_each(put: Callable[[str, bytes], bool], objects: Sequence[tuple[str, byt
         return list(pool.map(lambda each: put(*each), objects))
 
 
+class Pace:
+    """The time limit of a request, which moves on while bytes come."""
+
+    def __init__(self, timeout: asyncio.Timeout, allowed: float) -> None:
+        self._timeout = timeout
+        self._end = asyncio.get_running_loop().time() + allowed
+
+    def came(self, size: int) -> None:
+        """So many bytes have come by now, in all."""
+        self._timeout.reschedule(self._end + size / RATE)
+
+
 class Loop:
     """An event loop on a thread of its own, started when it is first needed."""
 
@@ -51,20 +63,20 @@ class Loop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
 
-    def run(self, request: Callable[[asyncio.Timeout], Awaitable[T]], limit: float) -> T:
+    def run(self, request: Callable[[Pace], Awaitable[T]], allowed: float) -> T:
         """Make a request and wait for it.
 
         Args:
-            request: Called on the loop, with the time limit, which it may move while bytes come.
-            limit: Seconds until it is given up.
+            request: Called on the loop, with its time limit.
+            allowed: Seconds until it is given up.
 
         Raises:
             TimeoutError: If it took longer.
         """
 
         async def limited() -> T:
-            async with asyncio.timeout(limit) as timeout:
-                return await request(timeout)
+            async with asyncio.timeout(allowed) as timeout:
+                return await request(Pace(timeout, allowed))
 
         with self._lock:
             if self._loop is None:
@@ -94,8 +106,3 @@ class Loop:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
-
-
-def extend(timeout: asyncio.Timeout, start: float, allowed: float, size: int) -> None:
-    """Move a limit on: `size` bytes have come since `start` (loop time)."""
-    timeout.reschedule(start + allowed + size / RATE)
