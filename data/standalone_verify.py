@@ -375,9 +375,7 @@ class Findings:
             for s in self.strands
         ]
         if self.blobs:
-            lines.append(
-                f"{self.blobs:,} files of evidence are, byte for byte, those that the events speak of."
-            )
+            lines.append(f"{_many(self.blobs, 'file')} of evidence: byte for byte what the events speak of.")
         return lines
 
     def unproven(self) -> list[str]:
@@ -406,11 +404,11 @@ class Findings:
             )
         if self.withheld_blobs:
             lines.append(
-                f"What is in {self.withheld_blobs:,} files of evidence: they are withheld from this copy."
+                f"What is in {_many(self.withheld_blobs, 'file')} of evidence withheld from this copy."
             )
         if self.absent_blobs:
             lines.append(
-                f"What is in {self.absent_blobs:,} files of evidence: the exporter did not have them."
+                f"What is in {_many(self.absent_blobs, 'file')} of evidence that the exporter did not have."
             )
         return lines
 
@@ -707,6 +705,10 @@ def _heads(value: dict[str, Any]) -> list[Head]:
     return heads if good else []
 
 
+def _many(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def _said(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"it has no {ascii(error.args[0])[:80]}"
@@ -746,7 +748,7 @@ def main(arguments: list[str]) -> int:
         print(f"CANNOT BE CHECKED: {ascii(str(error))[1:-1]}.", file=sys.stderr)
         return 2
     if not found.sound:
-        print(f"NOT SOUND: {len(found.problems)} findings.")
+        print(f"NOT SOUND: {_many(len(found.problems), 'finding')}.")
         for problem in found.problems:
             print(f"  {problem}")
         print("Keep this file as it is, and ask whoever gave it to you for another copy.")
