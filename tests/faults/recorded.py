@@ -1,0 +1,54 @@
+"""A process whose writes are recorded: founds a case, appends with and without blobs, and says what was acknowledged.
+
+`python -m tests.faults.recorded HOME ROUNDS [VARIANT]`; the acknowledgements go to the file `said` beside HOME,
+in the same order of system calls as everything else.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import sys
+from pathlib import Path
+
+from data import durable, log, writer
+from data.blobs import Blobs
+from data.case import found
+from data.envelope import Entry
+from data.home import Home
+from tests.data.sample import FOUNDING, note, project
+
+
+def main(home: str, rounds: str, variant: str = "") -> None:
+    """Write, and acknowledge as the product does."""
+    # Small, so that pages move from the write-ahead log into the file often.
+    writer.CHECKPOINT_BYTES = 30_000
+    if variant == "normal":
+        configure = log._configure
+
+        def loose(db: sqlite3.Connection, write: bool) -> None:
+            configure(db, write)
+            db.execute("PRAGMA synchronous = NORMAL")
+
+        log._configure = loose
+    if variant == "no-fsync":
+        durable.os = type("os", (), {**vars(os), "fsync": staticmethod(lambda _: None)})  # type: ignore[assignment]
+    chance = random.Random(1)
+    said = os.open(Path(home).with_name("said"), os.O_WRONLY | os.O_CREAT, 0o600)
+    case = found(Home.open(Path(home)), FOUNDING, project)
+    blobs = Blobs(case.directory)
+    for i in range(int(rounds)):
+        refs = ()
+        if i % 3 == 0:
+            refs = (blobs.put(chance.randbytes(chance.choice((10, 5000, 20_000))), "text/plain"),)
+        group = [
+            Entry("note", note(f"{i}/{j}").body, "mira", refs=refs) for j in range(chance.choice((1, 1, 5)))
+        ]
+        events = case.append(*group).result(30)
+        os.write(said, "".join(f"{event.hash}\n" for event in events).encode())
+    case.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
