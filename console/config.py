@@ -85,6 +85,14 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True):
     path: Place
 
 
+class Window(Struct, frozen=True, forbid_unknown_fields=True):
+    """How much telemetry the watcher keeps for a while, for evidence to be captured from it."""
+
+    enabled: bool = True
+    max_mib: Annotated[int, Meta(ge=1, le=1_048_576)] = 512
+    keep: Duration = Duration(7 * 86_400 * SECOND)
+
+
 class Tripwires(Struct, frozen=True, forbid_unknown_fields=True):
     """When a tripwire opens an alert, and when the alert pages. Money in USD an hour."""
 
@@ -175,6 +183,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     profile: Literal["merged", "s001-10min", "s002-ics-15min", "s003-overlay", "s004-bundle"] = "merged"
     intake: Intake = Intake()
     source: tuple[Source, ...] = ()
+    window: Window = Window()
     tripwires: Tripwires = Tripwires()
     routes: Routes = Routes()
     agent: tuple[Agent, ...] = ()

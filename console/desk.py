@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from console import runbook
 from console.alerts import Alert, Board
@@ -35,6 +36,9 @@ from data.home import Home
 from data.reader import CaseReader
 from data.trouble import StoreTrouble
 
+if TYPE_CHECKING:
+    from console.evidence.capture import Capture
+
 TEND_SECONDS = 2.0
 """How often a desk looks whether somebody watches."""
 
@@ -50,6 +54,7 @@ class Desk:
         profile: which checklist and which names of severities a new incident takes.
         read_only: change nothing; whatever would write is refused.
         meeting: where the incidents are shared, and how far a new console is trusted; None = nowhere.
+        capture: copies what the incident needs out of the watcher's window, in the background; None = nobody.
 
     Attributes:
         watch_trouble: one sentence when nobody watches and no watcher can be started, else empty.
@@ -67,6 +72,7 @@ class Desk:
         *,
         read_only: bool = False,
         meeting: Meeting | None = None,
+        capture: Capture | None = None,
     ) -> None:
         self.home, self.actor, self.role, self.clock = home, actor, role, home.clock
         self.profile = profile
@@ -88,6 +94,7 @@ class Desk:
         self._watch_read = 0
         self._glances: dict[str, tuple[object, Incident]] = {}
         self._listeners: list[Callable[[], None]] = []
+        self.capture = capture
         self._trusting = meeting is not None and meeting.policy == "first-use"
         self._shared_anew = True
         self.sharing = None if meeting is None or read_only else Sharing(home, meeting.remotes, self._came)
@@ -112,12 +119,13 @@ class Desk:
         *,
         read_only: bool = False,
         meeting: Meeting | None = None,
+        capture: Capture | None = None,
     ) -> Desk:
         """Open the desk of `home` and read its board. The arguments are those of the class.
 
         A board that cannot be read is no reason to keep the incidents closed: `board_trouble` says so.
         """
-        desk = cls(home, actor, role, child, profile, read_only=read_only, meeting=meeting)
+        desk = cls(home, actor, role, child, profile, read_only=read_only, meeting=meeting, capture=capture)
         with suppress(StoreTrouble):
             await desk.refresh()
         return desk
@@ -221,6 +229,8 @@ class Desk:
         except StoreTrouble:
             # The room can be read all the same, and says what is wrong; the next change offers all of them.
             self._linked = None
+        if self.capture is not None:
+            self.capture.tend(room, alerts)
 
     async def _trust(self, room: Room) -> None:
         """Put consoles that appear for the first time on the roster, where that is the policy."""
@@ -354,6 +364,8 @@ class Desk:
         async with self._turn:
             room, self.room = self.room, None
             if room is not None:
+                if self.capture is not None:
+                    await self.capture.leave()
                 if self.sharing is not None:
                     await asyncio.to_thread(self.sharing.leave)
                 await room.close()

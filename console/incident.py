@@ -219,6 +219,8 @@ class Incident:
     exhibits: list[Exhibit] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     """What should have been recorded and was not."""
+    gaps: dict[str, str] = field(default_factory=dict)
+    """Field of the evidence schema that nothing recorded, and who sees to that; "" = nobody yet."""
     holds: dict[str, HoldSet] = field(default_factory=dict)
     """Event that set a legal hold, while it stands."""
     remotes: dict[str, RemoteProbed] = field(default_factory=dict)
@@ -384,6 +386,8 @@ def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
         case ObservabilityFound():
             if body.what not in state.findings:
                 state.findings.append(body.what)
+            if body.field:
+                state.gaps[body.field] = body.owner or state.gaps.get(body.field, "")
         case HoldSet():
             state.holds[event.hash] = body
         case HoldLifted():

@@ -199,6 +199,10 @@ class Room:
         """
         return await self._append([entry(body, self.actor, role=self.role, at=at) for body in bodies])
 
+    async def append(self, *entries: Entry) -> tuple[Event, ...]:
+        """Append entries that are made already, as one transaction: with blobs, a key, or in another name."""
+        return await self._append(entries)
+
     async def _append(self, entries: Sequence[Entry]) -> tuple[Event, ...]:
         self.pending += len(entries)
         try:

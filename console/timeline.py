@@ -264,7 +264,7 @@ def sentence(body: object) -> str:
             )
         case EvidenceCaptured():
             count = f", {_many(body.count, 'record')}" if body.count else ""
-            missing = f"; missing: {', '.join(body.missing)}" if body.missing else ""
+            missing = f"; {_many(len(body.missing), 'field')} not recorded" if body.missing else ""
             return f"kept {body.what}: {body.title}{count}{missing}"
         case EvidenceFailed():
             return f"evidence not to be had: {body.reason}"

@@ -25,6 +25,8 @@ from msgspec.structs import replace
 from console.config import Config, inventory, load, rules
 from console.config import Intake as IntakeSettings
 from console.events import WatchFounded, WatchStarted, WatchStopped, entry
+from console.evidence.window import NAME as WINDOW
+from console.evidence.window import Window
 from console.plain import visible
 from console.refusal import Refused
 from console.telemetry.attribution import Attribution
@@ -198,6 +200,7 @@ class Watcher:
             self._baselines,
             self._refused,
             self._attribution,
+            self._window(),
         )
         if saved and self._known:
             self._detection.positions = dict(saved.positions)
@@ -205,6 +208,13 @@ class Watcher:
             self._attribution.load(saved.attribution)
         if recovered := self._detection.recover():
             self._note(f"{recovered} actions accepted before the last end were read again")
+
+    def _window(self) -> Window | None:
+        settings = self._config.window
+        if not settings.enabled:
+            return None
+        most = settings.max_mib * 2**20
+        return Window(self._directory / WINDOW, self._clock, most=most, keep=settings.keep)
 
     def _engine(self, saved: Saved | None) -> Engine:
         wanted, declared = rules(self._config), inventory(self._config)

@@ -228,6 +228,48 @@ def _export(parser: Parser) -> None:
     parser.add_argument("--force", action="store_true", help="replace FILE when it exists")
 
 
+def _preserve(parser: Parser) -> None:
+    add = parser.add_argument
+    for name, what in (
+        ("trace", "a trace"),
+        ("session", "a session or conversation"),
+        ("run", "one invocation of an agent"),
+        ("agent", "everything of an agent"),
+        ("approval", "an approval"),
+        ("alert", "what an alert rests on, and what its agent did around it"),
+    ):
+        add(f"--{name}", metavar="ID", action="append", default=[], help=f"{what}; repeatable")
+    add(
+        "--id",
+        metavar="NAME[=VALUE]",
+        action="append",
+        default=[],
+        help="by any name of the evidence schema; without a value: the evidence should name it",
+    )
+    add("--reason", default="", help="why")
+    add("--open", action="store_true", help="ask for nothing new, only carry out what was asked for before")
+
+
+def _attach(parser: Parser) -> None:
+    add = parser.add_argument
+    add("what", nargs="+", help="a file; - is standard input; with --command: -- and the command")
+    add("--command", dest="command_line", action="store_true", help="keep what a command prints; no shell")
+    add("--reason", default="", help="why it is kept")
+    add("--title", default="", help="what to call it")
+    add("--field", metavar="NAME", default="", help="the field of the evidence schema that it shows")
+    add("--seconds", metavar="N", type=float, help="how long the command may take (default: 60)")
+
+
+def _evidence(parser: Parser) -> None:
+    add = parser.add_argument
+    add("action", nargs="?", choices=("list", "show", "own"), default="list", help="default: list")
+    add("subject", nargs="?", default="", help="show: id of the exhibit; own: what is not recorded")
+    add("person", nargs="?", default="", help="own: who sees to it")
+    add("--part", metavar="N", type=int, default=0, help="show: one part of it")
+    add("--raw", metavar="FILE", default="", help="show: write the exact bytes of a part into a new file")
+    add("--schema", action="store_true", help="the names that evidence goes by")
+
+
 def _completion(parser: Parser) -> None:
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="which shell")
 
@@ -275,6 +317,9 @@ COMMANDS: dict[str, Command] = {
     "log": Command("the timeline", "log:run", _log, ("home", "incident", "json")),
     "incidents": Command("the incidents", "show:incidents", _listing, STORE),
     "alerts": Command("the alerts", "show:alerts", _alerts, STORE),
+    "preserve": Command("keep telemetry as evidence, by its ids", "evidence:preserve", _preserve),
+    "attach": Command("keep a file, pasted text, or what a command prints", "evidence:attach", _attach),
+    "evidence": Command("what is kept, what was asked for, what is missing", "evidence:evidence", _evidence),
     "verify": Command(
         "check that the record is whole and unaltered", "verify:run", _verify, ("home", "incident", "json")
     ),

@@ -28,12 +28,13 @@ def run(options: Namespace) -> int:
 
     async def open_desk() -> Desk:
         from console.desk import Desk
+        from console.evidence.capture import Capture
         from console.sharing import meeting
 
         child = None if options.no_watch or options.read_only else _watcher(home)
         return await Desk.open(
             home, context.actor, context.role, child, context.config.profile,
-            read_only=options.read_only, meeting=meeting(context.config, home),
+            read_only=options.read_only, meeting=meeting(context.config, home), capture=Capture(home),
         )  # fmt: skip
 
     return console(open_desk, home, context.config, options.incident or "")

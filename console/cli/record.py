@@ -34,6 +34,7 @@ def declare(options: Namespace) -> int:
     """`warroom declare`."""
     context = Context(options)
     severity = _level(options.severity)
+    captured: list[str] = []
 
     async def run() -> None:
         async with context.desk(create=True) as desk:
@@ -59,8 +60,18 @@ def declare(options: Namespace) -> int:
                     "declared_at": iso(state.declared_at, 9),
                 },
             )
+            if options.alert:
+                from console.evidence import capture
+
+                # On record now, carried out by a process that nobody waits for.
+                if await capture.ask(room, desk.home, desk.board.alerts):
+                    captured.append(room.case.id)
 
     asyncio.run(run())
+    if captured:
+        from console.evidence import capture
+
+        capture.detached(context.home(), captured[0])
     return exits.OK
 
 

@@ -26,6 +26,7 @@ from console.events import (
     held,
     moment,
 )
+from console.evidence.window import Window
 from console.telemetry.action import Action
 from console.telemetry.attribution import Attribution
 from console.telemetry.refused import RefusedStore
@@ -66,6 +67,7 @@ class Detection:
         baselines: where snapshots go.
         refused: where refused records go.
         attribution: the memory of whose calls they are, kept in the snapshot.
+        window: keeps what comes in for a while, so that evidence can be captured from it; None keeps nothing.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Detection:
         baselines: Baselines,
         refused: RefusedStore,
         attribution: Attribution,
+        window: Window | None = None,
     ) -> None:
         self.engine = engine
         self.positions: dict[str, bytes] = {}
@@ -87,6 +90,7 @@ class Detection:
         self._journal = journal
         self._baselines = baselines
         self._refused = refused
+        self._window = window
         self._told: dict[tuple[str, str], _Told] = {}
         self._unrecorded: deque[tuple[tuple[Entry, ...], Future[tuple[Event, ...]] | None]] = deque()
         self._save_after = monotonic() + SAVE_EVERY
@@ -103,6 +107,7 @@ class Detection:
         count = 0
         for line in self._journal.replay():
             count += len(line.actions)
+            self._keep(line.actions)
             self._record(self._feed(line.actions, line.received_at))
         if self._journal.damaged:
             self._refused.add(self._clock.now(), "journal", "a line was cut off when the watcher was killed")
@@ -126,6 +131,8 @@ class Detection:
                 self._journal.append(received_at, sender.name, list(actions))
             except OSError as error:
                 raise Overloaded(f"accepted telemetry cannot be kept: {error.strerror or error}") from None
+        # Before the tripwires: what an alert rests on must not be missing when it is captured.
+        self._keep(actions)
         engine = self.engine
         duplicates = engine.counters["duplicate"]
         keys = {(action.tenant, action.agent) for action in actions}
@@ -173,6 +180,8 @@ class Detection:
             save: write the snapshot now.
         """
         self._refused.flush()
+        if self._window is not None:
+            self._window.settle()
         self._tell_sums()
         self._settle_entries()
         large = self._journal.bytes > JOURNAL_LIMIT // 2
@@ -199,8 +208,10 @@ class Detection:
         self._refused.add(self._clock.now(), f"{sender.kind} {sender.name}".strip(), reason, raw, count)
 
     def close(self) -> None:
-        """Close the journal; what it holds stays for the next start."""
+        """Close the journal and the window; what they hold stays for the next start."""
         self._journal.close()
+        if self._window is not None:
+            self._window.close()
 
     def trouble(self) -> list[str]:
         """Return what is wrong, one sentence each."""
@@ -209,6 +220,7 @@ class Detection:
             self._case.trouble,
             self._trouble,
             self._refused.trouble,
+            self._window.trouble if self._window is not None else "",
             *self.engine.trouble(),
         ]
         if len(self._unrecorded) > 100:
@@ -226,6 +238,10 @@ class Detection:
             self._say_refused(source, reason, count, now)
         else:
             told.count += count
+
+    def _keep(self, actions: Sequence[Action]) -> None:
+        if self._window is not None:
+            self._window.append(actions)
 
     def _feed(self, actions: Sequence[Action], received_at: int) -> list[Change]:
         """Give actions to the tripwires. A mistake in there must not end the watch, nor every restart."""
