@@ -62,6 +62,7 @@ class Verdict:
         strands: The strands and where they end.
         blobs: Distinct blobs that events speak of.
         erased: Bodies that are gone, as an entry says.
+        withheld: Bodies that were kept back from this console, as the signed manifest of a bundle says.
         missing: Events that other consoles have seen and that are not here yet.
         damage: What is wrong, in order of arrival; empty if the record holds together.
         note: What this check cannot see.
@@ -71,6 +72,7 @@ class Verdict:
     strands: list[Strand] = field(default_factory=list)
     blobs: int = 0
     erased: int = 0
+    withheld: int = 0
     missing: int = 0
     damage: list[Damage] = field(default_factory=list)
     note: str = TAIL
@@ -153,6 +155,8 @@ class _Checker:
     def __init__(self) -> None:
         self.verdict = Verdict()
         self.refs: dict[Ref, tuple[int, str]] = {}
+        self.spared: frozenset[str] = frozenset()
+        """Blobs that may be missing: withheld from here, or only of events that were erased."""
 
     def damaged(self, kind: str, n: int, rep: str, what: str) -> None:
         self.verdict.damage.append(Damage(kind, n, rep, what))
@@ -189,10 +193,18 @@ class _Checker:
         self.verdict.events = last
         erased = {target for part in parts for target in part.erased}
         bare = [each for part in parts for each in part.bare]
-        for n, rep, digest in bare:
-            if digest not in erased:
-                self.damaged("body", n, rep, "its body is missing, and no entry says that it was erased")
-        self.verdict.erased = len(bare)
+        if bare:
+            from data.bundle import withheld_here  # most records lack nothing
+
+            withheld = withheld_here(directory)
+            for n, rep, digest in bare:
+                if digest in erased:
+                    self.verdict.erased += 1
+                elif digest in withheld.events:
+                    self.verdict.withheld += 1
+                else:
+                    self.damaged("body", n, rep, "its body is missing, and no entry says that it was erased")
+            self.spared = withheld.blobs | _blobs_of(db, {digest for _, _, digest in bare} & erased)
         self._witnesses(db, ends, parts, held)
         self.verdict.strands = [
             Strand(end.rep, end.inc, end.at, end.prev or "", end.sealed, bool(end.root))
@@ -300,8 +312,20 @@ class _Checker:
             problem = (
                 "its name is not a hash" if not _HEX64(ref.sha256) else _blob(store.path(ref.sha256), ref)
             )
-            if problem:
+            if problem and not (ref.sha256 in self.spared and not store.path(ref.sha256).exists()):
                 self.damaged("blob", n, rep, f"blob {ref.sha256[:64]}: {problem}")
+
+
+def _blobs_of(db: sqlite3.Connection, gone: set[str]) -> frozenset[str]:
+    """The blobs of which only events speak whose bodies are gone."""
+    lost: set[str] = set()
+    kept: set[str] = set()
+    for digest, head in (
+        db.execute("SELECT hash, head FROM events WHERE instr(head, ?) = 0", (b'"refs":[]',)) if gone else ()
+    ):
+        refs = {ref.sha256 for ref in decode_header(head).refs}
+        (lost if digest.hex() in gone else kept).update(refs)
+    return frozenset(lost - kept)
 
 
 def _blob(path: Path, ref: Ref) -> str:
