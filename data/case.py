@@ -282,5 +282,7 @@ def adopt(home: Home, parcel: Parcel) -> Path:
     if founding.header.case is not None:
         raise ValueError("the parcel does not begin with the founding event")
     directory = home.case_dir(parcel.case)
-    found_log(directory, founding, parcel.public, parcel.signature, ours=False)
+    # A signature holds for the event that it was made over, the last one of the parcel.
+    signature = parcel.signature if len(parcel.events) == 1 else None
+    found_log(directory, founding, parcel.public, signature, ours=False)
     return directory

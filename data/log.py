@@ -194,7 +194,7 @@ def _configure(db: sqlite3.Connection, write: bool) -> None:
 
 
 def found_log(
-    directory: Path, founding: Sealed, public: bytes, signature: bytes, *, ours: bool = True
+    directory: Path, founding: Sealed, public: bytes, signature: bytes | None, *, ours: bool = True
 ) -> bool:
     """Create log.db with its founding event, whole or not at all.
 
@@ -202,7 +202,7 @@ def found_log(
         directory: Created if it is not there.
         founding: The first event, with no case and number 1.
         public: The founder's public key, 32 bytes.
-        signature: The founder's signature over the event, 64 bytes.
+        signature: The founder's signature over the event, 64 bytes; None if it comes with what follows.
         ours: Whether this console founds the case, or takes it over from a remote.
 
     Returns:
@@ -229,7 +229,8 @@ def found_log(
                     "INSERT INTO strands VALUES (1, ?, ?, x'', 1, ?)", (header.rep, header.inc, founding.hash)
                 )
                 db.execute("INSERT INTO keys VALUES (?, ?)", (header.rep, public))
-                db.execute("INSERT INTO signatures VALUES (1, 1, ?)", (signature,))
+                if signature is not None:
+                    db.execute("INSERT INTO signatures VALUES (1, 1, ?)", (signature,))
                 if ours:
                     db.execute("INSERT INTO writes VALUES (?, ?)", (header.rep, header.inc))
                 db.execute(

@@ -11,6 +11,7 @@ bytes, so a remote that lies, loses, cuts or mixes up objects is found out, and 
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -118,7 +119,7 @@ class Sync:
         self._tries: dict[str, int] = {}
         self._waits: dict[str, bytes] = {}
         self._places: dict[str, tuple[int, tuple[int, int]]] = {}
-        self._announced = False
+        self._announced = self._compared = False
         self._refs: dict[str, Ref] = {}
         self._blobs_seen: set[str] = set()
         self._scanned = 0
@@ -135,6 +136,7 @@ class Sync:
         """
         turn = Turn()
         with closing(connect(self.case.directory / LOG)) as db:
+            self._compare(db)
             listed = self._listed()
             self._gone = self._seen.keys() - listed
             self._pull(db, listed, turn, stop)
@@ -166,6 +168,16 @@ class Sync:
                     wall = _wall(head)
                     oldest = wall if oldest is None else min(oldest, wall)
         return Outbox(pending, oldest, shared)
+
+    def _compare(self, db: sqlite3.Connection) -> None:
+        """Once: forget what is said to be here and is not, as after log.db was put back from a backup."""
+        if self._compared:
+            return
+        self._compared = True
+        known = "SELECT 1 FROM events WHERE hash = ?"
+        for name, seen in list(self._seen.items()):
+            if db.execute(known, (bytes.fromhex(seen.last),)).fetchone() is None:
+                del self._seen[name]
 
     # -- in ----------------------------------------------------------------------------------------------
 
@@ -281,8 +293,8 @@ class Sync:
                 yield span, rest
 
     def _put(self, parcel: Parcel, turn: Turn) -> int:
-        for again in range(TRIES):
-            name, raw = pack(parcel, again)
+        for attempt in range(TRIES):
+            name, raw = pack(parcel, secrets.randbelow(2**31) if attempt else 0)
             self.remote.put(name, raw)
             # Whatever the remote said: only what comes back counts.
             try:

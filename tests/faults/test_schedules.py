@@ -372,7 +372,8 @@ class World:
             return
         console.stop()
         console.directory = self.place()
-        found_log(console.directory, parcel.events[0], parcel.public, parcel.signature, ours=False)
+        signature = parcel.signature if len(parcel.events) == 1 else None
+        found_log(console.directory, parcel.events[0], parcel.public, signature, ours=False)
         console.start()
         console.lineage, console.held, console.fold, console.read = set(), set(), Fold(), 0
         self.copied += 1
