@@ -1,11 +1,13 @@
 """blobs/: big material under the name of its SHA-256."""
 
 import os
+import sqlite3
+from collections.abc import Set
 from hashlib import sha256
 from pathlib import Path
 
-from data.durable import make_directory, publish, replace, write_temporary
-from data.envelope import Ref
+from data.durable import make_directory, publish, replace, sync_directory, write_temporary
+from data.envelope import Ref, decode_header
 from data.trouble import StoreTrouble, explain
 
 NAME = "blobs"
@@ -55,6 +57,22 @@ class Blobs:
             raise explain(error, target) from error
         return Ref(media=media, sha256=digest, size=len(data))
 
+    def remove(self, sha256_hex: str) -> bool:
+        """Delete a blob for good; whether there was one.
+
+        Raises:
+            StoreTrouble: If it cannot be deleted.
+        """
+        path = self.path(sha256_hex)
+        try:
+            path.unlink()
+            sync_directory(path.parent)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise explain(error, path) from error
+        return True
+
     def read(self, ref: Ref) -> bytes:
         """The bytes of a blob, checked against its hash and size.
 
@@ -79,6 +97,18 @@ class Blobs:
                 "Take the file from another copy of this case; its name is its SHA-256.",
             )
         return data
+
+
+def only_of(db: sqlite3.Connection, gone: Set[str]) -> frozenset[str]:
+    """The blobs that only these events of a log speak of (hashes, 64 hex digits)."""
+    if not gone:
+        return frozenset()
+    theirs: set[str] = set()
+    others: set[str] = set()
+    for digest, head in db.execute("SELECT hash, head FROM events WHERE instr(head, ?) = 0", (b'"refs":[]',)):
+        refs = {ref.sha256 for ref in decode_header(head).refs}
+        (theirs if digest.hex() in gone else others).update(refs)
+    return frozenset(theirs - others)
 
 
 def _read(path: Path, size: int) -> bytes:

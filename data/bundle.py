@@ -30,10 +30,10 @@ import msgspec
 
 from data import record
 from data import standalone_verify as standalone
-from data.blobs import Blobs
+from data.blobs import Blobs, only_of
 from data.case import Case, adopt
 from data.durable import TEMPORARY, make_directory, publish, sync_directory, write_temporary
-from data.envelope import Ref, Sealed, case_id, decode_header
+from data.envelope import Ref, Sealed, case_id
 from data.home import Home
 from data.identity import Identity, signed
 from data.line import Projector
@@ -496,18 +496,19 @@ class Bundle:
                 events += merged.added
                 if merged.refused or merged.after is not None:
                     refused.append(merged.refused or "what it goes on from is not here")
-            blobs = self._take_blobs(Blobs(directory), _wanted(directory))
+            blobs = self._take_blobs(directory)
             self._keep_manifest(directory)
         finally:
             case.close()
         return Loaded(directory, self.findings.case, events + founded, blobs, founded, tuple(refused))
 
-    def _take_blobs(self, store: Blobs, wanted: set[str]) -> int:
-        count = 0
+    def _take_blobs(self, directory: Path) -> int:
+        store, count = Blobs(directory), 0
+        with closing(connect(directory / LOG)) as db:
+            erased = only_of(db, {digest.hex() for (digest,) in db.execute("SELECT hash FROM erased")})
         for name in self._source.sizes:
             digest = name.rpartition("/")[2]
-            # Not those of events that were erased here.
-            if name.startswith("blobs/") and digest in wanted and not store.path(digest).exists():
+            if name.startswith("blobs/") and digest not in erased and not store.path(digest).exists():
                 data = standalone.read_whole(self._source, name, standalone.MAX_BLOB)
                 if sha256(data).hexdigest() != digest:
                     raise Unreadable(f"{name} was changed while it was read")
@@ -573,18 +574,6 @@ def unseal(path: Path, identity: str, into: BinaryIO) -> None:
         ) from None
     except OSError as error:
         raise explain(error, path) from error
-
-
-def _wanted(directory: Path) -> set[str]:
-    """The blobs that events of a case speak of whose text is not erased here."""
-    with closing(connect(directory / LOG)) as db:
-        wanted: set[str] = set()
-        for (head,) in db.execute(
-            "SELECT head FROM events WHERE instr(head, ?) = 0 AND hash NOT IN (SELECT hash FROM erased)",
-            (b'"refs":[]',),
-        ):
-            wanted.update(ref.sha256 for ref in decode_header(head).refs)
-        return wanted
 
 
 class Withheld(NamedTuple):

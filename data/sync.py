@@ -21,11 +21,11 @@ from pathlib import Path
 
 import msgspec
 
-from data.blobs import Blobs
+from data.blobs import Blobs, only_of
 from data.case import Case
 from data.clock import iso, parse_iso
 from data.durable import make_directory, publish, write_temporary
-from data.envelope import Ref, decode_header
+from data.envelope import Event, Ref, decode_header
 from data.log import NAME as LOG
 from data.log import connect
 from data.parcels import Span, parcels, spans
@@ -337,9 +337,12 @@ class Sync:
         for name in self.remote.list(at):
             there.setdefault(name.removeprefix(at).partition(".")[0], []).append(name)
         blobs = Blobs(self.case.directory)
+        erased = only_of(db, {digest.hex() for (digest,) in db.execute("SELECT hash FROM erased")})
         for digest, ref in self._refs.items():
             if stop():
                 return
+            if digest in erased:
+                continue
             names = sorted(there.get(digest, []))[:TRIES]
             if not blobs.path(digest).exists():
                 raw = self._fetch_blob(ref, names, turn)
@@ -455,6 +458,21 @@ def unseen(remote: Remote, directory: Path, name: str, case: str) -> bool:
     """
     seen = _read_seen(directory / DIRECTORY / f"{name}.seen")
     return any(each not in seen and Name.read(each) is not None for each in remote.list(prefix(case)))
+
+
+def holding_objects(directory: Path, events: Iterable[Event]) -> dict[str, list[str]]:
+    """The objects that hold these events, by remote, as far as is known here: an erasure cannot reach them."""
+    places = {(event.rep, event.inc, event.seq) for event in events}
+    found: dict[str, list[str]] = {}
+    for path in sorted((directory / DIRECTORY).glob("*.seen")):
+        for name in sorted(_read_seen(path)):
+            named = Name.read(name)
+            if named is not None and any(
+                (named.rep, named.inc) == (rep, inc) and named.first <= seq <= named.last
+                for rep, inc, seq in places
+            ):
+                found.setdefault(path.stem, []).append(name)
+    return found
 
 
 def founding(remote: Remote, case: str) -> Parcel | None:

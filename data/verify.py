@@ -204,7 +204,7 @@ class _Checker:
                     self.verdict.withheld += 1
                 else:
                     self.damaged("body", n, rep, "its body is missing, and no entry says that it was erased")
-            self.spared = withheld.blobs | _blobs_of(db, {digest for _, _, digest in bare} & erased)
+            self.spared = withheld.blobs | blobs.only_of(db, {digest for _, _, digest in bare} & erased)
         self._witnesses(db, ends, parts, held)
         self.verdict.strands = [
             Strand(end.rep, end.inc, end.at, end.prev or "", end.sealed, bool(end.root))
@@ -314,18 +314,6 @@ class _Checker:
             )
             if problem and not (ref.sha256 in self.spared and not store.path(ref.sha256).exists()):
                 self.damaged("blob", n, rep, f"blob {ref.sha256[:64]}: {problem}")
-
-
-def _blobs_of(db: sqlite3.Connection, gone: set[str]) -> frozenset[str]:
-    """The blobs of which only events speak whose bodies are gone."""
-    lost: set[str] = set()
-    kept: set[str] = set()
-    for digest, head in (
-        db.execute("SELECT hash, head FROM events WHERE instr(head, ?) = 0", (b'"refs":[]',)) if gone else ()
-    ):
-        refs = {ref.sha256 for ref in decode_header(head).refs}
-        (lost if digest.hex() in gone else kept).update(refs)
-    return frozenset(lost - kept)
 
 
 def _blob(path: Path, ref: Ref) -> str:

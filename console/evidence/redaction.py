@@ -57,18 +57,11 @@ _CARD = re.compile(
     r"|3(?:0[0-5]|[68]\d)\d{11}|35\d{14}|6(?:011|5\d\d|4[4-9]\d)\d{12}|62\d{14,17}"
 ).fullmatch
 
-_IBAN = dict(
-    zip(
-        "AD AE AT BE BG CH CY CZ DE DK EE ES FI FR GB GR HR HU IE IL IS IT LI LT LU LV MC MT NL NO PL PT RO RS SA "
-        "SE SI SK SM TR UA".split(),
-        map(
-            int,
-            "24 23 20 16 22 21 28 24 22 18 20 24 18 27 22 27 21 28 22 23 26 27 21 20 20 21 27 31 18 15 28 25 24 22 24 "
-            "24 19 24 27 26 29".split(),
-        ),
-        strict=True,
-    )
+_LENGTHS = (
+    "AD24 AE23 AT20 BE16 BG22 CH21 CY28 CZ24 DE22 DK18 EE20 ES24 FI18 FR27 GB22 GR27 HR21 HU28 IE22 IL23 IS26 IT27 "
+    "LI21 LT20 LU20 LV21 MC27 MT31 NL18 NO15 PL28 PT25 RO24 RS22 SA24 SE24 SI19 SK24 SM27 TR26 UA29"
 )
+_IBAN = {each[:2]: int(each[2:]) for each in _LENGTHS.split()}
 
 
 def iban(text: str) -> bool:
@@ -97,9 +90,21 @@ def _telling(text: str) -> bool:
 
 
 _PLACE = re.compile(r"[<\[({*$%]|x{3,}|\.{3}|\*{3}|REDACTED|CHANGEME|YOUR_", re.IGNORECASE)
-_WORDS = {"none", "null", "true", "false", "undefined", "empty", "required", "unknown", "missing", "str", "string"}
-_SECRET_NAME = (
-    r"(?:[a-z0-9]+[_.-])*(?:password|passwd|passphrase|pwd|secret|api[_-]?key|apikey|secret[_-]?key|access[_-]?key"
+_WORDS = {
+    "none",
+    "null",
+    "true",
+    "false",
+    "undefined",
+    "empty",
+    "required",
+    "unknown",
+    "missing",
+    "str",
+    "string",
+}
+_NAMED = (
+    r"(?:[a-z0-9]{1,32}[_.-]){0,4}(?:password|passwd|passphrase|pwd|secret|api[_-]?key|apikey|secret[_-]?key|access[_-]?key"
     r"|(?:access|auth|refresh|session|bearer|bot)[_-]?token|token|private[_-]?key|client[_-]?secret)"
 )
 _FILES = "png|jpe?g|gif|svg|webp|pdf|js|ts|py|css|html?|json|md|txt|zip|gz|so|exe"
@@ -116,20 +121,28 @@ SECRETS = (
     Rule("gitlab_token", r"gl(?:pat|dt|rt|cbt|ptt|agent|oas)-[\w-]{20,}"),
     Rule("slack_token", r"xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-\d-[A-Za-z0-9-]{20,}"),
     Rule("slack_webhook", r"https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_-]{20,}"),
-    Rule("model_api_key", r"sk-(?:(?:ant|proj|svcacct|admin|or-v1|lf)-)?(?=[\w-]*\d)[\w-]{20,}"),
+    Rule("model_api_key", r"sk-(?:(?:ant|proj|svcacct|admin|or-v1|lf)-)?(?=[\w-]{0,200}\d)[\w-]{20,200}"),
     Rule("google_key", r"AIza[\w-]{35}|ya29\.[\w-]{20,}|GOCSPX-[\w-]{28}"),
     Rule("stripe_key", r"(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9+/=]{24,}"),
     Rule("sendgrid_key", r"SG\.[\w-]{16,32}\.[\w-]{16,64}"),
     Rule("package_token", r"npm_[A-Za-z0-9]{36}|pypi-AgE[\w-]{50,}|dckr_pat_[\w-]{20,}"),
     Rule("huggingface_token", r"hf_[A-Za-z0-9]{30,}"),
-    Rule("cloud_token", r"dop_v1_[0-9a-f]{64}|dapi[0-9a-f]{32}|hv[sb]\.[\w-]{24,}|AGE-SECRET-KEY-1[0-9A-Z]{58}"),
+    Rule(
+        "cloud_token", r"dop_v1_[0-9a-f]{64}|dapi[0-9a-f]{32}|hv[sb]\.[\w-]{24,}|AGE-SECRET-KEY-1[0-9A-Z]{58}"
+    ),
     Rule("twilio_key", r"SK[0-9a-f]{32}(?![A-Za-z0-9])"),
     Rule("telegram_token", r"\d{8,10}:AA[\w-]{33}(?![\w-])"),
-    Rule("url_password", r"[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"']{0,64}:(?P<url_password_v>[^\s/@\"'$<{*]{3,128})@"),
-    Rule("bearer_token", r"(?i:bearer|basic)\s+(?P<bearer_token_v>(?=[\w.~+/-]*\d)[\w.~+/-]{20,}={0,2})"),
+    Rule(
+        "url_password",
+        r"[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"']{0,64}:(?P<url_password_v>[^\s/@\"'$<{*]{3,128})@",
+    ),
+    Rule(
+        "bearer_token",
+        r"(?i:bearer|basic)\s+(?P<bearer_token_v>(?=[\w.~+/-]{0,2048}\d)[\w.~+/-]{20,2048}={0,2})",
+    ),
     Rule(
         "password",
-        rf"(?i:{_SECRET_NAME})\\?[\"']?\s{{0,3}}[:=]\s{{0,3}}"
+        rf"(?i:{_NAMED})\\?[\"']?\s{{0,3}}[:=]\s{{0,3}}"
         r"(?P<password_v>\\?\"[^\"\\\n]{3,256}|\\?'[^'\\\n]{3,256}|[^\s\"',;&)\]}<\\]{4,256})",
         _telling,
     ),
@@ -140,7 +153,11 @@ PERSONAL = (
         rf"[A-Za-z0-9][\w.%+-]{{0,63}}@(?:[A-Za-z0-9-]{{1,63}}\.)+(?!(?:{_FILES})(?![A-Za-z]))[A-Za-z]{{2,24}}"
         r"(?![\w@]|:[\w~/])",
     ),
-    Rule("card", r"[2-6]\d{3}(?:([ -]?)\d{4}\2\d{4}\2\d{1,7}|[ -]?\d{6}[ -]?\d{4,5})(?![A-Za-z0-9]|[.,]\d)", luhn),
+    Rule(
+        "card",
+        r"[2-6]\d{3}(?:([ -]?)\d{4}\2\d{4}\2\d{1,7}|[ -]?\d{6}[ -]?\d{4,5})(?![A-Za-z0-9]|[.,]\d)",
+        luhn,
+    ),
     Rule("iban", r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])", iban),
     Rule(
         "phone",
