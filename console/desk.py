@@ -24,6 +24,7 @@ from console.events import (
     moment,
     read,
 )
+from console.evidence.holding import carry_out
 from console.incident import Fold, Incident
 from console.refusal import Refused
 from console.room import NARRATIVE, Room
@@ -229,6 +230,8 @@ class Desk:
         except StoreTrouble:
             # The room can be read all the same, and says what is wrong; the next change offers all of them.
             self._linked = None
+        with suppress(StoreTrouble):  # tried again at the next change
+            await asyncio.to_thread(carry_out, room.case)
         if self.capture is not None:
             self.capture.tend(room, alerts)
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from console.config import Config
 from console.events import Body, RemoteAlarmed, RemoteProbed, entry
+from console.evidence.holding import carry_out
 from console.timeline import project
 from data.case import Case, adopt
 from data.clock import iso
@@ -295,6 +296,7 @@ class _Exchange:
             if not case.writer:
                 return False  # another war room here has it open, and shares it
             turn = Sync(case, remote, self._name, self._home.replica).turn(self._halted)
+            carry_out(case)
         finally:
             case.close()
         if not turn.waiting:

@@ -8,8 +8,9 @@ stands in the way. Copies beyond our reach (a remote's objects, bundles, backups
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence, Set
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,11 +27,9 @@ from data.envelope import Event, Ref, short
 from data.log import EVENT_COLUMNS, connect, read_row
 from data.log import NAME as LOG
 from data.sync import holding_objects
-from data.trouble import StoreTrouble
+from data.trouble import StoreTrouble, explain
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from console.room import Room
 
 Scope = Literal["case", "event", "subject"]
@@ -231,7 +230,7 @@ def carry_out(case: Case) -> Carried:
     known = ledger(case.directory)
     targets = {target for erasure in known.erasures for target in erasure.body.targets}
     now: list[bytes] = []
-    with closing(connect(case.directory / LOG)) as db:
+    with _log(case.directory) as db:
         for event in _events(db, targets):
             if event.body is None:
                 continue
@@ -243,7 +242,7 @@ def carry_out(case: Case) -> Carried:
                 now.append(bytes.fromhex(event.hash))
     if now:
         carried.bodies = case.erase(now).result()
-    with closing(connect(case.directory / LOG)) as db:
+    with _log(case.directory) as db:
         # Asked anew each time: a crash may have come between the bodies and the blobs.
         gone = {event.hash for event in _events(db, targets) if event.body is None}
         store = Blobs(case.directory)
@@ -255,7 +254,7 @@ def waiting(directory: Path) -> dict[str, list[str]]:
     """The events that are to be erased and are held, with the holds. Writes nothing."""
     known = ledger(directory)
     targets = {target for erasure in known.erasures for target in erasure.body.targets}
-    with closing(connect(directory / LOG)) as db:
+    with _log(directory) as db:
         return {
             event.hash: holds
             for event in _events(db, targets)
@@ -275,7 +274,7 @@ def ledger(directory: Path) -> Ledger:
     kinds = (HoldSet.kind, HoldLifted.kind, record.ERASED, *(body.kind for body in ROSTER))
     marks = ", ".join("?" * len(kinds))
     query = f"SELECT {EVENT_COLUMNS} FROM events WHERE n = 1 OR kind IN ({marks})"  # noqa: S608
-    with closing(connect(directory / LOG)) as db:
+    with _log(directory) as db:
         events = sorted((read_row(row) for row in db.execute(query, kinds)), key=lambda event: event.order)
     bodies = [(event, read(event)) for event in events]
     members = roster(bodies)
@@ -345,13 +344,22 @@ def _texts(value: Any) -> Iterator[str]:
 def _corrections(directory: Path, targets: Set[str]) -> dict[str, Event]:
     """The corrections of entries, which repeat what they correct."""
     query = f"SELECT {EVENT_COLUMNS} FROM events WHERE kind = ? AND body IS NOT NULL"  # noqa: S608
-    with closing(connect(directory / LOG)) as db:
+    with _log(directory) as db:
         events = map(read_row, db.execute(query, (EntryAmended.kind,)))
         return {event.hash: event for event in events if _corrects(event) in targets}
 
 
-def _any(directory: Path) -> bool:
+@contextmanager
+def _log(directory: Path) -> Iterator[sqlite3.Connection]:
     with closing(connect(directory / LOG)) as db:
+        try:
+            yield db
+        except sqlite3.Error as error:
+            raise explain(error, directory / LOG) from error
+
+
+def _any(directory: Path) -> bool:
+    with _log(directory) as db:
         return (
             db.execute("SELECT 1 FROM events WHERE kind = ? LIMIT 1", (record.ERASED,)).fetchone() is not None
         )
