@@ -194,7 +194,8 @@ class Desk:
                 changed = await self.room.refresh() or changed
                 if changed:
                     await self._link(self.room)
-                    await self._trust(self.room)
+                    if self._trusting:
+                        await self.trust(self.room)
         if changed:
             for listener in self._listeners:
                 listener()
@@ -235,9 +236,9 @@ class Desk:
         if self.capture is not None:
             self.capture.tend(room, alerts)
 
-    async def _trust(self, room: Room) -> None:
-        """Put consoles that appear for the first time on the roster, where that is the policy."""
-        if not self._trusting or self.home.replica not in room.incident.roster.members:
+    async def trust(self, room: Room) -> None:
+        """Put consoles that appear for the first time on the roster, if this one is on it itself."""
+        if self.home.replica not in room.incident.roster.members:
             return
         for replica in list(room.incident.strangers):
             if replica not in room.incident.roster.members:

@@ -499,6 +499,13 @@ class AlertLinked(Body, frozen=True):
 # -- who may write: the founder's key is on the roster from the founding event on -----------------------
 
 
+@kind("roster.asked")
+class RosterAsked(Body, frozen=True):
+    """A console that is not on the roster begins to write, and says whose it is. Nobody needs to believe it."""
+
+    person: Name
+
+
 @kind("roster.added")
 class RosterAdded(Body, frozen=True):
     """The events of a replica count from now on, the earlier ones too.

@@ -54,6 +54,7 @@ from console.events import (
     RollbackAdopted,
     RollbackMoved,
     RollbackState,
+    RosterAsked,
     SeveritySet,
     Titled,
     Unknown,
@@ -429,6 +430,15 @@ def _stamp_chain(state: Incident, event: Event, linked: AlertLinked) -> None:
         state.stamps[name] = Stamp(at, f"alert {facts.id}", "recorded", event.actor)
 
 
+def _meet(state: Incident, event: Event, body: Body | Unknown) -> None:
+    """Take note of an event that does not count."""
+    stranger = state.strangers.setdefault(event.rep, Stranger(event.actor))
+    if isinstance(body, RosterAsked):
+        stranger.actor = body.person
+    else:
+        stranger.events += 1
+
+
 def _bears_state(body: Body | Unknown) -> bool:
     return type(body) is not NoteWritten
 
@@ -476,7 +486,7 @@ class Fold:
         if state.roster.counts(event):
             _apply(state, event, body)
         else:
-            state.strangers.setdefault(event.rep, Stranger(event.actor)).events += 1
+            _meet(state, event, body)
 
     def _refold(self) -> None:
         # The roster first: a key that is added late counts from its first event on.
@@ -492,7 +502,7 @@ class Fold:
         state = Incident(roster=members)
         for _, event, body in self._kept:
             if not members.counts(event):
-                state.strangers.setdefault(event.rep, Stranger(event.actor)).events += 1
+                _meet(state, event, body)
             # The founding event can't be withdrawn: without it there is no incident to be right about.
             elif not withdrawn.get(event.hash) or isinstance(body, Declared):
                 _apply(state, event, body)

@@ -38,6 +38,7 @@ from console.events import (
     RollbackMoved,
     RollbackState,
     RosterAdded,
+    RosterAsked,
     RosterRemoved,
     RosterRevoked,
     SeveritySet,
@@ -91,12 +92,14 @@ class Room:
         clock: Clock,
         actor: str,
         role: str,
+        replica: str,
     ) -> None:
         self.case, self.drafts, self.clock, self.actor = case, drafts, clock, actor
         self.lines: Lines = reader.lines
         self.saved_at = 0
         self.pending = 0
         self._usual_role = role
+        self._replica = replica
         self._reader = reader
         self._fold = Fold()
         self._read = 0
@@ -116,7 +119,7 @@ class Room:
                 Drafts.open, case.directory, home.clock, read_only=case.read_only
             )
             undo.push_async_callback(asyncio.to_thread, drafts.close)
-            room = cls(case, reader, drafts, home.clock, actor, role)
+            room = cls(case, reader, drafts, home.clock, actor, role, home.replica)
             await room.refresh()
             room._close = undo.pop_all().aclose
         return room
@@ -204,6 +207,8 @@ class Room:
         return await self._append(entries)
 
     async def _append(self, entries: Sequence[Entry]) -> tuple[Event, ...]:
+        asking = self._asking()
+        entries = [*asking, *entries]
         self.pending += len(entries)
         try:
             # Shielded: a cancelled screen task must not leave anybody in doubt about what the writer does.
@@ -213,7 +218,14 @@ class Room:
         self.saved_at = self.clock.now()
         self._fold.add(events)
         self._tell()
-        return events
+        return events[len(asking) :]
+
+    def _asking(self) -> list[Entry]:
+        """What a console says before the first thing that it writes in somebody else's incident."""
+        state = self.incident
+        if self._replica in state.roster.members or self._replica in state.strangers or not state.declared_at:
+            return []
+        return [entry(RosterAsked(self.actor), self.actor, role=self.role)]
 
     async def note(self, line: str, typed: int | None = None) -> Event:
         """Write a line of the scribe (grammar: console/scribe.py). `typed`: when typing began, ns UTC."""

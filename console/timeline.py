@@ -52,6 +52,7 @@ from console.events import (
     RollbackAdopted,
     RollbackMoved,
     RosterAdded,
+    RosterAsked,
     RosterRemoved,
     RosterRevoked,
     RosterRotated,
@@ -249,6 +250,8 @@ def sentence(body: object) -> str:
             return f"disputed entry {short(body.target)}{_because(body.reason)}"
         case EntrySettled():
             return f"settled the dispute about entry {short(body.target)}{_because(body.reason)}"
+        case RosterAsked():
+            return f"{body.person} joins from another console"
         case RosterAdded():
             return f"{body.person or 'console ' + body.replica[:8]} joins the roster ({body.how.replace('-', ' ')})"
         case RosterRemoved():

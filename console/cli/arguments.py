@@ -270,6 +270,47 @@ def _evidence(parser: Parser) -> None:
     add("--schema", action="store_true", help="the names that evidence goes by")
 
 
+def _remote(parser: Parser) -> None:
+    add = parser.add_argument
+    actions = ("list", "add", "remove", "probe")
+    add("action", nargs="?", choices=actions, default="list", help="default: list")
+    add("name", nargs="?", default="", help="what it is called here, such as team-bucket")
+    add("url", nargs="?", default="", help="where it is, such as dir:/mnt/stick or s3://bucket/incidents")
+    add(
+        "--option",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="what its client needs beside; repeatable (no secrets: those belong into the environment)",
+    )
+    add("--no-probe", action="store_true", help="set it up without trying it first")
+
+
+def _sync(parser: Parser) -> None:
+    parser.add_argument("name", nargs="?", default="", help="only with this remote (default: with all)")
+
+
+def _roster(parser: Parser) -> None:
+    add = parser.add_argument
+    actions = ("list", "add", "remove", "revoke")
+    add("action", nargs="?", choices=actions, default="list", help="default: list")
+    add("replica", nargs="?", default="", help="which console: the first characters of its id")
+    add("reason", nargs="*", help="why; needed to remove and to revoke")
+    add("--person", metavar="NAME", default="", help="with `add`: whose console it is")
+    add(
+        "--since",
+        metavar="TIME",
+        default="",
+        help="with `revoke`: from when on it was not its owner's alone, as in 14:05 or -2h (default: ever)",
+    )
+
+
+def _identity(parser: Parser) -> None:
+    parser.add_argument(
+        "action", nargs="?", choices=("show", "passphrase"), default="show", help="default: show"
+    )
+
+
 def _completion(parser: Parser) -> None:
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="which shell")
 
@@ -324,6 +365,12 @@ COMMANDS: dict[str, Command] = {
         "check that the record is whole and unaltered", "verify:run", _verify, ("home", "incident", "json")
     ),
     "export": Command("write the report or every event", "export:run", _export, ("home", "incident")),
+    "remote": Command(
+        "where incidents are shared with other consoles", "remote:run", _remote, ("home", "json")
+    ),
+    "sync": Command("exchange events with the remotes now", "remote:sync", _sync, ("home", "json")),
+    "roster": Command("whose events count in an incident", "roster:run", _roster),
+    "identity": Command("the key of this console, and its passphrase", "roster:identity", _identity, STORE),
     "doctor": Command("explain what works here and what does not", "doctor:run", _nothing, STORE),
     "config": Command("show or check the configuration", "configuration:run", _config, ("json",)),
     "completion": Command("print a completion script for a shell", "completion:run", _completion, ()),

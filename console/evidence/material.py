@@ -126,7 +126,9 @@ class Material:
         try:
             handle = os.open(target, flags, 0o600)
         except FileExistsError:
-            raise Refused(f"There is a file {target} already.", "Give another name; it is left as it is.") from None
+            raise Refused(
+                f"There is a file {target} already.", "Give another name; it is left as it is."
+            ) from None
         except (OSError, ValueError) as error:
             raise Refused(f"{target} cannot be written ({_why(error)}).", "Give another place.") from None
         try:
@@ -149,7 +151,9 @@ class Material:
             sync_directory(target.parent)
         except OSError as error:
             target.unlink(missing_ok=True)
-            raise Refused(f"{target} could not be written ({_why(error)}).", "Nothing is left there.") from None
+            raise Refused(
+                f"{target} could not be written ({_why(error)}).", "Nothing is left there."
+            ) from None
         except BaseException:
             target.unlink(missing_ok=True)
             raise

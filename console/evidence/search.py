@@ -230,8 +230,9 @@ class _Search:
             notes.append(
                 f"More than {LINKS:,} traces and sessions hang together; the others were not followed."
             )
-        if self._damaged:
-            notes.append(f"{len(self._damaged):,} lines or files of the window could not be read.")
+        damaged = len(self._damaged) + writing.unreadable
+        if damaged:
+            notes.append(f"{damaged:,} lines or files of the window could not be read.")
         return Found(
             count=writing.count,
             since=summary.since,
@@ -242,7 +243,7 @@ class _Search:
             links=self._fits.links,
             begins=self._files[0].start if self._files else 0,
             looked=self._looked,
-            damaged=len(self._damaged),
+            damaged=damaged,
             notes=notes,
         )
 
@@ -359,6 +360,7 @@ class _Writing:
         self._size = 0
         self._repeats: OrderedDict[bytes, None] = OrderedDict()
         self._full = False
+        self.unreadable = 0
         self.count = 0
         self.blobs: list[Kept] = []
         self.summary = _Summary()
@@ -379,10 +381,15 @@ class _Writing:
         if len(self.blobs) >= PARTS:
             self._full = True
             return
+        try:
+            action = _ACTIONS.decode(line)
+        except _UNREADABLE:
+            self.unreadable += 1
+            return
         self._repeats[digest] = None
         if len(self._repeats) > REPEATS:
             self._repeats.popitem(last=False)
-        self.summary.add(_ACTIONS.decode(line))
+        self.summary.add(action)
         self.count += 1
         self._part.append(line)
         self._size += len(line) + 1

@@ -16,7 +16,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -64,8 +63,10 @@ class Window:
         self._segment = max(min(SEGMENT, most // 8), 1)
         self._file: BinaryIO | None = None
         self._begun = self._size = self._look = 0
+        self._ended = clock.now()
         self._packer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="window", initializer=_yield_to)
         self._lost = 0
+        self._gone: set[int] = set()
         with suppress(OSError):
             self._take_over()
 
@@ -135,8 +136,9 @@ class Window:
         if self._file is not None:
             self._file.close()
             self._file = None
-            self._look = 0
-            self._packer.submit(_pack, self._directory / f"{self._begun:020d}{PLAIN}")
+            self._ended, self._look = self._clock.now(), 0
+            path = self._directory / f"{self._begun:020d}{PLAIN}"
+            self._packer.submit(self._pack, Segment(self._begun, path))
 
     def _take_over(self) -> None:
         """Compress what an earlier watcher left, and clear away what was not finished."""
@@ -147,20 +149,34 @@ class Window:
                 shutil.rmtree(path, ignore_errors=True)
         for each in segments(self._directory):
             if each.path.name.endswith(PLAIN):
-                self._packer.submit(_pack, each.path)
+                self._packer.submit(self._pack, each)
 
     def _forget(self) -> None:
-        held = segments(self._directory)
+        held = [each for each in segments(self._directory) if self._file is None or each.start != self._begun]
         oldest = self._clock.now() - self._keep
         sizes = {each: _size(each.path) for each in held}
-        total = sum(sizes.values())
-        for each, following in pairwise(held):
-            # All of a file is at least as old as the beginning of the next one.
-            if total <= self._most - 2 * self._segment and following.start > oldest:
+        total = sum(sizes.values()) + (self._size if self._file is not None else 0)
+        # All of a file is at least as old as the beginning of the next one.
+        ends = [*(each.start for each in held[1:]), self._begun if self._file is not None else self._ended]
+        for each, end in zip(held, ends, strict=False):
+            if total <= self._most - 2 * self._segment and end > oldest:
                 break
+            self._gone.add(each.start)
             for suffix in (PLAIN, PACKED):
                 (self._directory / f"{each.start:020d}{suffix}").unlink(missing_ok=True)
             total -= sizes[each]
+
+    def _pack(self, segment: Segment) -> None:
+        """Put a compressed file in the place of a finished one. Left as it is where that cannot be done."""
+        import gzip
+
+        plain, packed = segment.path, segment.path.with_name(f"{segment.start:020d}{PACKED}")
+        with suppress(OSError):
+            publish(write_temporary(self._directory, gzip.compress(plain.read_bytes(), 1, mtime=0)), packed)
+            plain.unlink(missing_ok=True)
+        if segment.start in self._gone:
+            # Let go of meanwhile: it must not come back.
+            packed.unlink(missing_ok=True)
 
 
 def segments(directory: Path) -> list[Segment]:
@@ -205,16 +221,6 @@ def _hold(segment: Segment, folder: Path) -> Segment | None:
             os.link(path, target)
             return Segment(segment.start, target)
     return None
-
-
-def _pack(path: Path) -> None:
-    """Put a compressed file in the place of a finished one. Left as it is where that cannot be done."""
-    import gzip
-
-    with suppress(OSError):
-        packed = gzip.compress(path.read_bytes(), 1, mtime=0)
-        publish(write_temporary(path.parent, packed), path.with_name(path.name + ".gz"))
-        path.unlink()
 
 
 def _yield_to() -> None:

@@ -1,0 +1,243 @@
+"""`warroom remote`, `warroom sync`: where incidents are shared, and how they stand there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from console.cli import exits
+from console.cli.context import Context
+from console.config import Remote as Setting
+from console.config import config_path, load
+from console.plain import visible
+from console.refusal import Refused
+from data.trouble import StoreTrouble
+
+if TYPE_CHECKING:
+    from data.home import Home
+    from data.remotes import Findings, Remote
+
+
+def run(options: Namespace) -> int:
+    """`warroom remote`."""
+    context = Context(options)
+    if options.action == "list":
+        return _list(context)
+    if not options.name:
+        raise Refused("Which remote?", "As in: warroom remote add team s3://bucket/incidents.")
+    match options.action:
+        case "add":
+            return _add(context)
+        case "remove":
+            return _remove(context)
+        case _:
+            return _probe(context, _named(context, options.name))
+
+
+def sync(options: Namespace) -> int:
+    """`warroom sync`: take one turn with every remote, or with one, now."""
+    from console.sharing import meeting
+
+    context = Context(options)
+    home = context.home(create=True)
+    meet = meeting(context.config, home)
+    if meet is None:
+        raise Refused(
+            "A drill is shared with nobody." if home.mode == "drill" else "No remote is set up.",
+            "" if home.mode == "drill" else "As in: warroom remote add team dir:/mnt/share/warroom.",
+        )
+    failed = False
+    for name, url, opener in meet.remotes:
+        if options.name not in ("", name):
+            continue
+        try:
+            with contextlib.closing(opener()) as remote:
+                for value in _turns(home, name, remote):
+                    context.say(_told(name, value), {"remote": name, **value})
+                    failed = failed or bool(value["bad"])
+        except StoreTrouble as error:
+            failed = True
+            context.say(f"{name} ({url}): {error}", {"remote": name, "error": str(error)})
+    if meet.policy == "first-use":
+        asyncio.run(_trust(context, home))
+    return exits.FAILED if failed else exits.OK
+
+
+async def _trust(context: Context, home: Home) -> None:
+    """Put consoles that appear for the first time on the roster, as an open console does."""
+    async with context.desk() as desk:
+        for state in await desk.incidents():
+            if state.strangers and home.replica in state.roster.members:
+                await desk.trust(await desk.enter(state.case))
+
+
+def _turns(home: Home, name: str, remote: Remote) -> Iterator[dict[str, Any]]:
+    from console.timeline import project
+    from data.case import Case, adopt
+    from data.sync import Sync, cases, founding
+
+    for case_id in cases(remote):
+        if case_id not in home.cases() and (parcel := founding(remote, case_id)) is not None:
+            adopt(home, parcel)
+    for case_id in home.cases():
+        case = Case.open(home.case_dir(case_id), home, project)
+        try:
+            value: dict[str, Any] = {"incident": f"INC-{case_id[:4].upper()}", "bad": {}}
+            if not case.writer:
+                yield {**value, "elsewhere": True}
+                continue
+            exchange = Sync(case, remote, name, home.replica)
+            turn = exchange.turn()
+            outbox = exchange.outbox()
+            yield {
+                **value,
+                "pulled": turn.pulled,
+                "pushed": turn.pushed,
+                "blobs": turn.blobs,
+                "bad": turn.bad,
+                "forked": turn.forked,
+                "pending": outbox.pending,
+            }
+        finally:
+            case.close()
+
+
+def _told(name: str, value: dict[str, Any]) -> str:
+    head = f"{value['incident']} with {name}: "
+    if value.get("elsewhere"):
+        return head + "another war room on this machine has it open, and shares it"
+    text = head + f"{value['pulled']:,} events in, {value['pushed']:,} out, {value['blobs']:,} blobs"
+    if value["pending"]:
+        text += f", {value['pending']:,} not shared"
+    if value["forked"]:
+        text += "\n  FORK: somebody else wrote in this console's name; both are kept (see `warroom log`)"
+    for bad, reason in value["bad"].items():
+        text += f"\n  ALARM: {visible(bad, 200)}: {visible(reason, 200)}; its bytes are in quarantine"
+    return text
+
+
+def _list(context: Context) -> int:
+    for each in context.config.remote:
+        context.say(f"{each.name}  {each.url}", {"name": each.name, "url": each.url})
+    if not context.config.remote:
+        context.say("No remote is set up: incidents stay on this machine alone.")
+    return exits.OK
+
+
+def _add(context: Context) -> int:
+    name, url = context.options.name, context.options.url
+    if not url:
+        raise Refused("Where is it?", "As in: warroom remote add team s3://bucket/incidents.")
+    if any(each.name == name for each in context.config.remote):
+        raise Refused(f"There is a remote {name} already.", f"Remove it first: warroom remote remove {name}.")
+    options = dict(_option(text) for text in context.options.option)
+    setting = Setting(name=name, url=url, options=options)
+    # Probed before it is written down: a remote that cannot be reached is better noticed now than at 03:00.
+    code = _probe(context, setting) if not context.options.no_probe else exits.OK
+    import tomlkit
+
+    path = config_path()
+    document = tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
+    table = tomlkit.table()
+    table.update({"name": name, "url": url, **({"options": options} if options else {})})
+    if "remote" not in document:
+        document["remote"] = tomlkit.aot()
+    document["remote"].append(table)
+    _write(path, tomlkit.dumps(document))
+    context.say(f"{name} is set up in {path}; a console that is open takes it at its next start.")
+    return code
+
+
+def _remove(context: Context) -> int:
+    import tomlkit
+
+    name = context.options.name
+    _named(context, name)
+    path = config_path()
+    document = tomlkit.parse(path.read_text())
+    kept = tomlkit.aot()
+    for each in document["remote"]:
+        if each["name"] != name:
+            kept.append(each)
+    if len(kept):
+        document["remote"] = kept
+    else:
+        del document["remote"]
+    _write(path, tomlkit.dumps(document))
+    context.say(f"{name} is no longer used; what is stored there stays there.")
+    return exits.OK
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the configuration, whole or not at all, and only if it is as good as it was."""
+    from data.durable import make_directory, replace
+
+    make_directory(path.parent)
+    before = path.read_bytes() if path.exists() else None
+    replace(path, text.encode())
+    wrong = [problem for problem in load(path).problems if "remote" in problem.what]
+    if wrong:
+        if before is None:
+            path.unlink()
+        else:
+            replace(path, before)
+        raise Refused(str(wrong[0]), "Nothing was changed.")
+
+
+def _named(context: Context, name: str) -> Setting:
+    for each in context.config.remote:
+        if each.name == name:
+            return each
+    raise Refused(f"There is no remote {name}.", "`warroom remote` lists them.")
+
+
+def _probe(context: Context, setting: Setting) -> int:
+    from data.remotes.opening import open_remote
+
+    with contextlib.closing(open_remote(setting.url, setting.options)) as remote:
+        found = remote.probe()
+    value = {
+        "name": setting.name,
+        "url": setting.url,
+        "create": found.create,
+        "reads_back": found.reads_back,
+        "lists": found.lists,
+        "sorted": found.sorted,
+        "skew_ms": found.skew_ms,
+        "durable": found.durable,
+        "locked": found.locked,
+        "warnings": list(found.warnings),
+    }
+    context.say("\n".join(_findings(setting.name, found)), value)
+    return exits.OK if found.reads_back and found.lists else exits.FAILED
+
+
+_CREATE = {
+    "atomic": "refuses to replace an object, even in a race",
+    "sequential": "refuses to replace an object, but not in a race",
+    "none": "replaces objects silently",
+}
+
+
+def _findings(name: str, found: Findings) -> Iterator[str]:
+    yield f"{name}: {_CREATE[found.create]}"
+    yield f"  reads back what was written: {'yes' if found.reads_back else 'NO'}"
+    yield f"  lists what was written at once: {'yes' if found.lists else 'NO'}"
+    if found.skew_ms is not None:
+        yield f"  its clock: {found.skew_ms:+,} ms from ours"
+    for title, text in (("durability", found.durable), ("versions and locks", found.locked)):
+        if text:
+            yield f"  {title}: {visible(text, 200)}"
+    for warning in found.warnings:
+        yield f"  warning: {visible(warning, 300)}"
+
+
+def _option(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise Refused(f"`{text}` is not an option.", "Write it as name=value.")
+    return key, value

@@ -1,0 +1,108 @@
+"""`warroom roster`, `warroom identity`: whose events count in an incident, and who this console is."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from argparse import Namespace
+
+from console.cli import exits
+from console.cli.context import Context
+from console.plain import visible
+from console.refusal import Refused
+from console.room import Room
+from console.scribe import parse
+from data.clock import iso
+
+
+def run(options: Namespace) -> int:
+    """`warroom roster`."""
+    return asyncio.run(_run(Context(options)))
+
+
+async def _run(context: Context) -> int:
+    options = context.options
+    async with context.room() as room:
+        match options.action:
+            case "list":
+                await _list(context, room)
+                return exits.OK
+            case "add":
+                await room.admit(_replica(options), options.person or "")
+            case "remove":
+                await room.expel(_replica(options), " ".join(options.reason))
+            case _:
+                now = room.clock.now()
+                since = parse(f"{options.since} x", now, now).at if options.since else 0
+                await room.revoke(_replica(options), since, " ".join(options.reason))
+        context.say(f"{room.code}: on the record.")
+    return exits.OK
+
+
+def _replica(options: Namespace) -> str:
+    if not options.replica:
+        raise Refused("Which console?", "`warroom roster` lists them; the first characters are enough.")
+    return str(options.replica)
+
+
+async def _list(context: Context, room: Room) -> None:
+    state = room.incident
+    for replica, member in state.roster.members.items():
+        words = " ".join(await room.key_words(replica))
+        left = " LEFT" if member.left else ""
+        revoked = f" REVOKED since {iso(member.revoked, 0)}" if member.revoked is not None else ""
+        ours = " (this console)" if replica == context.home().replica else ""
+        context.say(
+            f"{replica[:8]}  {visible(member.person, 40)}  {member.how}{left}{revoked}{ours}\n          {words}",
+            {
+                "replica": replica,
+                "person": member.person,
+                "how": member.how,
+                "words": words,
+                "left": member.left is not None,
+                "revoked": member.revoked and iso(member.revoked, 9),
+            },
+        )
+    for replica, stranger in state.strangers.items():
+        if replica in state.roster.members:
+            continue
+        words = " ".join(await room.key_words(replica))
+        context.say(
+            f"{replica[:8]}  {visible(stranger.actor, 40)}  NOT ON THE ROSTER, {stranger.events} events do not"
+            f" count\n          {words}",
+            {
+                "replica": replica,
+                "person": stranger.actor,
+                "how": "",
+                "words": words,
+                "events": stranger.events,
+            },
+        )
+
+
+def identity(options: Namespace) -> int:
+    """`warroom identity`: the key of this console, and its passphrase."""
+    from data import identity as keys
+
+    context = Context(options)
+    home = context.home(create=True)
+    mine = home.identity
+    words = " ".join(keys.fingerprint(mine.public))
+    if options.action == "passphrase":
+        import getpass
+
+        new = os.environ.get("WARROOM_NEW_PASSPHRASE")
+        if new is None:
+            new = getpass.getpass("New passphrase (empty takes it off): ")
+            if getpass.getpass("Once more: ") != new:
+                raise Refused("The two are not the same.", "Nothing was changed.")
+        keys.lock(home.path, mine, new)
+        context.say(
+            "The key is protected by the new passphrase." if new else "The key has no passphrase now."
+        )
+        return exits.OK
+    context.say(
+        f"{mine.replica}\n  {words}\n  public key {mine.public.hex()}",
+        {"replica": mine.replica, "words": words, "public": mine.public.hex()},
+    )
+    return exits.OK
