@@ -1,0 +1,1 @@
+"""Evidence: the window, captures, what people attach."""
