@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from data import identity as keys
+from data import keychain
 from data.clock import Clock, ScaledClock, SystemClock, iso, parse_iso
 from data.durable import make_directory, publish, replace, write_temporary
 from data.identity import Identity
@@ -16,6 +17,9 @@ from data.log import NAME as LOG
 from data.trouble import StoreTrouble, explain
 
 Mode = Literal["live", "drill"]
+Place = Literal["file", "keyring"]
+"""Where the key of a console is: in `identity.pem`, or in the keyring of the operating system."""
+PASSPHRASE = "WARROOM_PASSPHRASE"  # noqa: S105 - the name of the variable
 FILE = "home.json"
 MAX_FILE_BYTES = 64 * 1024
 
@@ -34,6 +38,7 @@ class _Home(msgspec.Struct, frozen=True):
     mode: Mode
     replica: str
     clock: _Clock | None = None
+    key: Place = "file"
 
 
 class Home:
@@ -42,15 +47,17 @@ class Home:
     Attributes:
         path: The directory.
         mode: "live" or "drill"; fixed when the directory was made.
-        replica: What writes here, 32 hex digits; follows from the key in `identity.pem` beside it.
+        replica: What writes here, 32 hex digits; follows from the key.
         clock: The time that everything in this home goes by.
+        place: Where the key is.
     """
 
-    def __init__(self, path: Path, mode: Mode, replica: str, clock: Clock) -> None:
+    def __init__(self, path: Path, mode: Mode, replica: str, clock: Clock, place: Place = "file") -> None:
         self.path = path
         self.mode = mode
         self.replica = replica
         self.clock = clock
+        self.place = place
 
     @classmethod
     def open(cls, path: Path, mode: Mode = "live", clock: Clock | None = None) -> "Home":
@@ -74,7 +81,7 @@ class Home:
                 home = _Home(1, mode, replica, _written(mode, clock))
                 publish(write_temporary(path, msgspec.json.encode(home)), file)
             home = _read(file)
-            if not (path / keys.FILE).exists() and os.access(path, os.W_OK):
+            if home.key == "file" and not (path / keys.FILE).exists() and os.access(path, os.W_OK):
                 # The key is lost, or was never there: whoever writes here from now on is somebody else.
                 home = msgspec.structs.replace(home, replica=_new_key(path))
                 replace(file, msgspec.json.encode(home))
@@ -89,17 +96,56 @@ class Home:
             )
         if home.clock is not None and (clock is None or isinstance(clock, ScaledClock)):
             clock = ScaledClock(parse_iso(home.clock.start), parse_iso(home.clock.anchor), home.clock.speed)
-        return cls(path, home.mode, home.replica, clock or SystemClock())
+        return cls(path, home.mode, home.replica, clock or SystemClock(), home.key)
 
     @cached_property
     def identity(self) -> Identity:
         """The key of this console, read when it is first needed.
 
         Raises:
-            identity.Locked: It needs a passphrase (`WARROOM_PASSPHRASE`).
+            identity.Locked: It needs a passphrase: `WARROOM_PASSPHRASE`, or `unlock`.
             StoreTrouble: It cannot be read, or is not the one this home was made with.
         """
-        found = keys.load(self.path, os.environ.get("WARROOM_PASSPHRASE", ""))
+        return self._load(os.environ.get(PASSPHRASE, ""))
+
+    def unlock(self, passphrase: str) -> None:
+        """Read the key with a passphrase that somebody typed.
+
+        Raises:
+            identity.Locked: It is the wrong one.
+            StoreTrouble: The key cannot be read.
+        """
+        self.__dict__["identity"] = self._load(passphrase)
+
+    def keep_key(self, place: Place, passphrase: str = "") -> None:
+        """Move the key to another place, or give its file another passphrase; an empty one takes it off.
+
+        At every moment one of the two places holds it. What a backup holds of the old file is beyond reach.
+
+        Raises:
+            identity.Locked: It cannot be read now.
+            StoreTrouble: It cannot be written there; nothing has changed then.
+        """
+        identity, file = self.identity, self.path / FILE
+        try:
+            if place == "keyring":
+                keychain.put(identity)
+            else:
+                keys.lock(self.path, identity, passphrase)
+            replace(file, msgspec.json.encode(msgspec.structs.replace(_read(file), key=place)))
+            if place == "keyring":
+                (self.path / keys.FILE).unlink(missing_ok=True)
+            elif self.place == "keyring":
+                keychain.forget(self.replica)
+        except OSError as error:
+            raise explain(error, file) from error
+        self.place = place
+
+    def _load(self, passphrase: str) -> Identity:
+        if self.place == "keyring":
+            found = keychain.get(self.replica)
+        else:
+            found = keys.load(self.path, passphrase)
         if found.replica != self.replica:
             raise StoreTrouble(
                 f"The key in {self.path / keys.FILE} is not the one that {FILE} names.",

@@ -115,7 +115,6 @@ class Sync:
         self._replica = replica
         self._path = case.directory / DIRECTORY / f"{name}.seen"
         self._seen = _read_seen(self._path)
-        self._gone: set[str] = set()
         self._tries: dict[str, int] = {}
         self._waits: dict[str, bytes] = {}
         self._places: dict[str, tuple[int, tuple[int, int]]] = {}
@@ -138,17 +137,42 @@ class Sync:
         with closing(connect(self.case.directory / LOG)) as db:
             self._compare(db)
             listed = self._listed()
-            self._gone = self._seen.keys() - listed
+            for name in self._seen.keys() - listed:
+                self._forget(name)
             self._pull(db, listed, turn, stop)
             self._push(db, listed, turn, stop)
             self._blobs(db, turn, stop)
         return turn
 
+    def audit(self, stop: Stop = lambda: False) -> list[str]:
+        """Read again all that counts as shared; what is not what it was is put anew by the next turn.
+
+        Costs as much as fetching everything: for once a day.
+
+        Returns:
+            The names of the objects that were gone or changed.
+
+        Raises:
+            RemoteTrouble: The remote did not answer.
+        """
+        changed = []
+        for name in list(self._seen):
+            if stop():
+                break
+            named = Name.read(name)
+            try:
+                raw = self.remote.get(name)
+            except Absent:
+                raw = b""
+            if named is None or sha256(raw).hexdigest() != named.sha256:
+                self._forget(name)
+                changed.append(name)
+        return changed
+
     def outbox(self) -> Outbox:
         """How our own events stand with the remote, as far as is known here; asks nobody."""
         with closing(connect(self.case.directory / LOG)) as db:
-            there = (seen for name, seen in self._seen.items() if name not in self._gone)
-            covered = self._covered(db, there)
+            covered = self._covered(db, self._seen.values())
             pending, oldest, shared = 0, None, 0
             for span in spans(db):
                 if span.rep != self._replica:
@@ -305,6 +329,7 @@ class Sync:
                 self._remember(name, parcel)
                 return len(parcel.events)
             turn.bad[name] = "what came back is not what was put"
+            self._forget(name)
             self._quarantine(back)
         raise self._unreturned()
 
@@ -422,7 +447,15 @@ class Sync:
     def _remember(self, name: str, parcel: Parcel, *, whole: bool = True) -> None:
         seen = _Seen(name, parcel.events[-1].hash.hex() if whole else "")
         self._seen[name] = seen
-        self._gone.discard(name)
+        self._note(seen)
+
+    def _forget(self, name: str) -> None:
+        """Count on an object no more: it may come back under the same name, torn."""
+        if self._seen.pop(name, None) is not None:
+            self._places.pop(name, None)
+            self._note(_Seen(name, ""))
+
+    def _note(self, seen: _Seen) -> None:
         try:
             make_directory(self._path.parent)
             # Not synced: losing it costs fetching the object once more.
@@ -538,5 +571,8 @@ def _read_seen(path: Path) -> dict[str, _Seen]:
             bytes.fromhex(each.last)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             continue  # a line that a crash cut off
-        seen[each.name] = each
+        if each.last:
+            seen[each.name] = each
+        else:
+            seen.pop(each.name, None)
     return seen

@@ -1,0 +1,227 @@
+"""Sync against a remote in memory that can be made to do anything."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from data.blobs import Blobs
+from data.case import Case, adopt
+from data.clock import ManualClock
+from data.envelope import Entry
+from data.home import Home
+from data.remotes import Absent, Findings, RemoteTrouble
+from data.segment import pack
+from data.sync import CASES, Sync, cases, founding, unseen
+from data.verify import verify
+from tests.data.sample import START, note, project
+from tests.data.test_hostile_segments import bare
+from tests.data.test_merge import hashes, shipped
+
+
+class Remote:
+    """Keeps what it is given; tests reach into `objects`."""
+
+    url = "memory:"
+
+    @property
+    def segments(self) -> list[str]:
+        return sorted(name for name in self.objects if name.endswith(".seg"))
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.endless: set[str] = set()
+        self.torn = 0
+
+    def put(self, name: str, data: bytes) -> bool:
+        if name in self.objects:
+            return False
+        if self.torn:
+            self.torn -= 1
+            data = data[: len(data) // 2]
+        self.objects[name] = data
+        return True
+
+    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
+        return [self.put(name, data) for name, data in objects]
+
+    def get(self, name: str) -> bytes:
+        if name in self.endless:
+            raise RemoteTrouble("It has no end.", "", "", passing=False)
+        if name not in self.objects:
+            raise Absent("It is not there.", "", "")
+        return self.objects[name]
+
+    def list(self, prefix: str, after: str = "") -> Iterator[str]:
+        return iter([name for name in self.objects if name.startswith(prefix) and name > after])
+
+    def probe(self) -> Findings:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def remote() -> Remote:
+    return Remote()
+
+
+@pytest.fixture
+def ours(case: Case, home: Home, remote: Remote) -> Sync:
+    case.append(note("one")).result(10)
+    return Sync(case, remote, "shelf", home.replica)
+
+
+@pytest.fixture
+def theirs(ours: Sync, remote: Remote, tmp_path: Path) -> Iterator[Sync]:
+    """Another console, which knows of the case only what the remote has."""
+    ours.turn()
+    ben = Home.open(tmp_path / "ben", clock=ManualClock(START))
+    parcel = founding(remote, ours.case.id)
+    assert parcel is not None
+    case = Case.open(adopt(ben, parcel), ben, project)
+    yield Sync(case, remote, "shelf", ben.replica)
+    case.close()
+
+
+def same(one: Sync, two: Sync) -> bool:
+    return hashes(one.case) == hashes(two.case)
+
+
+def test_both_hold_the_same_and_know_that_it_is_shared(ours: Sync, theirs: Sync) -> None:
+    assert theirs.turn().pulled
+    theirs.case.append(note("two")).result(10)
+    assert theirs.outbox().pending == 1
+    theirs.turn()
+    ours.turn()
+    assert same(ours, theirs)
+    assert (ours.outbox().pending, theirs.outbox().pending) == (0, 0)
+    assert ours.turn().idle
+    assert verify(theirs.case.directory).sound
+
+
+def test_an_object_that_was_lost_and_came_back_torn_is_put_again(
+    ours: Sync, theirs: Sync, remote: Remote
+) -> None:
+    (name,) = remote.segments
+    del remote.objects[name]
+    remote.torn = 1
+    assert name in ours.turn().bad
+    assert len(remote.segments) == 2
+    # Were the torn one still counted on, nothing would bring back what only the other one holds.
+    del remote.objects[remote.segments[0 if remote.segments[1] == name else 1]]
+    ours.turn()
+    theirs.turn()
+    assert len(remote.segments) > 1
+    assert same(ours, theirs)
+
+
+def test_what_was_lost_does_not_count_as_shared(ours: Sync, remote: Remote) -> None:
+    ours.turn()
+    remote.objects.clear()
+    remote.torn = 10
+    with pytest.raises(RemoteTrouble):
+        ours.turn()
+    assert ours.outbox().pending == 2
+    remote.torn = 0
+    ours.turn()
+    assert ours.outbox().pending == 0
+
+
+def test_an_object_that_was_changed_later_is_found_by_an_audit(
+    ours: Sync, theirs: Sync, remote: Remote
+) -> None:
+    (name,) = remote.segments
+    remote.objects[name] = b"something else"
+    assert ours.turn().idle, "nobody reads everything in each turn"
+    assert ours.audit() == [name]
+    assert not ours.turn().idle
+    theirs.turn()
+    assert same(ours, theirs)
+    assert ours.audit() == []
+
+
+def test_a_log_from_a_backup_beside_newer_notes_of_what_was_seen(
+    ours: Sync, theirs: Sync, tmp_path: Path
+) -> None:
+    theirs.turn()
+    directory = theirs.case.directory
+    theirs.case.close()
+    shutil.copy(directory / "log.db", tmp_path / "backup")
+    ours.case.append(note("two")).result(10)
+    ours.turn()
+    ben = Home.open(tmp_path / "ben", clock=ManualClock(START))
+    case = Case.open(directory, ben, project)
+    Sync(case, ours.remote, "shelf", ben.replica).turn()
+    case.close()
+    shutil.copy(tmp_path / "backup", directory / "log.db")
+    case = Case.open(directory, ben, project)
+    again = Sync(case, ours.remote, "shelf", ben.replica)
+    again.turn()
+    ours.turn()
+    assert hashes(case) >= hashes(ours.case)
+    case.close()
+
+
+def test_a_copy_without_bodies_counts_for_nothing(ours: Sync, theirs: Sync, remote: Remote) -> None:
+    theirs.turn()
+    remote.objects.clear()
+    name, raw = pack(bare(shipped(ours.case)[0]))
+    remote.objects[name] = raw
+    ours.turn()
+    theirs.turn()
+    assert len(remote.segments) > 1
+    assert verify(theirs.case.directory).sound
+
+
+def test_an_object_that_cannot_be_had_does_not_keep_the_others_away(
+    ours: Sync, theirs: Sync, remote: Remote
+) -> None:
+    for i in range(9):
+        name = f"{ours.case.id}/{'0' * 31}{i}.1/{1:012d}-{1:012d}-{'0' * 64}.seg"
+        remote.objects[name] = b"x"
+        remote.endless.add(name)
+    turn = theirs.turn()
+    assert turn.pulled
+    assert len(turn.bad) == 9
+    assert same(ours, theirs)
+    for _ in range(3):
+        theirs.turn()
+    assert not theirs.turn().bad, "after some tries they are left alone"
+
+
+def test_a_blob_travels_and_a_torn_one_is_replaced(ours: Sync, theirs: Sync, remote: Remote) -> None:
+    ref = Blobs(ours.case.directory).put(b"transcript", "text/plain")
+    at = f"{ours.case.id}/blobs/{ref.sha256}"
+    remote.objects[at] = b"tra"
+    ours.case.append(Entry("note", note("with a blob").body, "mira", refs=(ref,))).result(10)
+    assert ours.turn().blobs == 1
+    assert theirs.turn().blobs == 1
+    assert Blobs(theirs.case.directory).read(ref) == b"transcript"
+    assert remote.objects[at] == b"tra"
+    assert ours.turn().blobs == theirs.turn().blobs == 0
+
+
+def test_a_case_is_announced_again_where_that_was_lost(ours: Sync, home: Home, remote: Remote) -> None:
+    ours.turn()
+    assert cases(remote) == [ours.case.id]
+    for name in list(remote.list(CASES)):
+        del remote.objects[name]
+    Sync(ours.case, remote, "shelf", home.replica).turn()
+    assert cases(remote) == [ours.case.id]
+
+
+def test_what_a_remote_has_for_a_closed_case(ours: Sync, remote: Remote) -> None:
+    ours.turn()
+    directory, name = ours.case.directory, remote.segments[0]
+    assert not unseen(remote, directory, "shelf", ours.case.id)
+    assert unseen(remote, directory, "another", ours.case.id)
+    raw = remote.objects.pop(name)
+    ours.turn()
+    remote.objects = {name: raw}
+    ours.turn()
+    assert not unseen(remote, directory, "shelf", ours.case.id)
