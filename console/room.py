@@ -505,7 +505,8 @@ class Room:
             raise Refused(
                 f"The key of console {replica[:8]} was revoked.", "Its owner needs a new identity to go on."
             )
-        if member is not None and member.left is None:
+        trusted = member is not None and member.how == "first-use" and how == "compared"
+        if member is not None and member.left is None and not trusted:
             raise Refused(f"Console {replica[:8]} is on the roster already.")
         stranger = self.incident.strangers.get(replica)
         await self.record(RosterAdded(replica, person or (stranger.actor if stranger else ""), how))
