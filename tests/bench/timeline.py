@@ -51,7 +51,8 @@ asyncio.run(main())
 def made(rows: Sequence[Any]) -> list[Line]:
     """The same work on the other side: rows become lines."""
     return [
-        Line(row[0], row[1], row[2].hex(), *row[3:10], row[10][8:].hex(), row[10][:8].hex()) for row in rows
+        Line._make((row[0], row[1], row[2].hex(), *row[3:10], row[10][8:].hex(), row[10][:8].hex()))
+        for row in rows
     ]
 
 
