@@ -332,6 +332,7 @@ class Findings:
     Attributes:
         case: Case id.
         exporter: Who made the bundle, 32 hex digits.
+        key: Their public key, 32 bytes.
         policy: What was withheld by rule.
         events: Events read.
         strands: Where each writer's events end.
@@ -346,6 +347,7 @@ class Findings:
 
     case: str = ""
     exporter: str = ""
+    key: bytes = b""
     policy: str = ""
     events: int = 0
     strands: list[Strand] = field(default_factory=list)
@@ -489,6 +491,7 @@ class Check:
             }
             self.findings.case, self.findings.policy = manifest["case"], manifest["policy"]
             self.findings.exporter = manifest["exporter"]["rep"]
+            self.findings.key = bytes.fromhex(manifest["exporter"]["public"])
             if not _CASE(manifest["case"]) or not _POLICY(manifest["policy"]):
                 raise ValueError("its case or its policy is not spelled as they are")
             withheld = {each["event"]: each["commitment"] for each in manifest["withheld"]}

@@ -199,13 +199,20 @@ class Redaction:
         extra: Further text to mask, word for word, whatever its case.
 
     Attributes:
+        name: What the policy is called on the record.
         unscanned: How many blobs it could not look into, as they are no text.
     """
 
     def __init__(self, name: PolicyName = "secrets", extra: tuple[str, ...] = ()) -> None:
-        self.name: str = name
+        extra = tuple(word for word in extra if word)
+        self.name = f"{name}+listed" if extra else str(name)
         self.unscanned = 0
-        self._pattern = _compiled(name, tuple(word for word in extra if word))
+        self._pattern = _compiled(name, extra)
+
+    @property
+    def active(self) -> bool:
+        """Whether it masks anything at all."""
+        return self._pattern is not None
 
     def find(self, text: str) -> Iterator[Found]:
         """Yield what is to be masked in `text`, from left to right."""
