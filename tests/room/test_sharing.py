@@ -1,0 +1,172 @@
+"""Consoles that meet at a remote: desks on homes of their own, with threads, files and a directory between."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from console.desk import Desk
+from console.incident import Incident
+from console.sharing import Meeting
+from data.clock import SystemClock
+from data.home import Home
+from data.remotes import Remote, RemoteTrouble
+from data.remotes.opening import open_remote
+from data.verify import verify
+
+Console = Callable[..., Awaitable[Desk]]
+
+
+@pytest.fixture
+async def console(tmp_path: Path) -> AsyncIterator[Console]:
+    """Opens the desk of a person who shares through `tmp_path/share`, or through `opener`."""
+    opened: list[Desk] = []
+    share = f"dir:{tmp_path / 'share'}"
+    (tmp_path / "share").mkdir()
+
+    async def open_desk(
+        person: str, opener: Callable[[], Remote] | None = None, policy: str = "first-use"
+    ) -> Desk:
+        home = Home.open(tmp_path / person, clock=SystemClock())
+        way = opener or (lambda: open_remote(share))
+        desk = await Desk.open(home, person, meeting=Meeting((("share", share, way),), policy))  # type: ignore[arg-type]
+        opened.append(desk)
+        return desk
+
+    yield open_desk
+    for desk in opened:
+        await desk.close()
+
+
+async def until(holds: Callable[[], bool], *desks: Desk) -> None:
+    """Let the consoles go on, as their screens do, until something holds."""
+    for _ in range(1500):
+        for desk in desks:
+            await desk.poll()
+            if desk.sharing is not None:
+                desk.sharing.nudge()
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError([desk.standings for desk in desks])
+
+
+async def joined(desk: Desk, code: str) -> None:
+    """Wait until the incident of another console is here, and enter it."""
+    states: list[Incident] = []
+    for _ in range(1500):
+        await desk.poll()
+        states = await desk.incidents()
+        if any(state.code == code for state in states):
+            await desk.enter(code)
+            return
+        assert desk.sharing is not None
+        desk.sharing.nudge()
+        await asyncio.sleep(0.02)
+    raise AssertionError(desk.standings)
+
+
+async def test_three_people_on_three_consoles_work_on_one_incident(console: Console) -> None:
+    ana, ben, chi = await console("ana"), await console("ben"), await console("chi")
+    room = await ana.declare("refund loop", 1)
+    for desk in (ben, chi):
+        await joined(desk, room.code)
+    assert ben.room is not None
+    assert chi.room is not None
+    await ben.room.contain("refund key revoked")
+    await chi.room.note("status page says identified")
+    await ben.room.tick("declare")
+
+    def together() -> bool:
+        rooms = [desk.room for desk in (ana, ben, chi) if desk.room is not None]
+        states = [each.incident for each in rooms]
+        return all(
+            state == states[0] and state.contained_at is not None and len(state.roster.members) == 3
+            for state in states
+        )
+
+    await until(together, ana, ben, chi)
+    assert {member.person for member in room.incident.roster.members.values()} == {"ana", "ben", "chi"}
+    await until(
+        lambda: all(s.pending == 0 and s.turned for d in (ana, ben, chi) for s in d.standings), ana, ben, chi
+    )
+    for desk in (ana, ben, chi):
+        verdict = verify(desk.home.case_dir(room.case.id))
+        assert verdict.sound, verdict.damage
+
+
+async def test_by_list_a_console_counts_only_once_somebody_admits_it(console: Console) -> None:
+    ana, ben = await console("ana", policy="list"), await console("ben", policy="list")
+    room = await ana.declare("refund loop", 1)
+    await joined(ben, room.code)
+    assert ben.room is not None
+    await ben.room.tick("declare")
+    await until(lambda: bool(room.incident.strangers), ana, ben)
+    assert room.incident.checked == 0
+    (stranger,) = room.incident.strangers
+    assert room.incident.strangers[stranger].actor == "ben"
+    assert await room.key_words(stranger) == await ben.room.key_words(stranger)
+    assert len(await room.key_words(stranger)) == 8
+    await room.admit(stranger[:8])
+    assert room.incident.checked == 1
+
+
+async def test_a_remote_that_is_down_only_makes_the_outbox_grow(console: Console, tmp_path: Path) -> None:
+    down = True
+
+    def opener() -> Remote:
+        if down:
+            raise RemoteTrouble("The stick is not there.", "Nothing is lost.", "Plug it in.")
+        return open_remote(f"dir:{tmp_path / 'share'}")
+
+    ana = await console("ana", opener)
+    room = await ana.declare("refund loop", 1)
+    for number in range(3):
+        await room.note(f"line {number}")
+    await until(lambda: ana.standings[0].error != "", ana)
+    assert ana.standings[0].error == "The stick is not there. Nothing is lost. Plug it in."
+    down = False
+    await until(lambda: ana.standings[0].shared >= 5, ana)
+    assert (ana.standings[0].pending, ana.standings[0].error) == (0, "")
+
+
+async def test_what_waits_in_an_incident_that_was_left_is_shared_all_the_same(
+    console: Console, tmp_path: Path
+) -> None:
+    ana = await console("ana")
+    first = await ana.declare("left behind", 3)
+    await ana.declare("refund loop", 1)
+    ben = await console("ben")
+    await joined(ben, first.code)
+
+
+async def test_a_drill_is_shared_with_nobody(tmp_path: Path) -> None:
+    from console.config import Config
+    from console.config import Remote as Setting
+    from console.sharing import meeting
+
+    config = Config(remote=(Setting("share", f"dir:{tmp_path}"),))
+    assert meeting(config, Home.open(tmp_path / "live")) is not None
+    assert meeting(config, Home.open(tmp_path / "drill", "drill")) is None
+
+
+async def test_a_copied_console_is_told_that_it_is_one(console: Console, tmp_path: Path) -> None:
+    ana = await console("ana")
+    room = await ana.declare("refund loop", 1)
+    await until(lambda: ana.standings[0].pending == 0 and ana.standings[0].shared > 0, ana)
+    await ana.close()
+    shutil.copytree(tmp_path / "ana", tmp_path / "copy")
+    ana, copy = await console("ana"), await console("copy")
+    for desk in (ana, copy):
+        await desk.enter(room.code)
+    assert ana.room is not None
+    assert copy.room is not None
+    await ana.room.note("by the one")
+    await copy.room.note("by the other")
+    rooms = (ana.room, copy.room)
+    await until(lambda: all(each.incident.forks for each in rooms), ana, copy)
+    await until(lambda: rooms[0].incident == rooms[1].incident, ana, copy)
