@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Pane = Literal["", "alerts", "timeline", "checklist", "rollback", "incidents"]
-Place = Literal["everywhere", "room", "home"]
+Pane = Literal["", "alerts", "timeline", "checklist", "rollback", "incidents", "evidence"]
+Place = Literal["everywhere", "incident", "room", "evidence", "home"]
+"""Where a command exists; `incident`: in the room and on its evidence screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Situation:
     """Whether the selected alert still asks for somebody."""
     note: bool = False
     """Whether the selected timeline entry was written by a person."""
+    row: str = ""
+    """What the selected row of the evidence screen is about."""
     contained: bool = False
     closed: bool = False
     filtered: bool = False
@@ -92,6 +95,25 @@ def _harmable(now: Situation) -> str:
     return _open_room(now) or ("Containment is already confirmed." if now.contained else "")
 
 
+def _row(kinds: str, what: str, *, writes: bool = True) -> Possible:
+    def possible(now: Situation) -> str:
+        if writes and not now.writable:
+            return _write(now)
+        return "" if now.row in kinds.split() else f"This works on {what} of the evidence screen (5)."
+
+    return possible
+
+
+def _takes_back(now: Situation) -> str:
+    if now.place == "evidence":
+        return _row("fork alarm exhibit", "a fork, an alarm or an exhibit")(now)
+    return _entry(now)
+
+
+def _erasable(now: Situation) -> str:
+    return _row("exhibit", "an exhibit")(now) if now.place == "evidence" else _entry(now)
+
+
 def _selected(now: Situation) -> str:
     return "" if now.selected else "Nothing is selected: move with the arrow keys first."
 
@@ -129,8 +151,8 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("write.note", "i", "Write an entry", "Go to the write bar; Enter saves, Esc leaves.", "write", name="write", possible=_write),
-    Command("write.decision", "exclamation_mark", "Write a decision", "Go to the write bar with the decision mark.", name="decision", possible=_write),
+    Command("write.note", "i", "Write an entry", "Go to the write bar; Enter saves, Esc leaves.", "write", "incident", "write", _write),
+    Command("write.decision", "exclamation_mark", "Write a decision", "Go to the write bar with the decision mark.", "", "incident", "decision", _write),
     Command("alert.ack", "a", "Acknowledge the alert", "Say that somebody works on the selected alert.", "ack", "everywhere", "ack", _alert),
     Command("alert.ack_note", "A", "Acknowledge with a note", "Acknowledge the selected alert and say what you do about it.", "", "everywhere", "acknote", _alert),
     Command("alert.ack_ended", "", "Acknowledge all that ended", "Acknowledge every alert that ended before anybody saw it, with one note.", "", "everywhere", "ackended", _write),
@@ -145,11 +167,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("rollback.hold", "h", "Hold the rollback", "Do not undo the selected class for now, with a reason.", "hold", name="hold", possible=_class),
     Command("waive", "w", "Waive", "The selected item or class is given up, with a reason.", "waive", name="waive", possible=_waivable),
     Command("entry.amend", "c", "Correct the entry", "Write a new version of the selected entry; the old one stays visible.", "correct", name="amend", possible=_own_words),
-    Command("entry.retract", "t", "Take the entry back", "Strike the selected entry through, with a reason; again: it counts.", "retract", name="retract", possible=_entry),
+    Command("entry.retract", "t", "Take the entry back", "Strike the selected entry through, with a reason; again: it counts.", "retract", "incident", "retract", _takes_back),
+    Command("entry.dispute", "d", "Dispute the entry", "Say that the selected entry is not so, with a reason; it goes on counting until that is settled.", "dispute", name="dispute", possible=_entry),
+    Command("entry.settle", "u", "Settle the entry", "End the dispute about the selected entry, or choose among versions that stand side by side.", "settle", name="settle", possible=_entry),
     Command("entry.amend_last", "f4,alt+up", "Correct my last entry", "Write a new version of what you wrote last.", "", name="amendlast", possible=_write, typing=True),
     Command("write.stamp", "f2,ctrl+t", "Stamp the time", "Put the time of now, UTC, into the write bar; first in an entry it says when that happened.", "", name="stamp", possible=_write, typing=True),
     Command("write.lines", "f6", "One entry per line", "Save each line of what is typed as an entry of its own.", "", typing=True, possible=_write),
-    Command("undo", "z", "Undo my last change", "Take back your last tick, claim, severity, role or rollback step; the record keeps both.", "", name="undo", possible=_write),
+    Command("undo", "z", "Undo my last change", "Take back your last tick, claim, severity, role or rollback step; the record keeps both.", "", "incident", "undo", _write),
     Command("filter.set", "slash", "Filter the timeline", "Show only entries with these words, marks, person or tag; ! in front turns it round.", "filter", name="filter"),
     Command("filter.clear", "backslash", "Clear the filter", "Show every entry again.", "", name="all", possible=lambda now: "" if now.filtered else "No filter is set."),
     Command("find", "f5,ctrl+r", "Find in the timeline", "Search all entries and jump to one.", "", name="find", typing=True),
@@ -158,26 +182,39 @@ COMMANDS: tuple[Command, ...] = (
     Command("time.minute_back", "left_curly_bracket", "A minute back", "Move the timeline one minute back.", ""),
     Command("time.minute_on", "right_curly_bracket", "A minute on", "Move the timeline one minute on.", ""),
     Command("time.at", "", "Go to a time", "Move the timeline to a time of day, as in :at 14:05.", "", name="at"),
-    Command("severity.set", "S", "Set the severity", "Choose 1 to 5 and say why.", "severity", name="sev", possible=_open_room),
-    Command("role.assign", "R", "Assign a role", "Give a role to a person, or take it back.", "roles", name="role", possible=_open_room),
-    Command("containment.confirm", "C", "Confirm containment", "State that the harm is contained; starts the rollback clocks.", "contain", name="contain", possible=_containable),
-    Command("harm.confirm", "H", "Confirm harm", "State that harm is confirmed; from here on containment is due within 30 seconds.", "harm", name="harm", possible=_harmable),
-    Command("update.promise", "", "Promise the next update", "When the next update is due, as in :next 14:30, or :next 20 for in 20 minutes.", "", name="next", possible=_open_room),
-    Command("update.write", "U", "Write an update", "Go to the write bar with the communication mark; saving it restarts the update clock.", "update", name="update", possible=_open_room),
-    Command("cadence.set", "", "Set the update interval", "How often an update goes out, in minutes, as in :cadence 30.", "", name="cadence", possible=_open_room),
-    Command("incident.title", "", "Change the title", "Give the incident a better title.", "", name="title", possible=_open_room),
-    Command("incident.close", "", "Close the incident", "The response is over; the record stays open for corrections.", "", name="close", possible=_open_room),
-    Command("incident.reopen", "", "Reopen the incident", "The response goes on.", "", name="reopen", possible=lambda now: _write(now) or ("" if now.closed else "This incident is open.")),
+    Command("severity.set", "S", "Set the severity", "Choose 1 to 5 and say why.", "severity", "incident", "sev", possible=_open_room),
+    Command("role.assign", "R", "Assign a role", "Give a role to a person, or take it back.", "roles", "incident", "role", possible=_open_room),
+    Command("containment.confirm", "C", "Confirm containment", "State that the harm is contained; starts the rollback clocks.", "contain", "incident", "contain", possible=_containable),
+    Command("harm.confirm", "H", "Confirm harm", "State that harm is confirmed; from here on containment is due within 30 seconds.", "harm", "incident", "harm", possible=_harmable),
+    Command("update.promise", "", "Promise the next update", "When the next update is due, as in :next 14:30, or :next 20 for in 20 minutes.", "", "incident", "next", possible=_open_room),
+    Command("update.write", "U", "Write an update", "Go to the write bar with the communication mark; saving it restarts the update clock.", "update", "incident", "update", possible=_open_room),
+    Command("cadence.set", "", "Set the update interval", "How often an update goes out, in minutes, as in :cadence 30.", "", "incident", "cadence", possible=_open_room),
+    Command("incident.title", "", "Change the title", "Give the incident a better title.", "", "incident", "title", possible=_open_room),
+    Command("incident.close", "", "Close the incident", "The response is over; the record stays open for corrections.", "", "incident", "close", possible=_open_room),
+    Command("incident.reopen", "", "Reopen the incident", "The response goes on.", "", "incident", "reopen", possible=lambda now: _write(now) or ("" if now.closed else "This incident is open.")),
     Command("incident.declare", "D", "Declare an incident", "Start an incident: title, a digit for severity, Enter.", "declare", "everywhere", "declare", _write),
     Command("focus.alerts", "1", "Alerts", "Go to the alerts; again: full screen.", "", "everywhere", "alerts"),
-    Command("focus.timeline", "2", "Timeline", "Go to the timeline; again: full screen.", "", name="timeline"),
-    Command("focus.checklist", "3", "Checklist", "Go to the checklist; again: full screen.", "", name="checklist"),
-    Command("focus.rollback", "4", "Rollback", "Go to the rollback tracker; again: full screen.", "", name="tracker"),
+    Command("focus.timeline", "2", "Timeline", "Go to the timeline; again: full screen.", "", "incident", "timeline"),
+    Command("focus.checklist", "3", "Checklist", "Go to the checklist; again: full screen.", "", "incident", "checklist"),
+    Command("focus.rollback", "4", "Rollback", "Go to the rollback tracker; again: full screen.", "", "incident", "tracker"),
+    Command("evidence.open", "5", "Evidence", "What is kept, where and by whom, who is on the roster, and whether it holds together; again: back to the room.", "evidence", "incident", "evidence"),
+    Command("exhibit.show", "o", "Show the exhibit", "Show what the selected exhibit holds, checked against its hash; from there it can be saved to a file.", "show", "evidence", "show", _row("exhibit", "an exhibit", writes=False)),
+    Command("evidence.attach", "F", "Attach a file", "Keep a file as evidence, byte by byte, with where it came from and why.", "attach", "incident", "attach", _write),
+    Command("evidence.paste", "P", "Attach pasted text", "Keep pasted text as evidence, with why.", "paste", "incident", "paste", _write),
+    Command("evidence.preserve", "K", "Keep telemetry", "Copy the telemetry of a trace, session, run, agent or alert into the record before the window rolls over it.", "keep", "incident", "preserve", _write),
+    Command("hold", "L", "Legal hold", "Set a hold: nothing that it covers can be erased; on a hold: lift it.", "hold", "incident", "legalhold", _write),
+    Command("evidence.erase", "", "Erase for good", "Take the text or the files of the selected entry or exhibit away for good, by duty or by right; hash and place stay.", "", "incident", "erase", _erasable),
+    Command("roster.admit", "M", "Compare words", "Compare the words of the selected console with whoever works at it, and put it on the roster.", "compare", "evidence", "admit", _row("member stranger", "a console")),
+    Command("roster.expel", "", "Take off the roster", "What the selected console writes from now on does not count.", "", "evidence", "expel", _row("member", "a member of the roster")),
+    Command("roster.revoke", "", "Revoke the key", "Nothing counts that was written with the selected console's key since a time.", "", "evidence", "revoke", _row("member", "a member of the roster")),
+    Command("record.verify", "V", "Verify the record", "Check every byte of the record, beside everything else; again: end that.", "verify", "incident", "verifyrecord"),
+    Command("record.seal", "", "Write a checkpoint", "Put on the record where every strand ends: a witness for the others once it is shared.", "", "incident", "seal", _write),
+    Command("record.share", "", "Share now", "Take the next turn with every remote at once, without waiting for its time.", "", "incident", "share"),
     Command("view.zoom", "plus", "Bigger, or back", "Give the pane in use the whole screen; again: all panes.", "zoom", name="zoom"),
     Command("view.freeze", "f", "Freeze, or go on", "Hold the alerts or the timeline still while you read; arrivals are counted. Again: go on.", "freeze", name="freeze", possible=_freezable),
     Command("mark.set", "m", "Mark the entry", "Mark the selected timeline entry for as long as this room is open; again: no mark.", "", name="mark", possible=_reading),
     Command("mark.next", "apostrophe", "Next mark", "Go to the next marked entry; after the last, to the first.", ""),
-    Command("home", "0", "All incidents", "Leave this room; the draft stays where it is.", "home", name="inc"),
+    Command("home", "0", "All incidents", "Leave this room; the draft stays where it is.", "home", "incident", "inc"),
     Command("copy", "y", "Copy", "Copy the id of the selection to the clipboard of the terminal.", "", "everywhere", "copy", _selected),
     Command("command.line", "colon", "Command line", "Type a command by name; Tab completes.", "command", "everywhere"),
     Command("command.palette", "ctrl+p", "Palette", "Search all commands.", "palette", "everywhere", typing=True),
@@ -192,15 +229,26 @@ BY_NAME: dict[str, Command] = {command.name: command for command in COMMANDS if 
 
 def commands_for(place: Place) -> list[Command]:
     """Return the commands that exist at `place`, those that exist everywhere included."""
-    return [command for command in COMMANDS if command.place in (place, "everywhere")]
+    return [command for command in COMMANDS if _exists(command, place)]
+
+
+def _exists(command: Command, place: Place) -> bool:
+    return command.place in (place, "everywhere") or (
+        command.place == "incident" and place in ("room", "evidence")
+    )
+
+
+ELSEWHERE: dict[Place, str] = {
+    "room": "This belongs to the room: press Esc first.",
+    "incident": "This belongs to an incident: open one with Enter.",
+    "evidence": "This belongs to the evidence screen: press 5 first.",
+    "home": "This belongs to the list of incidents: press 0.",
+}
+"""Why a command that belongs to another place is not possible here."""
 
 
 def reason(command: Command, now: Situation) -> str:
     """Return why `command` is not possible now, as a sentence; empty when it is."""
-    if command.place not in ("everywhere", now.place):
-        return (
-            "This belongs to an incident: open one with Enter."
-            if command.place == "room"
-            else "This belongs to the list of incidents: press 0."
-        )
+    if not _exists(command, now.place):
+        return ELSEWHERE["incident" if now.place == "home" else command.place]
     return command.possible(now)

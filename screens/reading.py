@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from console.alerts import Alert
 from console.events import (
     AlertFacts,
+    Body,
     EntryAmended,
+    EntryDisputed,
     EntryReinstated,
     EntryRetracted,
+    EntrySettled,
+    Erased,
     NoteWritten,
     Unknown,
     instant,
@@ -94,71 +99,120 @@ def _money(nano: int) -> str:
     return f"{nano / 1_000_000_000:,.2f} USD"
 
 
-def about_entry(events: Sequence[Event]) -> list[Para]:
+class Standing(NamedTuple):
+    """What is known of an entry besides its events.
+
+    Attributes:
+        kept: its state, as `screens.kept` says it.
+        by: the console that wrote it.
+        how: how that console came to the roster, or that it is not on it.
+        counts: says of an event whether it counts.
+        versions: the corrections that stand side by side; fewer than two = not contested.
+    """
+
+    kept: str
+    by: str
+    how: str
+    counts: Callable[[Event], bool] = lambda _: True
+    versions: frozenset[str] = frozenset()
+
+
+def about_entry(events: Sequence[Event], standing: Standing) -> list[Para]:
     """Return an entry with its whole history, the newest version first. `events`: the entry, then its corrections."""
     first = events[0]
     body = read(first)
-    versions = [(first, body.text if isinstance(body, NoteWritten) else _projected(first), "")]
+    erased = isinstance(body, Unknown) and first.body is None
+    versions = [(first, body.text if isinstance(body, NoteWritten) else _projected(first))]
     log: list[Para] = []
-    retracted = ""
+    retracted = disputed = ""
+    gone = first.body is None
     for event in events[1:]:
-        match read(event):
-            case EntryAmended(text=text, reason=reason):
-                versions.append((event, text, reason))
-                log.append(
-                    Para(
-                        f"{stamp(event.wall)} {event.actor} corrected it: {reason or 'no reason given'}",
-                        "history",
-                    )
-                )
-            case EntryRetracted(reason=reason):
-                retracted = f"RETRACTED by {event.actor}: {reason or 'no reason given'}"
-                log.append(
-                    Para(
-                        f"{stamp(event.wall)} {event.actor} retracted it: {reason or 'no reason given'}",
-                        "history",
-                    )
-                )
-            case EntryReinstated(reason=reason):
-                retracted = ""
-                log.append(
-                    Para(
-                        f"{stamp(event.wall)} {event.actor} reinstated it: {reason or 'no reason given'}",
-                        "history",
-                    )
-                )
+        about = read(event)
+        because = f"{event.actor}: {getattr(about, 'reason', '') or 'no reason given'}"
+        if not standing.counts(event):
+            log.append(Para(f"{stamp(event.wall)} {event.kind}, NOT COUNTED, by {because}", "history", "med"))
+            continue
+        match about:
+            case EntryAmended(text=text):
+                versions.append((event, text))
+                did = "corrected it"
+            case EntryRetracted():
+                retracted, did = f"RETRACTED by {because}", "retracted it"
+            case EntryReinstated():
+                retracted, did = "", "reinstated it"
+            case EntryDisputed():
+                disputed, did = f"DISPUTED by {because}", "disputed it"
+            case EntrySettled():
+                disputed, did = "", "settled the dispute"
+            case Erased():
+                gone, did = True, "erased its text"
+            case _ if event.body is None:
+                did = "corrected it; that text was erased"
             case _:
-                pass
-    paras = [Para(retracted, "state", "med")] if retracted else []
-    paras.append(
-        Para(
-            versions[-1][1],
-            f"version {len(versions)} of {len(versions)}" if len(versions) > 1 else "text",
-            agent=True,
-        )
-    )
-    for number in range(len(versions) - 1, 0, -1):
-        paras.append(Para(versions[number - 1][1], f"version {number}", agent=True))
-    if isinstance(body, NoteWritten):
-        paras.append(Para(body.style, "kind"))
-        typed = instant(body.typed)
-        if typed is not None and typed != first.at:
-            paras.append(
-                Para(f"{stamp(first.at)}, given by {first.actor}; typed {stamp(typed)}", "happened", "info")
+                continue
+        log.append(Para(f"{stamp(event.wall)} {event.actor} {did}: {because.partition(': ')[2]}", "history"))
+    paras = [Para(said, "state", "med") for said in (retracted, disputed) if said]
+    if gone:
+        paras.append(
+            Para(
+                "ERASED: its text is gone for good. Header, hash and place in the chain stay, so that the record"
+                " can be checked as before."
+                + (
+                    "" if erased else " This console has not carried it out yet, or a hold stands in the way."
+                ),
+                "state",
+                "med",
             )
-        else:
-            paras.append(Para(stamp(first.at), "happened"))
+        )
+    if not standing.counts(first):
+        paras.append(Para(f"DOES NOT COUNT: {standing.how}", "state", "med"))
+    rivals = [(event, text) for event, text in versions if event.hash in standing.versions]
+    if len(rivals) > 1:
+        paras.append(
+            Para(
+                f"CONTESTED: {len(rivals)} corrections were written apart, and none over the others. The timeline"
+                " shows the last. Settling writes one over all of them.",
+                "state",
+                "med",
+            )
+        )
+        for left, right in zip(rivals[::2], rivals[1::2], strict=False):
+            paras.append(_rival(*left)._replace(beside=_rival(*right)[:2]))
+        if len(rivals) % 2:
+            paras.append(_rival(*rivals[-1]))
     else:
-        paras.append(Para(first.kind + (f" ({body.why})" if isinstance(body, Unknown) else ""), "kind"))
-        paras.append(Para(stamp(first.at), "happened"))
+        label = f"version {len(versions)} of {len(versions)}" if len(versions) > 1 else "text"
+        paras.append(Para(versions[-1][1], label, agent=True))
+    rest = versions[:-1] if len(rivals) < 2 else [each for each in versions if each not in rivals]
+    for event, text in reversed(rest):
+        paras.append(Para(text, f"version {versions.index((event, text)) + 1}", agent=True))
+    paras += _written(first, body)
     paras += [
         Para(stamp(first.wall), "recorded"),
         Para(first.actor + (f" as {first.role}" if first.role else ""), "by"),
+        Para(f"{standing.by}, {standing.how}", "console"),
+        Para(standing.kept, "kept"),
         *log,
         Para(f"{first.short}   number {first.n} of this record", "id"),
         Para(first.hash, "hash", "quiet"),
     ]
     return paras
+
+
+def _rival(event: Event, text: str) -> Para:
+    return Para(text, f"{event.actor} {stamp(event.wall)} {event.short}", agent=True)
+
+
+def _written(first: Event, body: Body | Unknown) -> list[Para]:
+    """Return what kind of entry it is, and when what it says happened."""
+    if not isinstance(body, NoteWritten):
+        kind = first.kind + (f" ({body.why})" if isinstance(body, Unknown) else "")
+        return [Para(kind, "kind"), Para(stamp(first.at), "happened")]
+    typed = instant(body.typed)
+    if typed is not None and typed != first.at:
+        happened = f"{stamp(first.at)}, given by {first.actor}; typed {stamp(typed)}"
+        return [Para(body.style, "kind"), Para(happened, "happened", "info")]
+    return [Para(body.style, "kind"), Para(stamp(first.at), "happened")]
 
 
 def _projected(event: Event) -> str:

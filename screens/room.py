@@ -113,6 +113,8 @@ class RoomScreen(ConsoleScreen):
             self._shown, self._drafted = room, False
             timeline.watch_log(room.lines)
             background(self, self._adopt_drafts, room)
+        state = room.incident
+        timeline.judge(state.roster, frozenset(state.contested))
         timeline.changed(self.now())
         self._panes_at = 0
         self.show_clocks()
@@ -123,7 +125,7 @@ class RoomScreen(ConsoleScreen):
         if room is None or desk is None:
             return
         now, state = self.now(), room.incident
-        self.query_one(Header).update(room, desk, now)
+        self.query_one(Header).update(room, desk, self.console_app.sight, now)
         if 0 <= now - self._panes_at < PANES_EVERY:
             return
         self._panes_at = now

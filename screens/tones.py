@@ -24,12 +24,14 @@ TONES: dict[str, tuple[str, str]] = {
     "struck": ("strike", "quiet"),
 }
 """Tone to text style and colour token."""
+INVERSE = {"drill": "drill", "alarm": "crit"}
+"""Tones that nobody may overlook, on a terminal without colours either: light and dark change places."""
 
 
 def tone_style(theme: Mapping[str, str], tone: str) -> Style:
     """Return the style of `tone` in `theme` (token to colour)."""
-    if tone == "drill":
-        return Style.parse(f"bold {theme['background']} on {theme['drill']}")
+    if tone in INVERSE:
+        return Style.parse(f"bold {theme['background']} on {theme[INVERSE[tone]]}")
     style, token = TONES[tone]
     return Style.parse(f"{style} {theme[token] if token else ''}".strip())
 

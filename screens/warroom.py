@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import SystemCommand
@@ -26,6 +27,7 @@ from screens.commands import Command, commands_for, reason
 from screens.console_screen import ConsoleScreen
 from screens.gate import Printable
 from screens.home import HomeScreen
+from screens.kept import Sight
 from screens.keyboard import OrderedKeys
 from screens.keymap import resolve, shown
 from screens.room import RoomScreen
@@ -34,6 +36,8 @@ from screens.times import SECOND
 
 if TYPE_CHECKING:
     from console.desk import Desk
+    from console.room import Room
+    from screens.checking import Checking
 
 LAST_VIEWED = "last-viewed"
 """File in the home directory: the case id of the incident that was on the screen last."""
@@ -120,6 +124,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self.keymap_in_force, self._problems = resolve(keys or {})
         self._problems.extend(problems)
         self._standing = ""
+        self.sight = Sight()
         self._attention = Attention(bell, os.environ)
         self.command_of = {key: name for name, keys_ in self.keymap_in_force.items() for key in keys_}
         self._open_desk, self._start, self._expect_room = open_desk, start, expect_room
@@ -129,6 +134,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self._problems.extend(filter(None, [unknown(theme)]))
         self.theme = theme if theme in NAMES else DEFAULT
         self._changed = False
+        self._consoles: tuple[str, set[str]] = ("", set())
         self._rested = 0
         self._second = 0
 
@@ -219,9 +225,10 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         with suppress(OSError):
             await asyncio.to_thread((desk.home.path / LAST_VIEWED).write_text, case, "ascii")
 
-    def _say(self, text: str, tone: str) -> None:
-        if isinstance(self.screen, ConsoleScreen):
-            self.screen.say(text, tone)
+    def say(self, text: str, tone: str = "") -> None:
+        """Show a message on the screen that is looked at, or on the one under its dialog."""
+        if self.base is not None:
+            self.base.say(text, tone)
 
     def _mark(self) -> None:
         self._changed = True
@@ -237,7 +244,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             # Said once; the header goes on saying it in a word.
             self._standing = standing
             if standing:
-                self._say(standing, "crit")
+                self.say(standing, "crit")
         second = desk.clock.now() // SECOND
         self._rested += 1
         if self._changed and (self._rested > 1 or self._new_pages(desk)):
@@ -257,8 +264,36 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
     def _state(self) -> None:
         self._draw(lambda screen: screen.show_state())
         self._call_for_attention()
+        self._look_for_newcomers()
+
+    def _look_for_newcomers(self) -> None:
+        """Introduce every console that writes here for the first time: now is when its words are compared."""
+        desk = self.desk
+        room = desk.room if desk is not None else None
+        if desk is None or room is None:
+            return
+        here = {desk.home.replica, *room.incident.roster.members, *room.incident.strangers}
+        case, known = self._consoles
+        self._consoles = (room.case.id, here)
+        if case == room.case.id:
+            for replica in sorted(here - known):
+                background(self, self._introduce, room, replica)
+
+    async def _introduce(self, room: Room, replica: str) -> None:
+        try:
+            words = " ".join(await room.key_words(replica))
+        except StoreTrouble:
+            return  # the room was left; its evidence screen has the words
+        from screens.kept import writer
+
+        member, stranger = room.incident.roster.members.get(replica), room.incident.strangers.get(replica)
+        trust = "trusted on first sight" if member is not None else "NOT ON THE ROSTER, nothing of it counts"
+        name = writer(room, replica, stranger.actor if stranger is not None else "")
+        self.say(f"New console {name}: {words}  {trust}; 5 and M compare the words", "high")
 
     def _draw(self, show: Callable[[ConsoleScreen], None]) -> None:
+        if self.desk is not None:
+            self.sight.look(self.desk.room, self.desk.standings)
         for screen in self.screen_stack:
             if isinstance(screen, ConsoleScreen) and screen.is_mounted:
                 # A screen on its way out has lost some widgets already, and nobody sees it any more.
@@ -268,6 +303,8 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
     async def on_unmount(self) -> None:
         """Finish what is pending, and give the terminal its title back."""
         self._write("\x1b[23;2t")
+        if "checking" in vars(self):
+            self.checking.end()
         desk, self.desk = self.desk, None
         if desk is not None:
             await desk.close()
@@ -284,7 +321,28 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         """Show all incidents."""
         self._show(HomeScreen)
 
+    @cached_property
+    def checking(self) -> Checking:
+        """The verification of the record; its parts are not needed for the first frame."""
+        from screens.checking import Checking
+
+        return Checking()
+
+    def show_evidence(self) -> None:
+        """Show the evidence over the room."""
+        from screens.evidence import EvidenceScreen
+
+        self.push_screen(EvidenceScreen())
+
+    def leave_evidence(self) -> RoomScreen | None:
+        """Go back from the evidence to the room under it; returns the room."""
+        if isinstance(self.screen, ConsoleScreen) and self.screen.place == "evidence":
+            self.pop_screen()
+        base = self.base
+        return base if isinstance(base, RoomScreen) else None
+
     def _show(self, kind: type[ConsoleScreen]) -> None:
+        self.leave_evidence()
         base = self.base
         if isinstance(base, kind):
             base.show_state()

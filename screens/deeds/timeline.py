@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from console.events import NoteWritten, read
+from console.events import EntryAmended, NoteWritten, read
 from console.refusal import Refused
+from console.room import Room
 from console.scribe import LONGEST
 from console.timeline import MARKS, RETRACTED
 from data.line import Filter, Line
 from screens.console_screen import ConsoleScreen, does
-from screens.dialogs.form import Form, Text
+from screens.dialogs.form import Choice, Form, Option, Text
+from screens.display import fit
+from screens.evidence import EvidenceScreen
 from screens.room import RoomScreen
 from screens.times import DAY, MINUTE, hms
 from screens.widgets.timeline import Timeline
@@ -18,6 +21,7 @@ from screens.widgets.writer import Writer
 
 
 def _write(screen: ConsoleScreen, lead: str) -> None:
+    screen = screen.console_app.leave_evidence() or screen
     if not isinstance(screen, RoomScreen):
         screen.say("Open an incident first: its timeline takes the entry.", "high")
         return
@@ -117,19 +121,25 @@ def amend_last(screen: ConsoleScreen, words: str = "") -> None:
 @does("entry.retract")
 def retract(screen: ConsoleScreen, words: str = "") -> None:
     """Ask why, then strike through; a struck entry counts again."""
-    line, room = _line(screen), screen.room
-    if line is None or room is None:
+    room = screen.room
+    if room is None:
         return
-    back = bool(line.flags & RETRACTED)
+    if isinstance(screen, EvidenceScreen):
+        if (row := screen.selected) is not None:
+            _retract(screen, room, row.id, f"{row.what}: {row.name}", back=False, words=words)
+    elif (line := _line(screen)) is not None:
+        _retract(screen, room, line.hash, line.text, back=bool(line.flags & RETRACTED), words=words)
 
+
+def _retract(screen: ConsoleScreen, room: Room, target: str, about: str, *, back: bool, words: str) -> None:
     async def submit(answers: Mapping[str, str]) -> None:
-        await (room.reinstate if back else room.retract)(line.hash, answers["reason"])
+        await (room.reinstate if back else room.retract)(target, answers["reason"])
         screen.say("the entry counts again" if back else "the entry is retracted; it stays readable", "ok")
 
     title = "Reinstate the entry" if back else "Retract the entry"
     reason = Text("reason", "Why", words, "A reason is needed, in one line.")
     screen.app.push_screen(
-        Form(title, (reason,), submit, about=line.text, verb="reinstate" if back else "retract")
+        Form(title, (reason,), submit, about=about, verb="reinstate" if back else "retract")
     )
 
 
@@ -285,22 +295,107 @@ def at_time(screen: ConsoleScreen, words: str = "") -> None:
     screen.query_one(Timeline).jump_time(at if at <= now else at - DAY)
 
 
+# -- disputes -----------------------------------------------------------------------------------------------
+
+
+@does("entry.dispute")
+def dispute(screen: ConsoleScreen, words: str = "") -> None:
+    """Ask what is not so, then dispute the entry."""
+    line, room = _line(screen), screen.room
+    if line is None or room is None:
+        return
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        await room.dispute(line.hash, answers["reason"])
+        screen.say("disputed; the entry goes on counting until that is settled", "ok")
+
+    reason = Text("reason", "What is not so", words, "A dispute needs a reason, in one line.")
+    screen.app.push_screen(Form("Dispute the entry", (reason,), submit, about=line.text, verb="dispute"))
+
+
+@does("entry.settle")
+def settle(screen: ConsoleScreen, words: str = "") -> None:
+    """End the dispute about an entry, or write one version over all that stand side by side."""
+    line, room = _line(screen), screen.room
+    if line is None or room is None:
+        return
+    if line.hash in room.incident.contested:
+        screen.start(_choose(screen, room, line, words))
+        return
+    if line.hash not in room.incident.disputed:
+        screen.say("Nobody disputes this entry, and it has no rival versions.", "high")
+        return
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        await room.settle(line.hash, answers["reason"])
+        screen.say("settled; dispute and answer stay readable", "ok")
+
+    about = f"{line.text}  DISPUTED: {room.incident.disputed[line.hash]}"
+    reason = Text("reason", "What was found", words, "Settling needs a reason, in one line.")
+    screen.app.push_screen(Form("Settle the dispute", (reason,), submit, about=about, verb="settle"))
+
+
+async def _choose(screen: ConsoleScreen, room: Room, line: Line, words: str) -> None:
+    """Ask which of the versions holds, or for a better one."""
+    rivals = []
+    for hash_ in sorted(room.incident.versions[line.hash]):
+        event = await room.event(hash_)
+        body = read(event)
+        text = body.text if isinstance(body, EntryAmended) else "(erased)"
+        rivals.append((event.actor, text))
+    options = [
+        Option(str(number), str(number), f"{fit(actor, 10).strip()}: {fit(text, 300).strip()}")
+        for number, (actor, text) in enumerate(rivals[:8], 1)
+    ]
+    options.append(Option("0", "0", "neither: the text below"))
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        chosen = int(answers["version"])
+        text = rivals[chosen - 1][1] if chosen else answers["text"]
+        if not text:
+            raise Refused("Write the text that holds, or choose a version.", "Esc leaves both standing.")
+        event = await room.amend(line.hash, text, answers["reason"])
+        screen.say(f"settled, as {event.short}; all versions stay readable", "ok")
+
+    fields = (
+        Choice("version", "Which version holds", tuple(options), "1"),
+        Text("text", "The right text, when it is neither", "", limit=LONGEST, lines=True),
+        Text("reason", "Why", words, "Settling needs a reason, in one line."),
+    )
+    lines = tuple(f"{number} {actor}: {text}" for number, (actor, text) in enumerate(rivals, 1))
+    screen.app.push_screen(Form("Settle which version holds", fields, submit, lines=lines, verb="settle"))
+
+
 async def history(screen: ConsoleScreen, hash_: str) -> None:
     """Open the page of one entry, with its history."""
     from screens.commands import BY_ID
     from screens.dialogs.page import Page
-    from screens.reading import about_entry
+    from screens.kept import entry_kept, membership, writer
+    from screens.reading import Standing, about_entry
 
-    room = screen.room
-    if room is None:
+    room, desk = screen.room, screen.desk
+    if room is None or desk is None:
         return
     events = await room.history(hash_)
-    commands = [BY_ID["entry.retract"], BY_ID["copy"]]
-    if isinstance(read(events[0]), NoteWritten):
+    first, state = events[0], room.incident
+    commands = [BY_ID[name] for name in ("entry.retract", "entry.dispute", "copy")]
+    contested = first.hash in state.contested
+    if contested or first.hash in state.disputed:
+        commands.insert(0, BY_ID["entry.settle"])
+    if isinstance(read(first), NoteWritten) and not contested:
         commands.insert(0, BY_ID["entry.amend"])
+    standing = Standing(
+        entry_kept(room, desk, screen.console_app.sight, first),
+        writer(room, first.rep, first.actor),
+        membership(state.roster, first.rep),
+        state.roster.counts,
+        frozenset(state.versions.get(first.hash, ())) if contested else frozenset(),
+    )
 
     def chosen(name: str | None) -> None:
         if name:
             screen.command(name)
 
-    screen.app.push_screen(Page("Timeline entry", about_entry(events), commands, screen.keymap), chosen)
+    screen.app.push_screen(
+        Page("Timeline entry", about_entry(events, standing), commands, screen.keymap), chosen
+    )

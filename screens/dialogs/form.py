@@ -105,6 +105,7 @@ class Form(ModalScreen[bool]):
         fields: the questions, in order.
         submit: does it; raises `Refused` with the reason when it cannot be done.
         about: display text shown above the questions, such as the entry that is meant.
+        lines: lines of our own shown there, one below the other.
         verb: what Enter does.
     """
 
@@ -118,6 +119,7 @@ class Form(ModalScreen[bool]):
         #form { width: 76; max-width: 100%; height: auto; max-height: 100%; background: $panel; border: heavy $edge-focus; padding: 0 1;
             border-title-style: bold; overflow-y: auto; }
         .about { color: $agent-text; width: 100%; height: auto; max-height: 6; padding: 0 0 1 2; }
+        .line { width: 100%; height: auto; max-height: 4; }
         .label { width: 100%; color: $quiet; }
         Rows { border: none; background: transparent; height: auto; &:focus { border: none; } }
         Box { background: $background; max-height: 6; padding: 0 1; &:focus { background: $background; } }
@@ -131,6 +133,7 @@ class Form(ModalScreen[bool]):
         submit: Submit,
         *,
         about: str = "",
+        lines: tuple[str, ...] = (),
         verb: str = "save",
         id: str | None = None,
     ) -> None:
@@ -142,6 +145,7 @@ class Form(ModalScreen[bool]):
             about,
             verb,
         )
+        self._lines = lines
         self._busy = False
 
     def compose(self) -> ComposeResult:
@@ -150,6 +154,8 @@ class Form(ModalScreen[bool]):
             form.border_title = Content(f"{self._title}")
             if self._about:
                 yield Label(content(self._about, 2000), classes="about")
+            for line in self._lines:
+                yield Label(content(line, 400), classes="line")
             for field in self._fields:
                 yield Label(content(field.label), classes="label")
                 if isinstance(field, Choice):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from console.plain import visible
 from screens.display import fit
+from screens.kept import Sight, record_pieces
 from screens.times import SECOND, clock, hms
 from screens.widgets.strips import FLEX, Piece, StripLines
 
@@ -37,21 +38,6 @@ def alert_pieces(board: Board, now: int) -> list[Piece]:
     return pieces
 
 
-def record_piece(room: Room | None) -> Piece:
-    """Return the header's word on the record."""
-    if room is None:
-        return ("", "", 9)
-    if room.read_only:
-        return ("READ ONLY", "held", 0)
-    if room.trouble:
-        return ("NOT SAVED: " + fit(room.trouble, 60).strip(), "crit", 0)
-    if room.drafts.trouble:
-        return ("DRAFTS NOT SAVED", "crit", 0)
-    if room.pending:
-        return (f"saving {room.pending}", "high", 0)
-    return (f"saved {hms(room.saved_at)}", "ok", 0) if room.saved_at else ("record ok", "ok", 1)
-
-
 def watcher_piece(desk: Desk) -> Piece:
     """Return the header's word on the watcher: silence without a watcher means nothing."""
     if desk.watched:
@@ -67,8 +53,8 @@ def mode_piece(mode: str) -> Piece:
 class Header(StripLines):
     """Two lines above everything, one when the terminal is low."""
 
-    def update(self, room: Room, desk: Desk, now: int) -> None:
-        """Show the state at `now` (ns UTC)."""
+    def update(self, room: Room, desk: Desk, sight: Sight, now: int) -> None:
+        """Show the state at `now` (ns UTC). `sight`: knows what of it is shared."""
         state = room.incident
         label = fit(state.label, 20).strip()
         severity = f"SEV{state.severity}" + (
@@ -79,8 +65,9 @@ class Header(StripLines):
         if not state.open:
             first.append((f"CLOSED {hms(state.closed_at)}", "held", 0))
         first.append((visible(state.title, 100), "", FLEX))
+        record = record_pieces(room, desk, sight, now, self.size.width)
         self.show(
-            (first, [watcher_piece(desk), *alert_pieces(desk.board, now), record_piece(room)]),
+            (first, [watcher_piece(desk), *alert_pieces(desk.board, now), *record]),
             (self._clocks(state, now), self._people(state)),
         )
 

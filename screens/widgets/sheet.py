@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from itertools import zip_longest
 from typing import NamedTuple
 
 from screens.display import block, fit
 from screens.widgets.rows import Cells, ListRows
 
 LABEL = 12
+ABREAST = 60
+"""Cells from which on two texts have room beside each other."""
 
 
 class Para(NamedTuple):
-    """One paragraph. `agent`: words of an agent, shown in a block of their own, so that nobody takes them for ours."""
+    """One paragraph.
+
+    `agent`: words of an agent, shown in a block of their own, so that nobody takes them for ours. `beside`: a second
+    text with its label, shown to the right of the first where there is room, else under it.
+    """
 
     text: str
     label: str = ""
     tone: str = ""
     agent: bool = False
+    beside: tuple[str, str] | None = None
 
 
 class SheetLine(NamedTuple):
@@ -46,7 +54,10 @@ class Sheet(ListRows[SheetLine]):
     def _fold(self) -> None:
         width = max(self.size.width - 3, 10)
         lines: list[SheetLine] = []
-        for para in self._paragraphs:
+        for para in self._flat(width):
+            if para.beside is not None:
+                lines += _abreast(para.label, para.text, *para.beside, width)
+                continue
             label = LABEL if para.label and width > 3 * LABEL else 0
             if para.agent:
                 folded, escaped = block(para.text, width - 2)
@@ -62,6 +73,15 @@ class Sheet(ListRows[SheetLine]):
                     SheetLine(0, para.label if label and not place else " " * bool(label), line, para.tone)
                 )
         self.show([line._replace(number=number) for number, line in enumerate(lines)])
+
+    def _flat(self, width: int) -> Iterator[Para]:
+        """Yield the paragraphs; what has no room beside another comes after it."""
+        for para in self._paragraphs:
+            if para.beside is None or width >= ABREAST:
+                yield para
+            else:
+                yield para._replace(beside=None)
+                yield Para(para.beside[0], para.beside[1], para.tone, para.agent)
 
     def on_resize(self) -> None:
         """Fold again."""
@@ -96,3 +116,14 @@ class Sheet(ListRows[SheetLine]):
         if row.label:
             return [(fit(row.label, LABEL), "quiet"), (fit(row.text, width - LABEL), row.tone)]
         return [(fit(row.text, width), row.tone)]
+
+
+def _abreast(label: str, text: str, other: str, other_label: str, width: int) -> list[SheetLine]:
+    """Return two texts folded side by side, each under its label."""
+    half = (width - 3) // 2
+    left, right = block(text, half)[0], block(other, half)[0]
+    lines = [SheetLine(0, "", f"{fit(label, half)} │ {fit(other_label, half)}", "quiet")]
+    lines += [
+        SheetLine(0, "", f"{fit(a, half)} │ {b}", "agent") for a, b in zip_longest(left, right, fillvalue="")
+    ]
+    return lines

@@ -11,6 +11,7 @@ from screens.times import DAY, MINUTE, hms, stamp
 from screens.widgets.rows import Cells, Rows
 
 if TYPE_CHECKING:
+    from console.roster import Roster
     from data.line import Filter, Line
     from data.view import Lines
 
@@ -38,6 +39,9 @@ class Timeline(Rows["Line"]):
         self._asked = False
         self._loading = False
         self._dated = False
+        self._roster: Roster | None = None
+        self._contested: frozenset[str] = frozenset()
+        self._judged: object = None
 
     # -- rows ------------------------------------------------------------------------------------------------
 
@@ -65,6 +69,17 @@ class Timeline(Rows["Line"]):
         from data.line import ALL  # brings the store's types in, which the first frame does not need
 
         return self.narrowed or ALL
+
+    def judge(self, roster: Roster, contested: frozenset[str]) -> None:
+        """Mark the entries that do not count and those of which two versions stand side by side."""
+        judged = (
+            contested,
+            [(rep, member.left, member.revoked) for rep, member in roster.members.items()],
+        )
+        self._roster, self._contested = roster, contested
+        if judged != self._judged:
+            self._judged = judged
+            self.refresh()
 
     # -- loading ---------------------------------------------------------------------------------------------
 
@@ -298,13 +313,13 @@ class Timeline(Rows["Line"]):
     def paint(self, row: Line, width: int) -> Cells:
         """Return the line of one entry."""
         # Here and not above: the vocabulary is not needed for the first frame.
-        from console.timeline import BACKDATED, CORRECTED, CRITICAL, HIGH, RETRACTED
+        from console.timeline import BACKDATED, CRITICAL, HIGH, RETRACTED
 
         retracted = bool(row.flags & RETRACTED)
         time = f"{stamp(row.at)[5:10]} {hms(row.at)}" if self._dated else hms(row.at)
         time = ("~" if row.flags & BACKDATED else " ") + time
         actor = 10 if width >= 70 else 7
-        tail = " RETRACTED" if retracted else " corrected" if row.flags & CORRECTED else ""
+        tail, loud = self._badges(row, width < 60)
         text = max(width - len(time) - 3 - actor - 1 - len(tail), 4)
         tone = _TONES.get(row.mark, "")
         said = "struck" if retracted else "quiet" if row.mark == "·" and row.level < HIGH else ""
@@ -316,5 +331,24 @@ class Timeline(Rows["Line"]):
             ("*" if (row.at, row.hash) in self._marked else " ", "held"),
             (fit(row.actor, actor) + " ", "quiet"),
             (fit(row.text, text), said),
-            (tail, "med" if retracted else "quiet"),
+            (tail, "med" if loud else "quiet"),
         ]
+
+    def _badges(self, row: Line, narrow: bool) -> tuple[str, bool]:
+        """Return what is to be known of an entry besides its words, and whether it needs a look."""
+        from console.timeline import CORRECTED, DISPUTED, RETRACTED
+        from screens.kept import on_roster
+
+        loud = []
+        if self._roster is not None and not on_roster(self._roster, row):
+            loud.append("OFF ROSTER" if narrow else "NOT ON ROSTER")
+        if row.hash in self._contested:
+            loud.append("CONTESTED")
+        if row.flags & DISPUTED:
+            loud.append("DISPUTED")
+        if row.flags & RETRACTED:
+            loud.append("RETRACTED")
+        if loud:
+            # A narrow pane has room for the first; the page of the entry has them all.
+            return " " + (loud[0] if narrow else " ".join(loud)), True
+        return (" corrected", False) if row.flags & CORRECTED else ("", False)

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from textual.command import CommandList
 from textual.pilot import Pilot
 
 from data.clock import ManualClock
 from data.home import Home
+from data.identity import Identity, keep
 from screens.dialogs.search import Hits
 from screens.room import RoomScreen
 from screens.widgets.timeline import Timeline
@@ -46,7 +48,7 @@ def fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, view: str) -> Home:
     """A home with an incident under way whose ids are the same in every run."""
     mode: Literal["live", "drill"] = "drill" if view == "drill" else "live"
     (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "home.json").write_text(f'{{"v":1,"mode":"{mode}","replica":"{"0" * 32}"}}')
+    keep(tmp_path / "home", Identity(Ed25519PrivateKey.from_private_bytes(bytes(32))))
     opened = Home.open(tmp_path / "home", mode, ManualClock(NOW))
     with monkeypatch.context() as patch:
         patch.setattr(os, "urandom", bytes)

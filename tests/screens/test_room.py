@@ -120,7 +120,7 @@ async def test_the_room_shows_severity_roles_clocks_and_record(tmp_path: Path) -
             "rollback in 04:00:00",
             "update in",
             "4 unacked",
-            "record ok",
+            "saved here only",
             "watching",
         ):
             assert expected in words

@@ -1,0 +1,146 @@
+"""The evidence screen: what is kept, where, by whom, and whether it holds together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.content import Content
+from textual.css.query import NoMatches
+
+from screens.commands import Place, Situation
+from screens.console_screen import ConsoleScreen
+from screens.display import content
+from screens.widgets.evidence import EvidenceList, EvidenceRow, evidence_rows
+from screens.widgets.header import Header
+from screens.widgets.hints import Hints
+from screens.widgets.rows import Rows
+from screens.widgets.sheet import Para, Sheet
+from screens.widgets.strips import StripLines
+
+if TYPE_CHECKING:
+    from screens.room import RoomScreen
+
+
+class EvidenceScreen(ConsoleScreen):
+    """Lies over the room and goes away with Esc; the room under it keeps its place, its filter and its draft."""
+
+    place: Place = "evidence"
+    CSS_PATH: ClassVar[str] = "evidence.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012 - declared so by the toolkit
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (12, "-short"), (24, "-tall")]  # noqa: RUF012 - as above
+
+    def compose(self) -> ComposeResult:
+        """Header, the list, the detail of what is selected, a message, keys."""
+        yield Header(id="header")
+        with Container(id="lists"):
+            yield EvidenceList(id="evidence")
+            yield Sheet(id="detail")
+        yield StripLines(id="said")
+        yield Hints(id="hints")
+
+    def on_mount(self) -> None:
+        """Draw the frame and the state."""
+        self.query_one("#detail", Sheet).can_focus = False
+        self.query_one("#detail", Sheet).border_title = Content("Detail")
+        rows = self.query_one(EvidenceList)
+        rows.title("5 Evidence", "← → section · Enter opens · Esc room")
+        self.set_focus(rows)
+        self.show_state()
+
+    @property
+    def under(self) -> RoomScreen | None:
+        """The room that it lies over."""
+        from screens.room import RoomScreen
+
+        return next((each for each in self.app.screen_stack if isinstance(each, RoomScreen)), None)
+
+    def show_state(self) -> None:
+        """Draw what is known of the record."""
+        self.show_clocks()
+
+    def show_clocks(self) -> None:
+        """Draw it again: ages and states change with time."""
+        room, desk = self.room, self.desk
+        if room is None or desk is None:
+            return
+        app, now = self.console_app, self.now()
+        self.query_one(Header).update(room, desk, app.sight, now)
+        rows = self.query_one(EvidenceList)
+        rows.update(evidence_rows(room, desk, app.checking, now))
+        self._show_detail()
+        self._show_hints()
+
+    @property
+    def selected(self) -> EvidenceRow | None:
+        """The row under the cursor."""
+        return self.query_one(EvidenceList).selected
+
+    def situation(self) -> Situation:
+        """Return what decides which commands are possible."""
+        room, row = self.room, self.selected
+        state = room.incident if room is not None else None
+        return Situation(
+            place="evidence",
+            pane="evidence",
+            selected=row is not None,
+            row=row.kind if row is not None else "",
+            contained=state is not None and state.contained_at is not None,
+            closed=state is not None and not state.open,
+            writable=room is not None and not room.read_only,
+        )
+
+    def _show_detail(self) -> None:
+        sheet = self.query_one("#detail", Sheet)
+        if sheet.display and sheet.size.height:
+            sheet.read(self._detail())
+
+    def _detail(self) -> list[Para]:
+        from screens.reading_record import about_row
+
+        room, desk, row = self.room, self.desk, self.selected
+        if room is None or desk is None or row is None:
+            return []
+        return about_row(row, room, desk, self.console_app.checking, self.now())
+
+    def _show_hints(self) -> None:
+        self.query_one(Hints).update(self.situation(), self.keymap)
+
+    def say(self, text: str, tone: str = "") -> None:
+        """Show a message above the keys."""
+        try:
+            self.query_one("#said", StripLines).show(([(content(text, 400).plain, tone, 0)], []))
+        except NoMatches:
+            return
+
+    @property
+    def typed(self) -> str:
+        """What is typed in the write bar of the room and not saved."""
+        return self.under.typed if self.under is not None else ""
+
+    def keep(self, text: str) -> None:
+        """Keep `text` as a draft of the room."""
+        if self.under is not None:
+            self.under.keep(text)
+
+    def back(self) -> None:
+        """Go back to the room."""
+        self.console_app.leave_evidence()
+
+    def on_rows_moved(self, event: Rows.Moved) -> None:
+        """Follow the selection."""
+        event.stop()
+        if self.desk is not None and event.rows.id == "evidence":
+            self._show_detail()
+            self._show_hints()
+
+    def on_rows_opened(self, event: Rows.Opened) -> None:
+        """Open what was clicked."""
+        event.stop()
+        self.command("open")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Words are short where the screen is narrow."""
+        self.call_after_refresh(self.show_clocks)

@@ -1,0 +1,237 @@
+"""How safe the record is, in words: typed, saved, shared, sealed, and never a better word than was earned.
+
+Saved: on the disk here. Shared: read back from a remote and found equal. Sealed: inside a checkpoint of another
+console. What holds for the record as a whole is what holds for the worst kept entry that was written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from screens.display import fit, many
+from screens.times import MINUTE, SECOND, hm, hms, stamp
+from screens.widgets.strips import Piece
+
+if TYPE_CHECKING:
+    from console.desk import Desk
+    from console.incident import Incident
+    from console.room import Room
+    from console.roster import Roster
+    from console.sharing import Standing
+    from data.envelope import Event
+    from data.line import Line
+
+SILENT = 90 * SECOND
+"""A remote with which no exchange came to its end for so long is as good as unreachable, whatever it says."""
+NARROW = 100
+"""Columns below which the short words are used."""
+
+
+class Sight:
+    """Knows which remotes have counted what was written here last.
+
+    A turn that was under way when an entry was saved may have counted before it. So what a remote is said to hold is
+    believed once two turns have ended since: the second began when the entry was there.
+    """
+
+    def __init__(self) -> None:
+        self.damaged: set[str] = set()
+        """Cases that were found damaged since the console was started, also where that cannot be recorded."""
+        self._of: tuple[str, int] = ("", 0)
+        self._ends: dict[str, tuple[int, int]] = {}
+
+    def look(self, room: Room | None, standings: Sequence[Standing]) -> None:
+        """Take in how things stand now."""
+        of = ("", 0) if room is None else (room.case.id, room.saved_at)
+        if of != self._of or (room is not None and room.pending):
+            self._of, self._ends = of, {}
+        for each in standings:
+            turned, ends = self._ends.get(each.name, (each.turned, 0))
+            self._ends[each.name] = (each.turned, ends + (each.turned != turned))
+
+    def counted(self, standing: Standing) -> bool:
+        """Return whether what `standing` says takes in everything that was written here."""
+        return not standing.error and self._ends.get(standing.name, (0, 0))[1] >= 2
+
+
+class Words(NamedTuple):
+    """What is said of the record, in full and in short, and in which tone."""
+
+    full: str
+    short: str
+    tone: str
+
+
+def minutes(ns: int) -> str:
+    """Return a duration roughly, as people say it: `under a minute`, `3 min`, `5 h`, `2 days`."""
+    if ns < MINUTE:
+        return "under a minute"
+    if ns < 60 * MINUTE:
+        return f"{ns // MINUTE} min"
+    hours = ns // (60 * MINUTE)
+    return f"{hours} h" if hours < 48 else f"{hours // 24} days"
+
+
+def alarms(state: Incident, damaged: bool) -> list[str]:
+    """Return what is wrong with the record itself, a word each; it goes before everything else."""
+    said = []
+    if state.forks:
+        said.append("FORK" + (f" ×{len(state.forks)}" if len(state.forks) > 1 else ""))
+    if state.alarms:
+        said.append("REMOTE ALARM" + (f" ×{len(state.alarms)}" if len(state.alarms) > 1 else ""))
+    if damaged or (state.verified is not None and state.verified.damage):
+        said.append("RECORD DAMAGED")
+    return said
+
+
+def late(standing: Standing, now: int) -> bool:
+    """Return whether nothing was exchanged with a remote for longer than turns take."""
+    return bool(standing.error) or (standing.turned > 0 and now - standing.turned > SILENT)
+
+
+def silence(standing: Standing) -> str:
+    """Return since when nothing was exchanged with a remote."""
+    return f"no exchange since {hm(standing.turned)}" if standing.turned else "no exchange yet"
+
+
+def sealers(state: Incident, rep: str, inc: int, seq: int) -> list[str]:
+    """Return the replicas whose checkpoints hold event `seq` of a strand, other than the one that wrote it."""
+    return [
+        witness
+        for witness, checkpoint in state.checkpoints.items()
+        if witness != rep
+        and any(head.rep == rep and head.inc == inc and head.seq >= seq for head in checkpoint.heads)
+    ]
+
+
+def _incarnations(state: Incident, rep: str) -> set[int]:
+    return {
+        head.inc for checkpoint in state.checkpoints.values() for head in checkpoint.heads if head.rep == rep
+    }
+
+
+def kept(room: Room, desk: Desk, sight: Sight, now: int) -> Words:
+    """Return what is true of everything that was written on this console."""
+    standings = desk.standings
+    if not standings:
+        at = f" · {hms(room.saved_at)}" if room.saved_at else ""
+        return Words(f"saved here only{at}", "saved here only", "ok")
+    if not room.case.writer:
+        # The other one counts; this one only hands its entries over.
+        return Words("saved · another war room here shares it", "saved", "ok")
+    counted = [each for each in standings if sight.counted(each)]
+    holders = [each for each in counted if not each.pending]
+    if holders:
+        by = holders[0].name if len(standings) == 1 else f"{len(holders)} of {len(standings)}"
+        sealed = _sealed(room.incident, desk.home.replica, max(each.shared for each in holders))
+        more = f" · sealed by {sealed}" if sealed else ""
+        return Words(f"shared to {by}{more}", f"shared {fit(by, 12).strip()}{more}", "ok")
+    if counted:
+        best = min(counted, key=lambda each: each.pending)
+        age = f" · oldest {minutes(now - best.oldest)}" if best.oldest is not None else ""
+        old = best.oldest is not None and now - best.oldest >= 5 * MINUTE
+        count = f"{best.pending:,} not shared"
+        return Words(f"saved · {count}{age}", f"saved · {count}", "high" if old else "")
+    least = min(each.pending for each in standings)
+    if all(late(each, now) for each in standings):
+        count = f"{least:,}+ not shared" if least else "not shared"
+        return Words(f"saved · {count}", f"saved · {count}", "high")
+    return Words("saved · being shared", "saved · sharing", "")
+
+
+def _sealed(state: Incident, rep: str, seq: int) -> int:
+    incarnations = _incarnations(state, rep)
+    # After a fork a number alone does not say which strand it counts in.
+    return len(sealers(state, rep, incarnations.pop(), seq)) if len(incarnations) == 1 else 0
+
+
+def record_pieces(room: Room, desk: Desk, sight: Sight, now: int, width: int) -> list[Piece]:
+    """Return the header's words on the record: what is wrong with it first, then how it is kept."""
+    pieces: list[Piece] = []
+    if wrong := alarms(room.incident, room.case.id in sight.damaged):
+        words = " · ".join(wrong)
+        pieces.append((f" ✖ {words} " if width < NARROW else f" ✖ {words}: 5 shows it ", "alarm", 0))
+    if room.read_only:
+        return [*pieces, ("READ ONLY", "held", 0)]
+    if room.trouble:
+        return [*pieces, ("NOT SAVED: " + fit(room.trouble, 60).strip(), "crit", 0)]
+    if room.drafts.trouble:
+        return [*pieces, ("DRAFTS NOT SAVED", "crit", 0)]
+    if room.pending:
+        return [*pieces, (f"saving {room.pending}", "high", 0)]
+    words_ = kept(room, desk, sight, now)
+    pieces.append((words_.short if width < NARROW else words_.full, words_.tone, 0))
+    if len(desk.standings) > 0 and desk.home.replica not in room.incident.roster.members:
+        pieces.append(("YOU ARE NOT ON THE ROSTER", "high", 1))
+    strangers = room.incident.strangers.keys() - room.incident.roster.members.keys() - {desk.home.replica}
+    if strangers:
+        pieces.append((f"{many(len(strangers), 'console')} NOT ON ROSTER", "high", 3))
+    silent = [each for each in desk.standings if late(each, now)]
+    if len(silent) == 1:
+        name = fit(silent[0].name, 16).strip()
+        pieces.append((f"remote {name}: {silence(silent[0])}", "high", 2))
+    elif silent:
+        pieces.append((f"{len(silent)} of {len(desk.standings)} remotes: no exchange", "high", 2))
+    return pieces
+
+
+def on_roster(roster: Roster, line: Line) -> bool:
+    """Return whether the entry of a line counts, as far as a line tells: the page of the entry is exact."""
+    member = roster.members.get(line.rep)
+    if member is None:
+        return False
+    if member.left is not None and (line.hlc, line.rep) > member.left[:2]:
+        return False
+    return member.revoked is None or (int(line.hlc, 16) >> 16) * 1_000_000 < member.revoked
+
+
+def writer(room: Room, rep: str, person: str = "") -> str:
+    """Return how people know a console: who works at it, and the beginning of its id."""
+    member = room.incident.roster.members.get(rep)
+    name = (member.person if member is not None else "") or person or "console"
+    return f"{name} ({rep[:8]})"
+
+
+HOW = {
+    "founder": "founded the incident",
+    "first-use": "on the roster since it was first seen; nobody compared its words",
+    "compared": "on the roster, its words compared by two people",
+    "list": "on the roster, named by the list of the team",
+    "rotated": "on the roster, under a new key of a member",
+}
+
+
+def membership(roster: Roster, rep: str) -> str:
+    """Return how a console came to the roster, or that it is not on it."""
+    member = roster.members.get(rep)
+    if member is None:
+        return "NOT ON THE ROSTER: what it writes is kept and checked, and does not count"
+    if member.revoked is not None:
+        return f"KEY REVOKED: nothing counts that it wrote since {stamp(member.revoked)}"
+    if member.left is not None:
+        return "left the roster: what it wrote since does not count"
+    return HOW.get(member.how, member.how)
+
+
+def entry_kept(room: Room, desk: Desk, sight: Sight, event: Event) -> str:
+    """Return the state of one entry, in a sentence: saved, shared to whom, sealed by whom."""
+    state, mine = room.incident, desk.home.replica
+    if event.rep != mine:
+        said = f"saved here; it came from {writer(room, event.rep, event.actor)}"
+    elif not desk.standings:
+        said = "saved here only"
+    else:
+        single = _incarnations(state, mine) <= {event.inc}
+        names = [
+            each.name
+            for each in desk.standings
+            if room.case.writer
+            and ((sight.counted(each) and not each.pending) or (single and event.seq <= each.shared))
+        ]
+        count = f"{len(names)} of {many(len(desk.standings), 'remote')}"
+        said = f"shared to {', '.join(names)} ({count})" if names else "saved here, not known to be shared"
+    by = sealers(state, event.rep, event.inc, event.seq)
+    if by:
+        said += f"; sealed by {', '.join(writer(room, rep) for rep in by)}"
+    return said
