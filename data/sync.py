@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from data.record import CHECKPOINT
 from data.remotes import Absent, Remote, RemoteTrouble
 from data.segment import BadSegment, Name, Parcel, pack, prefix, unpack
 from data.trouble import StoreTrouble, explain
+from data.unpacking import Unpacker
 
 DIRECTORY = "sync"
 QUARANTINE = "quarantine"
@@ -42,6 +44,9 @@ MAX_QUARANTINED = 1000
 TRIES = 3
 """How often an object that is not what its name says is fetched again before it is left alone until the next
 start: some remotes serve a torn object for a while."""
+
+MANY = 20
+"""From so many new objects on they are checked in a process of their own."""
 
 Stop = Callable[[], bool]
 
@@ -224,12 +229,9 @@ class Sync:
         progress = True
         while new and progress:
             progress = False
-            for name in list(new):
+            for name, parcel in self._fetched(db, list(new), turn):
                 if stop():
                     return
-                if self._waits_still(db, name):
-                    continue
-                parcel = self._fetch(name, turn) if self._tries.get(name, 0) < TRIES else None
                 if parcel is None:
                     del new[name]
                     continue
@@ -258,9 +260,43 @@ class Sync:
         del self._waits[name]
         return False
 
-    def _fetch(self, name: str, turn: Turn) -> Parcel | None:
+    def _fetched(
+        self, db: sqlite3.Connection, names: list[str], turn: Turn
+    ) -> Iterator[tuple[str, Parcel | None]]:
+        """Fetch and check objects, in order; None for what is not to be had. What still waits is left out."""
+        if len(names) < MANY:
+            for name in names:
+                if not self._waits_still(db, name):
+                    raw = self._fetch(name, turn)
+                    yield (
+                        name,
+                        None if raw is None else self._checked(name, raw, turn, partial(unpack, name, raw)),
+                    )
+            return
+        with Unpacker() as helper:
+            before: tuple[str, bytes] | None = None
+            for name in names:
+                if self._waits_still(db, name):
+                    continue
+                raw = self._fetch(name, turn)
+                ready = None if before is None else (before[0], self._checked(*before, turn, helper.receive))
+                before = None
+                if raw is not None:
+                    # It is checked while the one before is merged.
+                    helper.send(name, raw)
+                    before = name, raw
+                if ready is not None:
+                    yield ready
+                if raw is None:
+                    yield name, None
+            if before is not None:
+                yield before[0], self._checked(*before, turn, helper.receive)
+
+    def _fetch(self, name: str, turn: Turn) -> bytes | None:
+        if self._tries.get(name, 0) >= TRIES:
+            return None
         try:
-            raw = self.remote.get(name)
+            return self.remote.get(name)
         except Absent:
             return None
         except RemoteTrouble as trouble:
@@ -270,8 +306,10 @@ class Sync:
             self._tries[name] = self._tries.get(name, 0) + 1
             turn.bad[name] = trouble.what
             return None
+
+    def _checked(self, name: str, raw: bytes, turn: Turn, check: Callable[[], Parcel]) -> Parcel | None:
         try:
-            return unpack(name, raw)
+            return check()
         except BadSegment as bad:
             self._tries[name] = self._tries.get(name, 0) + 1
             turn.bad[name] = str(bad)

@@ -14,8 +14,9 @@ from data.clock import ManualClock
 from data.envelope import Entry
 from data.home import Home
 from data.remotes import Absent, Findings, RemoteTrouble
-from data.segment import pack
-from data.sync import CASES, Sync, cases, founding, unseen
+from data.segment import Parcel, pack
+from data.sync import CASES, MANY, Sync, cases, founding, unseen
+from data.unpacking import Unpacker
 from data.verify import verify
 from tests.data.sample import START, note, project
 from tests.data.test_hostile_segments import bare
@@ -225,3 +226,32 @@ def test_what_a_remote_has_for_a_closed_case(ours: Sync, remote: Remote) -> None
     remote.objects = {name: raw}
     ours.turn()
     assert not unseen(remote, directory, "shelf", ours.case.id)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_many_objects_are_checked_by_another_process(
+    ours: Sync, theirs: Sync, remote: Remote, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    if dies:
+        receive = Unpacker.receive
+
+        def after_death(helper: Unpacker) -> Parcel:
+            helper._process.kill()
+            helper._process.join()
+            return receive(helper)
+
+        monkeypatch.setattr(Unpacker, "receive", after_death)
+    for i in range(MANY + 5):
+        ours.case.append(note(str(i))).result(10)
+        ours.turn()
+    torn, absent = remote.segments[3], remote.segments[4]
+    whole = dict(remote.objects)
+    remote.objects[torn] = remote.objects[torn][:-1]
+    remote.objects[absent] = b""
+    turn = theirs.turn()
+    assert set(turn.bad) == {torn, absent}
+    assert turn.waiting > 0
+    remote.objects = whole
+    theirs.turn()
+    assert same(ours, theirs)
+    assert verify(theirs.case.directory).sound
