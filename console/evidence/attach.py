@@ -6,6 +6,7 @@ Kept as it was, byte by byte, with where it came from, with what, and why; who a
 from __future__ import annotations
 
 import asyncio
+import errno
 import mimetypes
 import os
 import shutil
@@ -84,7 +85,7 @@ async def attach_text(room: Room, text: bytes, about: About = About()) -> Event:
     if len(text) > MAX_BYTES:
         raise Refused(_too_large("This text"), "Split it, or keep the part that matters.")
     try:
-        first = visible(text.decode().strip().partition("\n")[0], 80)
+        first = visible(text.decode().strip().splitlines()[0], 80)
         media = TEXT
     except UnicodeDecodeError:
         first, media = f"{len(text):,} bytes", "application/octet-stream"
@@ -167,13 +168,14 @@ async def _run(argv: Sequence[str], seconds: float) -> _Done:
     try:
         assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 - both are pipes
         async with asyncio.timeout(seconds):
-            whole = await asyncio.gather(_take(process.stdout, out), _take(process.stderr, err))
-            if not all(whole):
-                notes.append(f"It printed more than {COMMAND_BYTES // 2**20} MiB; the rest is not kept.")
-            else:
-                await process.wait()
-                ended = True
-    except TimeoutError:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(_take(process.stdout, out))
+                both.create_task(_take(process.stderr, err))
+            await process.wait()
+        ended = True
+    except* _Flood:
+        notes.append(f"It printed more than {COMMAND_BYTES // 2**20} MiB; the rest is not kept.")
+    except* TimeoutError:
         notes.append(f"It did not end within {seconds:g} s and was ended.")
     finally:
         await _end(process, kill=not ended)
@@ -181,13 +183,16 @@ async def _run(argv: Sequence[str], seconds: float) -> _Done:
     return _Done(bytes(out), bytes(err), process.returncode if ended else None, notes)
 
 
-async def _take(stream: asyncio.StreamReader, into: bytearray) -> bool:
-    """Read to the end, or to the bound. Returns whether that was all."""
+class _Flood(Exception):
+    """A command prints more than is kept."""
+
+
+async def _take(stream: asyncio.StreamReader, into: bytearray) -> None:
     while chunk := await stream.read(1 << 16):
-        into += chunk[: COMMAND_BYTES - len(into)]
-        if len(into) >= COMMAND_BYTES:
-            return not await stream.read(1)
-    return True
+        room = COMMAND_BYTES - len(into)
+        into += chunk[:room]
+        if len(chunk) > room:
+            raise _Flood
 
 
 async def _end(process: Process, *, kill: bool) -> None:
@@ -203,19 +208,10 @@ async def _end(process: Process, *, kill: bool) -> None:
 def _read(path: Path) -> tuple[bytes, bool, str]:
     """A file's bytes, whether it changed meanwhile, and where it is."""
     name = visible(str(path), 200)
+    handle = -1
     try:
         # Non-blocking: to open a FIFO would wait for somebody who writes into it.
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if path.is_symlink():
-            raise Refused(
-                f"{name} is a symbolic link.",
-                f"Name what it points to: {visible(os.path.realpath(path), 300)}.",
-            ) from None
-        raise Refused(
-            f"{name} cannot be read: {error.strerror}.", "Name another file, or mend its permissions."
-        ) from None
-    with os.fdopen(handle, "rb") as file:
         before = os.fstat(handle)
         if not stat.S_ISREG(before.st_mode):
             raise Refused(
@@ -223,11 +219,19 @@ def _read(path: Path) -> tuple[bytes, bool, str]:
             )
         if before.st_size > MAX_BYTES:
             raise Refused(_too_large(name), "Split it, or attach its hash and say where it is kept.")
-        try:
+        with os.fdopen(handle, "rb", closefd=False) as file:
             data = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise Refused(f"{name} cannot be read: {error.strerror}.") from None
         after = os.fstat(handle)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            target = visible(os.path.realpath(path), 300)
+            raise Refused(f"{name} is a symbolic link.", f"Name what it points to: {target}.") from None
+        raise Refused(
+            f"{name} cannot be read: {error.strerror}.", "Name another file, or mend its permissions."
+        ) from None
+    finally:
+        if handle >= 0:
+            os.close(handle)
     if len(data) > MAX_BYTES:
         raise Refused(_too_large(name), "Split it, or attach its hash and say where it is kept.")
     changed = (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,6 +101,13 @@ def test_what_only_some_incidents_have_is_missing_only_when_asked_for() -> None:
     assert "approval_id" in schema.missing((), ["approval_id"])
     assert "approval_id" not in schema.missing(["approval_id"], ["approval_id"])
     assert schema.missing(always) == ()
+
+
+def test_the_documentation_lists_it_as_it_is() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "capture.md").read_text()
+    for each in schema.FIELDS:
+        row = f"| `{each.name}` | {each.meaning} | {', '.join(each.aliases)} | {each.needed} | {', '.join(each.sources)} |"
+        assert row in text
 
 
 def test_what_can_be_searched_for_is_looked_at_and_is_part_of_an_action() -> None:

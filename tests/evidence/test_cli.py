@@ -1,0 +1,119 @@
+"""`warroom preserve`, `attach` and `evidence` as people type them."""
+
+from __future__ import annotations
+
+from console.evidence.capture import window_of
+from console.evidence.window import Window
+from console.telemetry.action import Action
+from data.clock import SystemClock
+from data.home import Home
+from tests.cli.conftest import Warroom
+
+
+def fill(warroom: Warroom, *actions: Action) -> None:
+    home = Home.open(warroom.home)
+    window = Window(window_of(home), SystemClock(), most=2**29, keep=10**18)
+    window.append(actions)
+    window.close()
+
+
+def action(**fields: str) -> Action:
+    return Action(at=SystemClock().now(), agent="bot", **fields)  # type: ignore[arg-type]
+
+
+def test_preserve_by_each_kind_of_id(declared: Warroom) -> None:
+    fill(
+        declared,
+        action(trace="t1"),
+        action(session="s1"),
+        action(approval="p1"),
+        action(id="r1", kind="run"),
+        action(bundle="b1"),
+    )
+    for option, value in (("trace", "t1"), ("session", "s1"), ("approval", "p1"), ("run", "r1")):
+        (kept,) = declared.quick("preserve", f"--{option}", value, "--reason", "why", "--json").values
+        assert (kept["count"], kept["reason"]) == (1, "why")
+    (kept,) = declared.quick(
+        "preserve", "--id", "active bundle=b1", "--id", "webhook request headers", "--json"
+    ).values
+    assert kept["count"] == 1
+    assert "webhook_request_headers" in kept["missing"]
+    assert declared.quick("preserve", "--agent", "bot", "--json").values[0]["count"] == 5
+
+
+def test_preserve_says_why_nothing_was_kept(declared: Warroom) -> None:
+    done = declared.within("preserve", "--trace", "t1")
+    assert done.code == 1
+    assert "holds no telemetry at all" in done.out
+    done = declared.within("preserve")
+    assert done.code == 3
+    assert "has no alerts" in done.err
+    done = declared.within("preserve", "--id", "colour=red")
+    assert done.code == 3
+    assert "evidence --schema" in done.err
+
+
+def test_a_gap_is_listed_owned_and_closed(declared: Warroom) -> None:
+    fill(declared, action(trace="t1"))
+    declared.quick("preserve", "--trace", "t1")
+    listed = declared.quick("evidence").out
+    assert "approval_policy" in listed
+    assert "no owner yet" in listed
+    declared.quick("evidence", "own", "approval policy", "kim")
+    gaps = {each["name"]: each for each in declared.quick("evidence", "--json").values[0]["missing"]}
+    assert gaps["approval_policy"]["owner"] == "kim"
+    policy = declared.folder / "policy.toml"
+    policy.write_text("refunds = 'two people'\n")
+    declared.quick("attach", str(policy), "--field", "approval policy")
+    names = [each["name"] for each in declared.quick("evidence", "--json").values[0]["missing"]]
+    assert "approval_policy" not in names
+    assert "memory_records" in names
+    assert declared.within("evidence", "own", "colour", "kim").code == 3
+
+
+def test_hostile_bytes_are_shown_and_never_sent(declared: Warroom) -> None:
+    raw = b"ok\n\x1b]52;c;ZXZpbA==\x07\x1b[2J\xff\x9b31m\nend\n"
+    file = declared.folder / "evil.log"
+    file.write_bytes(raw)
+    (kept,) = declared.quick("attach", str(file), "--json").values
+    shown = declared.quick("evidence", "show", kept["id"]).out
+    assert "␛]52;c;" in shown
+    assert "end" in shown
+    assert not [char for char in shown if char != "\n" and not char.isprintable()]
+    target = declared.folder / "copy"
+    declared.quick("evidence", "show", kept["id"], "--raw", str(target))
+    assert target.read_bytes() == raw
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert declared.within("evidence", "show", kept["id"], "--raw", str(target)).code == 3
+    assert declared.within("evidence", "show", kept["id"], "--raw", "-").code == 3
+    assert declared.within("evidence", "show", "zzzz").code == 3
+
+
+def test_a_damaged_exhibit_is_not_shown(declared: Warroom) -> None:
+    (kept,) = declared.quick("attach", "-", "--title", "chat", "--json", stdin="what they wrote\n").values
+    (blob,) = declared.home.glob("cases/*/blobs/*/*")
+    blob.write_bytes(b"what they wrotE\n")
+    done = declared.within("evidence", "show", kept["id"])
+    assert done.code == 4
+    assert "wrotE" not in done.out
+
+
+def test_a_command_and_standard_input_are_attached(declared: Warroom) -> None:
+    done = declared.ok(
+        "attach", "--reason", "who is logged in", "--command", "--", "printf", "%s", "-x --json"
+    )
+    assert "exit code 0" in done.out
+    declared.quick("attach", "-", stdin="pasted\n")
+    (listed,) = declared.quick("evidence", "--json").values
+    command, paste = listed["exhibits"]
+    assert command["command"] == ["printf", "%s", "-x --json"]
+    assert command["blobs"][0]["size"] == len("-x --json")
+    assert (paste["what"], paste["title"]) == ("paste", "pasted")
+    assert declared.within("attach", "a", "b").code == 3
+    assert declared.within("attach").code == 2
+
+
+def test_the_schema_is_listed(warroom: Warroom) -> None:
+    values = {each["name"]: each for each in warroom.quick("evidence", "--schema", "--json").values}
+    assert "run IDs" in values["run_id"]["aliases"]
+    assert not values["memory_records"]["searchable"]
