@@ -158,6 +158,15 @@ class Trust(Struct, frozen=True, forbid_unknown_fields=True):
     policy: Literal["first-use", "list"] = "first-use"
 
 
+class Redaction(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is masked in lines, exports and bundles; the record itself stays whole."""
+
+    policy: Literal["none", "secrets", "secrets+personal"] = "secrets"
+    extra: Annotated[
+        tuple[Annotated[str, Meta(min_length=3, max_length=200)], ...], Meta(max_length=1000)
+    ] = ()
+
+
 class Screen(Struct, frozen=True, forbid_unknown_fields=True):
     """How the console looks and which keys it answers to."""
 
@@ -190,6 +199,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     services: dict[Name, Name] = {}
     remote: tuple[Remote, ...] = ()
     trust: Trust = Trust()
+    redaction: Redaction = Redaction()
     screen: Screen = Screen()
     path: str = field(default="", name="-path")
     problems: tuple[Problem, ...] = field(default=(), name="-problems")

@@ -274,9 +274,10 @@ def _fill(
         contents = Contents(case=case_id(bytes(founding)))
         packer = _Packer(file, contents.case)
         contents.files = packer.files
+        # The first, so that the file begins like none other.
+        packer.add("verify.py", Path(standalone.__file__).read_bytes())
         refs = _segments(db, packer, contents, censor)
     _blobs(directory, packer, contents, refs, censor)
-    packer.add("verify.py", Path(standalone.__file__).read_bytes())
     for name, data in sorted(documents(contents).items()):
         packer.add(name, data)
     manifest = {
@@ -303,6 +304,14 @@ def _fill(
     packer.add(standalone.MANIFEST, standalone.canonical(envelope))
     packer.files.pop()  # it cannot vouch for itself
     file.write(standalone.END)
+    file.flush()
+    findings = standalone.Check(Archive(file), signed).run()
+    if not findings.sound:
+        raise StoreTrouble(
+            f"The bundle would not hold together: {findings.problems[0]}.",
+            "Nothing was written.",
+            "Run `warroom verify`; if the record is sound, report this as a fault of the program.",
+        )
     return contents
 
 

@@ -42,7 +42,7 @@ MAX_EVENTS = 1000
 MAX_PROBLEMS = 1000
 
 _TOP = re.compile(r"warroom-[a-z2-7]{8}", re.ASCII).fullmatch
-_PLAIN = re.compile(r"[a-z][a-z0-9_-]{0,40}\.(?:txt|md|json|jsonl|py)", re.ASCII).fullmatch
+_PLAIN = re.compile(r"[A-Za-z][a-z0-9A-Z_-]{0,40}\.(?:txt|md|json|jsonl|py)", re.ASCII).fullmatch
 _SEGMENT = re.compile(
     r"segments/([a-z2-7]{26})/([0-9a-f]{32})\.([1-9][0-9]{0,15})/([0-9]{12})-([0-9]{12})-([0-9a-f]{64})\.seg",
     re.ASCII,
@@ -397,11 +397,11 @@ class Findings:
             lines.append(f"{self.unseen:,} events that other consoles had seen had not reached the exporter.")
         if self.erased:
             lines.append(
-                f"What {self.erased:,} events said: their text was erased, as an entry of the record says."
+                f"What {_many(self.erased, 'event')} said: their text was erased, as an entry of the record says."
             )
         if self.withheld:
             lines.append(
-                f"What {self.withheld:,} events said: their text is withheld from this copy. What stands in"
+                f"What {_many(self.withheld, 'event')} said: their text is withheld from this copy. What stands in"
                 " redacted.jsonl in its place is the exporter's word; the original can be compared with the commitment."
             )
         if self.withheld_blobs:

@@ -217,15 +217,69 @@ def _listing(parser: Parser) -> None:
 
 
 def _verify(parser: Parser) -> None:
+    parser.add_argument(
+        "bundle", nargs="?", default="", help="a bundle, packed or unpacked, instead of a record"
+    )
     parser.add_argument("--all", action="store_true", help="every incident and the watcher's record")
 
 
 def _export(parser: Parser) -> None:
-    parser.add_argument(
-        "--format", choices=("md", "jsonl"), default="md", help="report or every event (default: md)"
+    add = parser.add_argument
+    add(
+        "--format",
+        choices=("md", "jsonl", "timesketch", "iris", "bundle"),
+        default="md",
+        help="report, every event, a timeline for another tool, or a sealed bundle (default: md)",
     )
-    parser.add_argument("--output", "-o", metavar="FILE", help="write to FILE instead of stdout")
-    parser.add_argument("--force", action="store_true", help="replace FILE when it exists")
+    add("--bundle", dest="format", action="store_const", const="bundle", help="the same as --format bundle")
+    add("--output", "-o", metavar="FILE", help="write to FILE instead of stdout")
+    add("--force", action="store_true", help="replace FILE when it exists")
+    policies = ("none", "secrets", "secrets+personal")
+    add("--policy", choices=policies, help="what is masked (default: redaction.policy of the configuration)")
+    add(
+        "--to",
+        metavar="AGE1...",
+        action="append",
+        default=[],
+        help="with --bundle: encrypt for this age recipient; repeatable",
+    )
+    add("--reason", default="", help="why a copy leaves; stands on the record")
+
+
+def _import(parser: Parser) -> None:
+    add = parser.add_argument
+    add("file", help="a bundle, or a timeline of Timesketch (JSONL, CSV) or DFIR-IRIS (CSV)")
+    add("--identity", metavar="FILE", default="", help="age secret key, for a bundle that was made for you")
+    add("--reason", default="", help="why it is brought in")
+
+
+def _hold(parser: Parser) -> None:
+    add = parser.add_argument
+    add("reason", nargs="*", help="what the hold is for; with --lift: why it is over")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--event", metavar="ID", default="", help="hold one entry, with its corrections")
+    what.add_argument(
+        "--subject", metavar="WORDS", default="", help="hold every entry in which these words stand"
+    )
+    what.add_argument("--lift", metavar="ID", default="", help="end the hold that this entry set")
+    what.add_argument(
+        "--list", action="store_true", help="the holds that stand, and what waits for them to end"
+    )
+    add("--authority", default="", help="who asks for it, such as a court and its reference")
+
+
+def _erase(parser: Parser) -> None:
+    add = parser.add_argument
+    add(
+        "entries", nargs="+", metavar="entry", help="id of an entry; its corrections and its files go with it"
+    )
+    add("--reason", required=True, help="why; do not repeat what is to go")
+    add("--authority", required=True, help="by which right or duty, as in GDPR Art. 17")
+
+
+def _unmask(parser: Parser) -> None:
+    parser.add_argument("entry", help="id of the entry")
+    parser.add_argument("reason", nargs="+", help="what you look at it for")
 
 
 def _preserve(parser: Parser) -> None:
@@ -362,9 +416,16 @@ COMMANDS: dict[str, Command] = {
     "attach": Command("keep a file, pasted text, or what a command prints", "evidence:attach", _attach),
     "evidence": Command("what is kept, what was asked for, what is missing", "evidence:evidence", _evidence),
     "verify": Command(
-        "check that the record is whole and unaltered", "verify:run", _verify, ("home", "incident", "json")
+        "check that the record, or a bundle, is whole and unaltered",
+        "verify:run",
+        _verify,
+        ("home", "incident", "json"),
     ),
-    "export": Command("write the report or every event", "export:run", _export, ("home", "incident")),
+    "export": Command("write the report, every event, or a sealed bundle", "export:run", _export),
+    "import": Command("take in a bundle, or the timeline of another tool", "import_:run", _import),
+    "hold": Command("set, lift or list legal holds", "hold:run", _hold),
+    "erase": Command("erase the text of entries, for good", "erase:run", _erase),
+    "unmask": Command("look at what is masked in an entry; stands on the record", "hold:unmask", _unmask),
     "remote": Command(
         "where incidents are shared with other consoles", "remote:run", _remote, ("home", "json")
     ),

@@ -17,6 +17,7 @@ from console.refusal import Refused
 
 if TYPE_CHECKING:
     from console.desk import Desk
+    from console.evidence.redaction import Redaction
     from console.incident import Incident
     from console.room import Room
     from data.home import Home
@@ -44,6 +45,14 @@ class Context:
                 f"the configuration has {mistakes}; defaults stand in. `warroom config check` lists them."
             )
         return config
+
+    @cached_property
+    def redaction(self) -> Redaction:
+        """What is masked: --policy, else the configuration."""
+        from console.evidence.redaction import Redaction
+
+        settings = self.config.redaction
+        return Redaction(getattr(self.options, "policy", None) or settings.policy, settings.extra)
 
     @cached_property
     def directory(self) -> Path:

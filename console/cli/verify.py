@@ -15,10 +15,40 @@ from data.verify import verify
 def run(options: Namespace) -> int:
     """`warroom verify`."""
     context = Context(options)
+    if options.bundle:
+        return exits.OK if check_bundle(context, Path(options.bundle)) else exits.FAILED
     sound = True
     for name, directory in asyncio.run(_records(context)):
         sound = check(context, name, directory) and sound
     return exits.OK if sound else exits.FAILED
+
+
+def check_bundle(context: Context, path: Path) -> bool:
+    """Check a bundle, print what is proven and what is not, and return whether it is sound."""
+    from data.bundle import check as check_file
+
+    found = check_file(path)
+    value = {
+        "bundle": str(path),
+        "sound": found.sound,
+        "case": found.case,
+        "exporter": found.exporter,
+        "policy": found.policy,
+        "events": found.events,
+        "blobs": found.blobs,
+        "erased": found.erased,
+        "withheld": found.withheld,
+        "withheld_blobs": found.withheld_blobs,
+        "problems": found.problems,
+    }
+    if found.sound:
+        proven, unproven = "\n  ".join(found.proven()), "\n  ".join(found.unproven())
+        text = f"{path}: sound. What this proves:\n  {proven}\nWhat it does not prove:\n  {unproven}"
+    else:
+        text = f"{path}: NOT SOUND, {len(found.problems)} findings"
+        text += "".join(f"\n  {visible(problem, 400)}" for problem in found.problems)
+    context.say(text, value)
+    return found.sound
 
 
 async def _records(context: Context) -> list[tuple[str, Path]]:
@@ -48,12 +78,16 @@ def check(context: Context, name: str, directory: Path) -> bool:
         "sound": verdict.sound,
         "events": verdict.events,
         "blobs": verdict.blobs,
+        "erased": verdict.erased,
+        "withheld": verdict.withheld,
         "strands": strands,
         "damage": damage,
         "note": verdict.note,
     }
     if verdict.sound:
         text = f"{name}: sound, {verdict.events:,} events, {verdict.blobs:,} blobs"
+        text += f", {verdict.erased:,} erased" if verdict.erased else ""
+        text += f", {verdict.withheld:,} withheld from this copy" if verdict.withheld else ""
         text += "".join(
             f"\n  strand {s.rep[:8]}.{s.inc} ends at {s.seq:,} with {s.last}" for s in verdict.strands
         )

@@ -201,7 +201,7 @@ async def erase(room: Room, names: Sequence[str], reason: str, authority: str) -
     for event in wanted.values():
         for held in await asyncio.to_thread(holds_on, known, event, directory):
             raise Refused(
-                f"A legal hold stands in the way of erasing {event.short}: {known.holds[held].reason}",
+                f"A legal hold stands in the way of erasing {event.short}: {known.holds[held].reason}.",
                 f"Nothing was erased. Whoever may lift it does so with: warroom hold --lift {short(held)}.",
             )
     targets = tuple(sorted(wanted))

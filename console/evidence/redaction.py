@@ -8,7 +8,7 @@ much the labelled corpus in the tests finds.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -16,7 +16,7 @@ import msgspec
 
 from data.bundle import Rendering
 from data.canonical import encode
-from data.envelope import Ref, Sealed
+from data.envelope import Event, Ref, Sealed
 
 PolicyName = Literal["none", "secrets", "secrets+personal"]
 
@@ -292,3 +292,10 @@ class Redaction:
             return None
         masked, kinds = self._masked(text)
         return Rendering(masked.encode(), [(ref.sha256, kind) for kind in kinds]) if kinds else None
+
+
+def masked(events: Iterable[Event], redaction: Redaction) -> Iterator[Event]:
+    """Yield events as a policy shows them."""
+    for event in events:
+        rendering = None if event.body is None else redaction.body(event.body)
+        yield event if rendering is None else msgspec.structs.replace(event, body=rendering.shown)

@@ -124,9 +124,9 @@ def test_the_report_begins_as_a_ticket(warroom: Warroom) -> None:
 
 
 def test_the_export_of_events_is_the_whole_record(warroom: Warroom) -> None:
-    events = [json.loads(line) for line in written(warroom).quick("export", "--format", "jsonl").lines]
+    (verdict,) = written(warroom).quick("verify", "--json").values
+    events = [json.loads(line) for line in warroom.quick("export", "--format", "jsonl").lines]
     assert [event["n"] for event in events] == list(range(1, len(events) + 1))
-    (verdict,) = warroom.quick("verify", "--json").values
     assert len(events) == verdict["events"]
     assert events[-1]["hash"] == verdict["strands"][0]["last"]
     for before, event in pairwise(events):
