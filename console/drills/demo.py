@@ -13,6 +13,7 @@ from console.child import Child
 from console.desk import Desk
 from console.drills import scenario as traffic
 from console.drills.feeder import Feeder, write
+from console.evidence.capture import Capture
 from console.refusal import Refused
 from data.clock import ScaledClock, SystemClock
 from data.home import Home
@@ -69,7 +70,7 @@ class Drill:
 
     async def desk(self, actor: str, role: str = "") -> Desk:
         """Open the desk of the drill. Once an incident is contained there, the simulated loop stops."""
-        desk = await Desk.open(self.home, actor, role, self.watcher)
+        desk = await Desk.open(self.home, actor, role, self.watcher, capture=Capture(self.home))
 
         def obey() -> None:
             if desk.room is not None and desk.room.incident.contained_at is not None:
