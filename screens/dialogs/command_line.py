@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
-from screens.commands import BY_NAME, Place
+from screens.commands import BY_NAME, Place, commands_for
 from screens.widgets.strips import StripLines
 
 
@@ -31,9 +31,7 @@ class CommandLine(ModalScreen[str]):
 
     def __init__(self, place: Place) -> None:
         super().__init__()
-        self._names = sorted(
-            name for name, command in BY_NAME.items() if command.place in (place, "everywhere")
-        )
+        self._names = sorted(command.name for command in commands_for(place) if command.name)
 
     def compose(self) -> ComposeResult:
         """The line, and what the name under the cursor does."""
