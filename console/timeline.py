@@ -138,6 +138,9 @@ def project(event: Event) -> Sequence[Put | Patch]:
             return (_line(body), *(Patch(target, text="(erased)") for target in body.targets))
         case AlertMoved() | AlertClosed() | WatchFounded() | Checkpointed():
             return ()
+        case ObservabilityFound(owner="", field=field) if field:
+            # The line of the capture counts them; a dozen lines would push away what people wrote.
+            return ()
         case _:
             return (_line(body),)
 

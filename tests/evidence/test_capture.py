@@ -30,6 +30,7 @@ from data.verify import verify
 from tests.room.strand import SECOND, T0
 from tests.room.test_incident import facts
 from tests.room.test_room import alert
+from tests.room.test_room import until as on_timeline
 
 AGENT = facts().agent
 TENANT = facts().tenant
@@ -160,6 +161,10 @@ async def test_each_gap_is_found_once_and_can_be_given_an_owner(desk: Desk, home
     assert len(room.incident.findings) == len(missing)
     assert set(room.incident.gaps) == set(missing)
     assert set(room.incident.gaps.values()) == {""}
+    # On the timeline one line counts them, instead of a dozen that push away what people wrote.
+    lines = await on_timeline(room, lambda lines: sum("kept telemetry" in each.text for each in lines) == 2)
+    assert f"{len(missing)} fields not recorded" in lines[-1].text
+    assert not [each for each in lines if "is in no telemetry" in each.text]
     await room.record(ev.ObservabilityFound("recorded from now on", "workflow", "kim"))
     assert room.incident.gaps["workflow"] == "kim"
 
