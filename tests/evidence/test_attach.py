@@ -113,7 +113,7 @@ async def test_a_file_that_is_being_written_says_so(
                 more.write("two\n")
         return measured
 
-    monkeypatch.setattr(attach.os, "fstat", growing)
+    monkeypatch.setattr(os, "fstat", growing)
     await attach_file(room, file, About("why"))
     monkeypatch.undo()
     exhibit, (data,) = last(room)

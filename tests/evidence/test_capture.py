@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -339,7 +340,7 @@ async def test_a_search_that_is_always_killed_leaves_the_request_open(
     fill(home, action(1))
     room = await desk.declare("refunds")
     asked = await capture.preserve(room, [("trace", "t1")])
-    monkeypatch.setattr(capture.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(Refused, match="ended from outside"):
         await capture.finish(room, home, asked.hash)
     assert await capture.unfinished(room, home) == [asked.hash]

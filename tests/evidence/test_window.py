@@ -22,16 +22,10 @@ DAY = 24 * HOUR
 MIB = 2**20
 
 
-def actions(count: int, start: int = 0, **fields: str) -> list[Action]:
+def actions(count: int, start: int = 0) -> list[Action]:
     """Actions with ids that no two of them share, and text that compresses badly."""
     return [
-        Action(
-            at=T0 + number,
-            agent="bot",
-            id=f"a{number}",
-            trace=f"{number * 2654435761 % 2**64:032x}",
-            **fields,
-        )  # type: ignore[arg-type]
+        Action(at=T0 + number, agent="bot", id=f"a{number}", trace=f"{number * 2654435761 % 2**64:032x}")
         for number in range(start, start + count)
     ]
 
