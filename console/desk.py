@@ -240,8 +240,9 @@ class Desk:
         """Put consoles that appear for the first time on the roster, if this one is on it itself."""
         if self.home.replica not in room.incident.roster.members:
             return
-        for replica in list(room.incident.strangers):
-            if replica not in room.incident.roster.members:
+        for replica, stranger in list(room.incident.strangers.items()):
+            # Until it has said whose it is, nobody could tell whom the roster names.
+            if replica not in room.incident.roster.members and stranger.actor:
                 with suppress(StoreTrouble, Refused):
                     await room.admit(replica, how="first-use")
 

@@ -65,6 +65,7 @@ from console.events import (
 )
 from console.roster import ROSTER, Roster, roster
 from data.envelope import Event, Ref
+from data.record import ACTOR
 
 SECOND = 1_000_000_000
 COMMANDER = "ic"
@@ -146,7 +147,10 @@ class Exhibit:
 
 @dataclass(slots=True)
 class Stranger:
-    """A console that writes here and does not count: whom it says it is, and how many events it left."""
+    """A console that writes here and does not count: whom it says it is, and how many events it left.
+
+    `actor` is empty while it has written only what nobody decided, such as the probe of a remote.
+    """
 
     actor: str
     events: int = 0
@@ -432,7 +436,9 @@ def _stamp_chain(state: Incident, event: Event, linked: AlertLinked) -> None:
 
 def _meet(state: Incident, event: Event, body: Body | Unknown) -> None:
     """Take note of an event that does not count."""
-    stranger = state.strangers.setdefault(event.rep, Stranger(event.actor))
+    stranger = state.strangers.setdefault(event.rep, Stranger(""))
+    if not stranger.actor and event.actor != ACTOR:
+        stranger.actor = event.actor
     if isinstance(body, RosterAsked):
         stranger.actor = body.person
     else:
