@@ -186,11 +186,15 @@ def on_roster(roster: Roster, line: Line) -> bool:
     return member.revoked is None or (int(line.hlc, 16) >> 16) * 1_000_000 < member.revoked
 
 
-def writer(room: Room, rep: str, person: str = "") -> str:
+def person(state: Incident, rep: str) -> str:
+    """Return who works at a console, as it says itself; nothing = it has not said."""
+    member, stranger = state.roster.members.get(rep), state.strangers.get(rep)
+    return (member.person if member is not None else "") or (stranger.actor if stranger is not None else "")
+
+
+def writer(room: Room, rep: str, actor: str = "") -> str:
     """Return how people know a console: who works at it, and the beginning of its id."""
-    member = room.incident.roster.members.get(rep)
-    name = (member.person if member is not None else "") or person or "console"
-    return f"{name} ({rep[:8]})"
+    return f"{person(room.incident, rep) or actor or 'console'} ({rep[:8]})"
 
 
 HOW = {

@@ -27,7 +27,7 @@ from screens.commands import Command, commands_for, reason
 from screens.console_screen import ConsoleScreen
 from screens.gate import Printable
 from screens.home import HomeScreen
-from screens.kept import Sight
+from screens.kept import Sight, writer
 from screens.keyboard import OrderedKeys
 from screens.keymap import resolve, shown
 from screens.room import RoomScreen
@@ -284,12 +284,9 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             words = " ".join(await room.key_words(replica))
         except StoreTrouble:
             return  # the room was left; its evidence screen has the words
-        from screens.kept import writer
-
-        member, stranger = room.incident.roster.members.get(replica), room.incident.strangers.get(replica)
+        member = room.incident.roster.members.get(replica)
         trust = "trusted on first sight" if member is not None else "NOT ON THE ROSTER, nothing of it counts"
-        name = writer(room, replica, stranger.actor if stranger is not None else "")
-        self.say(f"New console {name}: {words}  {trust}; 5 and M compare the words", "high")
+        self.say(f"New console {writer(room, replica)}: {words}  {trust}; 5 and M compare the words", "high")
 
     def _draw(self, show: Callable[[ConsoleScreen], None]) -> None:
         if self.desk is not None:

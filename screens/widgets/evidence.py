@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from data.envelope import short
 from screens.display import fit, many
 from screens.kept import HOW, late, minutes, silence
+from screens.kept import person as _person
 from screens.times import hm, stamp
 from screens.widgets.rows import Cells, ListRows
 
@@ -96,9 +97,8 @@ def evidence_rows(room: Room, desk: Desk, checking: Checking, now: int) -> list[
 
 
 def person(state: Incident, rep: str) -> str:
-    """Return who works at a console, as far as the record knows."""
-    member, stranger = state.roster.members.get(rep), state.strangers.get(rep)
-    return (member.person if member else "") or (stranger.actor if stranger else "") or "unknown"
+    """Return who works at a console, in one word that is never empty."""
+    return _person(state, rep) or "unnamed"
 
 
 def _trouble(room: Room, checking: Checking) -> Iterator[EvidenceRow]:
@@ -209,7 +209,7 @@ def _roster(state: Incident, mine: str) -> Iterator[EvidenceRow]:
             mark, tone, how = " ", "quiet", "left the roster"
         elif member.how == "first-use":
             mark, tone = "~", "high"
-        yield EvidenceRow("member", rep, mark, member.person, f"{how}{you}", rep[:8], tone)
+        yield EvidenceRow("member", rep, mark, person(state, rep), f"{how}{you}", rep[:8], tone)
 
 
 def _strands(room: Room, checking: Checking) -> Iterator[EvidenceRow]:
