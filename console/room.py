@@ -223,7 +223,9 @@ class Room:
     def _asking(self) -> list[Entry]:
         """What a console says before the first thing that it writes in somebody else's incident."""
         state = self.incident
-        if self._replica in state.roster.members or self._replica in state.strangers or not state.declared_at:
+        known = state.strangers.get(self._replica)
+        said = known is not None and known.actor  # a probe of a remote says nothing of whose it is
+        if self._replica in state.roster.members or said or not state.declared_at:
             return []
         return [entry(RosterAsked(self.actor), self.actor, role=self.role)]
 
