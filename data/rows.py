@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sqlite3
 from hashlib import sha256
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import msgspec
@@ -13,6 +11,7 @@ import msgspec
 from data import record
 from data.canonical import NotCanonical, decode
 from data.envelope import DOMAIN, VERSION, Header, Ref, decode_header, encode_header
+from data.helper import Helper, Pipes
 from data.log import connect
 
 MOST = 1000
@@ -199,43 +198,40 @@ def scan_in_two(
 ) -> list[Part]:
     """Check all rows up to `last`, the second half in a process of its own; see `scan`."""
     middle = last // 2
-    # Spawned and not forked: the caller may have threads and a terminal.
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe(duplex=False)
-    helper = spawn.Process(
-        target=_send, args=(theirs, path, immutable, case, strands, middle + 1, last), daemon=True
-    )
-    helper.start()
-    theirs.close()
-    try:
+    with Helper("data.rows") as helper:
+        job = Job(str(path), immutable, case, strands, middle + 1, last)
+        try:
+            helper.send(msgspec.msgpack.encode(job))
+        except EOFError:
+            pass  # the answer will be missing too
         parts = [scan(db, case, strands, 1, middle)]
         try:
-            parts.append(msgspec.msgpack.decode(ours.recv_bytes(), type=Part))
-        except (EOFError, OSError, msgspec.MsgspecError):
-            parts.append(
-                scan(db, case, strands, middle + 1, last)
-            )  # it died, or found what it could not tell
-    finally:
-        ours.close()
-        helper.kill()
-        helper.join()
+            parts.append(msgspec.msgpack.decode(helper.receive(), type=Part))
+        except (EOFError, msgspec.MsgspecError):
+            # It died, or found what it could not tell.
+            parts.append(scan(db, case, strands, middle + 1, last))
     return parts
 
 
-def _send(
-    pipe: Connection,
-    path: Path,
-    immutable: bool,
-    case: str,
-    strands: dict[int, tuple[str, int]],
-    first: int,
-    last: int,
-) -> None:
-    db = connect(path, immutable=immutable)
+class Job(msgspec.Struct, frozen=True, array_like=True):
+    """What the second process is to look at; see `scan`."""
+
+    path: str
+    immutable: bool
+    case: str
+    strands: dict[int, tuple[str, int]]
+    first: int
+    last: int
+
+
+def serve(pipes: Pipes) -> None:
+    """Do one job."""
+    job = msgspec.msgpack.decode(pipes.receive(), type=Job)
+    db = connect(Path(job.path), immutable=job.immutable)
     try:
-        part = scan(db, case, strands, first, last)
+        part = scan(db, job.case, job.strands, job.first, job.last)
     except (sqlite3.Error, TypeError, ValueError, AttributeError):
-        return  # whoever reads the other end finds it again, and says it
+        return  # whoever asked finds it again, and says it
     finally:
         db.close()
-    pipe.send_bytes(msgspec.msgpack.encode(part))
+    pipes.send(msgspec.msgpack.encode(part))

@@ -279,18 +279,18 @@ class Sync:
                 if self._waits_still(db, name):
                     continue
                 raw = self._fetch(name, turn)
-                ready = None if before is None else (before[0], self._checked(*before, turn, helper.receive))
+                ready = None if before is None else (before[0], self._checked(*before, turn, helper.parcel))
                 before = None
                 if raw is not None:
                     # It is checked while the one before is merged.
-                    helper.send(name, raw)
+                    helper.begin(name, raw)
                     before = name, raw
                 if ready is not None:
                     yield ready
                 if raw is None:
                     yield name, None
             if before is not None:
-                yield before[0], self._checked(*before, turn, helper.receive)
+                yield before[0], self._checked(*before, turn, helper.parcel)
 
     def _fetch(self, name: str, turn: Turn) -> bytes | None:
         if self._tries.get(name, 0) >= TRIES:

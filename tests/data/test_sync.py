@@ -233,14 +233,16 @@ def test_many_objects_are_checked_by_another_process(
     ours: Sync, theirs: Sync, remote: Remote, monkeypatch: pytest.MonkeyPatch, dies: bool
 ) -> None:
     if dies:
-        receive = Unpacker.receive
+        parcel = Unpacker.parcel
 
         def after_death(helper: Unpacker) -> Parcel:
-            helper._process.kill()
-            helper._process.join()
-            return receive(helper)
+            helper.process.kill()
+            helper.process.wait()
+            return parcel(helper)
 
-        monkeypatch.setattr(Unpacker, "receive", after_death)
+        monkeypatch.setattr(Unpacker, "parcel", after_death)
+    else:
+        monkeypatch.setattr("data.unpacking.unpack", lambda *_: pytest.fail("it was checked here"))
     for i in range(MANY + 5):
         ours.case.append(note(str(i))).result(10)
         ours.turn()

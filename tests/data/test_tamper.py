@@ -13,10 +13,12 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from data import rows
 from data.blobs import Blobs
 from data.case import Case, adopt, found
 from data.clock import ManualClock
@@ -423,3 +425,44 @@ def test_two_processes_find_the_same_as_one(
         one = verify(tmp_path / "two" / scene.directory.name)
         assert (two.damage, two.strands, two.missing) == (one.damage, one.strands, one.missing)
     assert first(two, scene) == row.seen
+
+
+def test_no_module_of_the_directory_that_one_happens_to_be_in_is_run(
+    scenes: dict[str, Scene], tmp_path: Path, halves: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in (tmp_path, tmp_path / "data"):
+        place.mkdir(exist_ok=True)
+        for module in ("data", "msgspec", "struct", "__init__", "helper", "rows"):
+            (place / f"{module}.py").write_text("open('owned', 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    assert verify(scenes["seen"].directory).sound
+    assert not (tmp_path / "owned").exists()
+
+
+class Nowhere:
+    """What a screen puts in the place of `sys.stderr`."""
+
+    def fileno(self) -> int:
+        return -1
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+
+def test_the_second_process_does_its_half_also_under_a_screen(
+    scenes: dict[str, Scene], halves: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here: list[int] = []
+
+    def counted(*args: Any) -> rows.Part:
+        here.append(args[3])
+        return scan(*args)
+
+    scan = rows.scan
+    monkeypatch.setattr(rows, "scan", counted)
+    monkeypatch.setattr("sys.stderr", Nowhere())
+    assert verify(scenes["seen"].directory).sound
+    assert here == [1]
