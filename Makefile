@@ -10,9 +10,9 @@ RUN_ARGS ?=
 TEST_ARGS ?= -n auto
 BENCH ?=
 
-.PHONY: help run demo test check format bench lock clean
+.PHONY: help run demo test test-remotes check format bench lock clean
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: $(VENV)/.run ## open the console (without a terminal: play the demo headless)
 	@if [ -t 0 ] && [ -t 1 ]; then $(BIN)/warroom $(RUN_ARGS); else $(BIN)/warroom demo --headless; fi
@@ -22,6 +22,9 @@ demo: $(VENV)/.run ## rehearse on a synthetic incident in a store of its own
 
 test: $(VENV)/.dev ## run the tests
 	@$(BIN)/python -m pytest $(TEST_ARGS)
+
+test-remotes: $(VENV)/.dev ## run the tests that need a Ceph gateway (starts one; as root it installs it from apt)
+	@tests/remotes/ceph.sh $(BIN)/python
 
 check: $(VENV)/.dev ## lint, format, types, import contracts
 	@$(BIN)/ruff check .

@@ -84,8 +84,8 @@ class Directory:
         """Names in order. Files of other programs are passed over, and so are links."""
         self._there()
         folder = prefix.rpartition("/")[0]
-        if folder and not proper(folder):  # nothing can be there, and `..` leads out
-            return
+        if folder and not (proper(folder) and self._inside(self._root / folder)):
+            return  # nothing of ours can be there, and `..` or a link leads out
         count = 0
         try:
             for name in self._walk(f"{folder}/" if folder else "", after):
@@ -137,7 +137,9 @@ class Directory:
             raise self._trouble(FileNotFoundError(errno.ENOENT, "it is not there"))
 
     def _within(self, folder: Path, *, create: bool = False) -> None:
-        """Make sure that no link leads out of the directory; make the folder if asked to."""
+        """Make sure that no link leads out of the directory; then make the folder if asked to."""
+        if not self._inside(folder):
+            raise troubles.nonsense(self.url, "a link leads out of it")
         if create and not folder.is_dir():
             self._there()
             missing = [folder]
@@ -146,8 +148,9 @@ class Directory:
             for each in reversed(missing):
                 each.mkdir(files.DIRECTORY_MODE, exist_ok=True)
                 files.sync(each.parent)
-        if not folder.resolve().is_relative_to(self._root.resolve()):
-            raise troubles.nonsense(self.url, "a link leads out of it")
+
+    def _inside(self, folder: Path) -> bool:
+        return folder.resolve().is_relative_to(self._root.resolve())
 
     def _walk(self, folder: str, after: str) -> Iterator[str]:
         entries = []

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
+from importlib.util import find_spec
 from secrets import token_hex
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -58,6 +59,10 @@ class Nats:
             raise troubles.misconfigured(url, f"it has no option {unknown[0]}", "See docs/remotes/nats.md.")
         if options.get("replicas", "1") not in ("1", "3", "5"):
             raise troubles.misconfigured(url, "replicas can be 1, 3 or 5", "Correct the option.")
+        if "creds" in options and find_spec("nkeys") is None:
+            raise troubles.misconfigured(
+                url, "the package nkeys, which reads creds, is missing", "Run: pip install nkeys"
+            )
         self._nats = nats
         self._hidden = troubles.secrets(options)
         self._monitor = options.get("monitor", "")
@@ -204,6 +209,9 @@ class Nats:
             raise troubles.denied(
                 self.url, why, "Check the stream and what this user may do with it."
             ) from None
+        except errors.NoRespondersError:
+            hint = "Switch JetStream on in the server, or check what this user may do."
+            raise troubles.denied(self.url, "JetStream does not answer", hint) from None
         except (errors.Error, OSError, ValueError, EOFError) as error:
             why = troubles.reason(error, self._hidden)
             if "auth" in why.lower():  # the library has a class for it, and does not always use it

@@ -100,18 +100,22 @@ class Postgres:
             raise ValueError(f"{name!r} cannot be the name of an object")
         bound = limit(name)
 
-        def read(cursor: Cursor[Any]) -> Any:
-            cursor.execute(
-                "SELECT CASE WHEN octet_length(bytes) <= %s THEN bytes END FROM warroom_objects WHERE name = %s",
-                (bound, name),
-                binary=True,
-            )
+        def measure(cursor: Cursor[Any]) -> Any:
+            cursor.execute("SELECT octet_length(bytes) FROM warroom_objects WHERE name = %s", (name,))
             return cursor.fetchone()
 
-        row = self._ask(read, bound)
+        def read(cursor: Cursor[Any]) -> Any:
+            cursor.execute("SELECT bytes FROM warroom_objects WHERE name = %s", (name,), binary=True)
+            return cursor.fetchone()
+
+        # The size comes first: it decides whether, and for how long, we wait for the rest.
+        measured = self._ask(measure)
+        if measured is not None and measured[0] > bound:
+            raise troubles.too_big(self.url, name, bound)
+        row = self._ask(read, measured[0]) if measured is not None else None
         if row is None:
             raise troubles.absent(self.url, name)
-        if row[0] is None or len(row[0]) > bound:
+        if len(row[0]) > bound:
             raise troubles.too_big(self.url, name, bound)
         return bytes(row[0])
 

@@ -71,7 +71,7 @@ def nats() -> Iterator[Place]:
 
 @pytest.fixture(scope="session")
 def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with servers.https(tmp_path_factory.mktemp("https")) as (url, token):
+    with servers.https(tmp_path_factory.mktemp("https")) as (url, token, _):
         yield url, {"token": token}
 
 

