@@ -72,7 +72,7 @@ from data.clock import iso
 from data.envelope import Event, short
 from data.line import SYSTEM, Patch, Put
 
-VERSION = 2
+VERSION = 3
 
 CORRECTED, RETRACTED, BACKDATED, DISPUTED = 2, 4, 8, 16
 """Flags of a line, beside `SYSTEM`."""
@@ -136,6 +136,9 @@ def project(event: Event) -> Sequence[Put | Patch]:
             return (_line(body), Patch(body.target, clear_flags=DISPUTED))
         case Erased():
             return (_line(body), *(Patch(target, text="(erased)") for target in body.targets))
+        case Unknown() if event.body is None:
+            # It stays in sight: erased, as the entry that did it says of it, or withheld from this console.
+            return (Put(text=f"{event.kind}: its text is not here", mark=BOOKKEEPING, level=NORMAL),)
         case AlertMoved() | AlertClosed() | WatchFounded() | Checkpointed():
             return ()
         case ObservabilityFound(owner="", field=field) if field:

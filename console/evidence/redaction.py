@@ -21,18 +21,48 @@ from data.envelope import Event, Ref, Sealed
 PolicyName = Literal["none", "secrets", "secrets+personal"]
 
 
-class Rule(NamedTuple):
+class Rule:
     """One thing to look for.
 
-    Attributes:
-        name: The name of its group, and what stands in the place of what was masked.
-        pattern: Of the whole; a group `NAME_v` within it is masked instead, where there is one.
+    Args:
+        name: What stands in the place of what was masked, with blanks for `_`.
+        hints: In small letters; a text that holds none of them is not searched. Empty: it always is.
+        pattern: Of the whole; a group `value` within it is masked instead, where there is one.
         check: Has the last word on a match.
+        within: Whether it may begin in the middle of a word.
     """
 
-    name: str
-    pattern: str
-    check: Callable[[str], bool] = lambda _: True
+    def __init__(
+        self,
+        name: str,
+        hints: str,
+        pattern: str,
+        check: Callable[[str], bool] | None = None,
+        *,
+        within: bool = False,
+    ) -> None:
+        self.name, self.hints = name, tuple(hints.split("|")) if hints else ()
+        self._pattern, self._check, self._within = re.compile(pattern), check, within
+        self._group = "value" if "value" in self._pattern.groupindex else 0
+
+    def worth_a_look(self, small: str) -> bool:
+        """Whether anything can be found in a text that is `small` in small letters; much quicker than looking."""
+        for hint in self.hints:  # a loop takes a third of the time that `any` does
+            if hint in small:
+                return True
+        return not self.hints
+
+    def find(self, text: str) -> Iterator[tuple[int, int, int]]:
+        """Yield where it begins, and from where to where it is to be masked."""
+        at = 0
+        while (match := self._pattern.search(text, at)) is not None:
+            begin, end = match.span()
+            inside = not self._within and begin and text[begin - 1].isalnum()
+            if inside or (self._check is not None and not self._check(match[0])):
+                at = begin + 1
+                continue
+            yield (begin, *match.span(self._group))
+            at = max(end, begin + 1)
 
 
 class Found(NamedTuple):
@@ -72,24 +102,36 @@ def iban(text: str) -> bool:
     return int("".join(str(int(c, 36)) for c in plain[4:] + plain[:4])) % 97 == 1
 
 
+def _issued(text: str) -> bool:
+    return text[:3] not in ("000", "666")
+
+
 def _telephone(text: str) -> bool:
     return 8 <= sum(char.isdigit() for char in text) <= 15
 
 
 def _telling(text: str) -> bool:
-    """Whether the value of `password: …` is one, and not the next word of a sentence or a place to fill."""
-    _, _, value = text.partition("=") if "=" in text else text.partition(":")
-    quoted = value.strip()[:1] in ("'", '"')
-    value = value.strip().strip("\"'")
-    if value.isdecimal() and len(value) < 6:
-        return False  # counts of tokens
+    """Whether the value of `password: …` is one, and not the next word of a sentence, code, or a place to fill."""
+    name, sign, value = _ASSIGNED(text).groups()  # type: ignore[union-attr]
+    quoted = value[:1] in ("'", '"') or value[:2] in ('\\"', "\\'")
+    value = value.strip("\\\"'")
+    if (value.isdecimal() and len(value) < 6) or "(" in value:
+        return False  # a count of tokens; a call
     if _PLACE.match(value) or value.lower() in _WORDS:
         return False
-    # In a sentence a colon is followed by a word; a secret mixes letters with something else.
-    return quoted or "=" in text or (not value.isalpha() and len(value) >= 6)
+    digits = any(char.isdigit() for char in value)
+    if name.lower() in value.lower() and not digits:
+        return False  # the name of a variable, or of the field itself
+    if quoted:
+        return True
+    if sign == "=":
+        return re.search(r"[^A-Za-z_.]", value) is not None or (value.isalpha() and "= " not in text)
+    # In a sentence a colon is followed by a word; a secret mixes letters with digits and signs.
+    return len(value) >= 6 and re.search(r"\d.*\d|[!@#$%^&*+/=~]", value) is not None
 
 
-_PLACE = re.compile(r"[<\[({*$%]|x{3,}|\.{3}|\*{3}|REDACTED|CHANGEME|YOUR_", re.IGNORECASE)
+_ASSIGNED = re.compile(r"([\w-]+)[\"'\\]*\s*([:=])\s*(.*)", re.DOTALL).fullmatch
+_PLACE = re.compile(r"[<\[({*$%]|x{3,}|\.{3}|REDACTED|CHANGEME|YOUR_", re.IGNORECASE)
 _WORDS = {
     "none",
     "null",
@@ -104,91 +146,115 @@ _WORDS = {
     "string",
 }
 _NAMED = (
-    r"(?:[a-z0-9]{1,32}[_.-]){0,4}(?:password|passwd|passphrase|pwd|secret|api[_-]?key|apikey|secret[_-]?key|access[_-]?key"
-    r"|(?:access|auth|refresh|session|bearer|bot)[_-]?token|token|private[_-]?key|client[_-]?secret)"
+    r"(?i:password|passwd|passphrase|pwd|secret(?:[_-]?key)?|(?:api|access|private)[_-]?key|apikey|client[_-]?secret"
+    r"|token)"
 )
 _FILES = "png|jpe?g|gif|svg|webp|pdf|js|ts|py|css|html?|json|md|txt|zip|gz|so|exe"
 
 SECRETS = (
     Rule(
         "private_key",
+        "private key",
         r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----[\s\S]{16,8192}?"
         r"-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----",
+        within=True,
     ),
-    Rule("jwt", r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
-    Rule("aws_key", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Za-z0-9])"),
-    Rule("github_token", r"gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"),
-    Rule("gitlab_token", r"gl(?:pat|dt|rt|cbt|ptt|agent|oas)-[\w-]{20,}"),
-    Rule("slack_token", r"xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-\d-[A-Za-z0-9-]{20,}"),
-    Rule("slack_webhook", r"https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_-]{20,}"),
-    Rule("model_api_key", r"sk-(?:(?:ant|proj|svcacct|admin|or-v1|lf)-)?(?=[\w-]{0,200}\d)[\w-]{20,200}"),
-    Rule("google_key", r"AIza[\w-]{35}|ya29\.[\w-]{20,}|GOCSPX-[\w-]{28}"),
-    Rule("stripe_key", r"(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9+/=]{24,}"),
-    Rule("sendgrid_key", r"SG\.[\w-]{16,32}\.[\w-]{16,64}"),
-    Rule("package_token", r"npm_[A-Za-z0-9]{36}|pypi-AgE[\w-]{50,}|dckr_pat_[\w-]{20,}"),
-    Rule("huggingface_token", r"hf_[A-Za-z0-9]{30,}"),
+    Rule("jwt", "eyj", r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
+    Rule("aws_key", "akia|asia|abia|acca", r"A(?:KIA|SIA|BIA|CCA)[A-Z2-7]{16}(?![A-Za-z0-9])"),
     Rule(
-        "cloud_token", r"dop_v1_[0-9a-f]{64}|dapi[0-9a-f]{32}|hv[sb]\.[\w-]{24,}|AGE-SECRET-KEY-1[0-9A-Z]{58}"
+        "github_token",
+        "ghp_|gho_|ghu_|ghs_|ghr_|github_pat_",
+        r"g(?:h[pousr]_[A-Za-z0-9]{36,255}|ithub_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59})",
     ),
-    Rule("twilio_key", r"SK[0-9a-f]{32}(?![A-Za-z0-9])"),
-    Rule("telegram_token", r"\d{8,10}:AA[\w-]{33}(?![\w-])"),
+    Rule("gitlab_token", "gl", r"gl(?:pat|dt|rt|cbt|ptt|agent|oas)-[\w-]{20,}"),
+    Rule("slack_token", "xox|xapp-", r"x(?:ox[abeoprs]-[A-Za-z0-9-]{10,}|app-\d-[A-Za-z0-9-]{20,})"),
+    Rule(
+        "slack_webhook",
+        "hooks.slack.com",
+        r"https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_-]{20,}",
+    ),
+    Rule(
+        "model_api_key",
+        "sk-",
+        r"sk-(?:(?:ant|proj|svcacct|admin|or-v1|lf)-)?(?=[\w-]{0,200}\d)[\w-]{20,200}",
+    ),
+    Rule("google_key", "aiza|ya29.|gocspx-", r"(?:AIza[\w-]{35}|ya29\.[\w-]{20,}|GOCSPX-[\w-]{28})"),
+    Rule(
+        "stripe_key",
+        "k_live_|k_test_|whsec_",
+        r"(?:[sr]k_(?:live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9+/=]{24,})",
+    ),
+    Rule("sendgrid_key", "sg.", r"SG\.[\w-]{16,32}\.[\w-]{16,64}"),
+    Rule(
+        "package_token",
+        "npm_|pypi-age|dckr_pat_",
+        r"(?:npm_[A-Za-z0-9]{36}|pypi-AgE[\w-]{50,}|dckr_pat_[\w-]{20,})",
+    ),
+    Rule("huggingface_token", "hf_", r"hf_[A-Za-z0-9]{30,}"),
+    Rule(
+        "cloud_token",
+        "dop_v1_|dapi|hvs.|hvb.|age-secret-key-1",
+        r"(?:dop_v1_[0-9a-f]{64}|dapi[0-9a-f]{32}|hv[sb]\.[\w-]{24,}|AGE-SECRET-KEY-1[0-9A-Z]{58})",
+    ),
+    Rule("twilio_key", "sk", r"SK[0-9a-f]{32}(?![A-Za-z0-9])"),
+    Rule("telegram_token", ":aa", r"\d{8,10}:AA[\w-]{33}(?![\w-])"),
     Rule(
         "url_password",
-        r"[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"']{0,64}:(?P<url_password_v>[^\s/@\"'$<{*]{3,128})@",
+        "://",
+        r"://[^\s/:@\"']{0,64}:(?P<value>[^\s/@\"'$<{*]{3,128})@",
+        within=True,
     ),
     Rule(
         "bearer_token",
-        r"(?i:bearer|basic)\s+(?P<bearer_token_v>(?=[\w.~+/-]{0,2048}\d)[\w.~+/-]{20,2048}={0,2})",
+        "bearer|basic",
+        r"(?i:bearer|basic)\s+(?P<value>(?=[\w.~+/-]{0,2048}\d)[\w.~+/-]{20,2048}={0,2})",
     ),
     Rule(
         "password",
-        rf"(?i:{_NAMED})\\?[\"']?\s{{0,3}}[:=]\s{{0,3}}"
-        r"(?P<password_v>\\?\"[^\"\\\n]{3,256}|\\?'[^'\\\n]{3,256}|[^\s\"',;&)\]}<\\]{4,256})",
+        "pass|pwd|secret|key|token",
+        rf"{_NAMED}\\?[\"']?\s{{0,3}}[:=]\s{{0,3}}"
+        r"(?:\\?[\"'](?=[^\"'\\\n]{3}))?(?P<value>(?<=[\"'])[^\"'\\\n]{3,256}|[^\s\"',;&)\]}<\\]{4,256})",
         _telling,
+        within=True,
     ),
 )
 PERSONAL = (
     Rule(
         "email",
-        rf"[A-Za-z0-9][\w.%+-]{{0,63}}@(?:[A-Za-z0-9-]{{1,63}}\.)+(?!(?:{_FILES})(?![A-Za-z]))[A-Za-z]{{2,24}}"
+        "@",
+        rf"(?<![\w.%+-])[A-Za-z0-9][\w.%+-]{{0,63}}@(?:[A-Za-z0-9-]{{1,63}}\.)+(?!(?:{_FILES})(?![A-Za-z]))[A-Za-z]{{2,24}}"
         r"(?![\w@]|:[\w~/])",
     ),
     Rule(
         "card",
-        r"[2-6]\d{3}(?:([ -]?)\d{4}\2\d{4}\2\d{1,7}|[ -]?\d{6}[ -]?\d{4,5})(?![A-Za-z0-9]|[.,]\d)",
+        "",
+        r"[2-6]\d{3}(?:([ -]?)\d{4}\1\d{4}\1\d{1,7}|[ -]?\d{6}[ -]?\d{4,5})(?![A-Za-z0-9]|[.,]\d)",
         luhn,
     ),
-    Rule("iban", r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])", iban),
+    Rule("iban", "", r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])", iban),
     Rule(
         "phone",
-        r"\+[1-9]\d{0,2}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){2,4}(?![\w:]|[.-]\d)"
-        r"|\([2-9]\d\d\) ?\d{3}-\d{4}(?!\w)|[2-9]\d\d-[2-9]\d\d-\d{4}(?![\w-])",
+        "+",
+        r"\+[1-9]\d{0,2}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){2,4}(?![\w:]|[.-]\d)",
         _telephone,
     ),
-    Rule("us_ssn", r"(?!000|666|9)\d{3}-(?!00)\d\d-(?!0000)\d{4}(?![\w-])"),
+    Rule("phone", "-", r"[2-9]\d\d(?:\) ?|-)[2-9]\d\d-\d{4}(?![\w-])"),
+    Rule("us_ssn", "-", r"[0-8]\d\d-(?!00)\d\d-(?!0000)\d{4}(?![\w-])", _issued),
 )
 _RULES: dict[str, tuple[Rule, ...]] = {
     "none": (),
     "secrets": SECRETS,
     "secrets+personal": SECRETS + PERSONAL,
 }
-_CHECKS = {rule.name: rule.check for rule in SECRETS + PERSONAL}
 
 
 @lru_cache(maxsize=16)
-def _compiled(name: str, extra: tuple[str, ...]) -> re.Pattern[str] | None:
-    parts = [f"(?P<{rule.name}>{_renumbered(rule.pattern)})" for rule in _RULES[name]]
-    alternatives = [rf"(?<![A-Za-z0-9])(?:{'|'.join(parts)})"] if parts else []
-    if extra:
-        # The longest first: of two patterns that begin alike the shorter would leave the rest in sight.
-        words = "|".join(re.escape(word) for word in sorted(extra, key=len, reverse=True))
-        alternatives.insert(0, f"(?P<listed>(?i:{words}))")
-    return re.compile("|".join(alternatives)) if alternatives else None
-
-
-def _renumbered(pattern: str) -> str:
-    # Within the alternation a group has another number: the only one that is referred to gets a name.
-    return pattern.replace("([ -]?)", "(?P<gap>[ -]?)").replace(r"\2", "(?P=gap)")
+def _rules(name: str, extra: tuple[str, ...]) -> tuple[Rule, ...]:
+    if not extra:
+        return _RULES[name]
+    # The longest first: of two that begin alike the shorter would leave the rest in sight.
+    words = "|".join(re.escape(word) for word in sorted(extra, key=len, reverse=True))
+    return (Rule("listed", "", f"(?i:{words})", within=True), *_RULES[name])
 
 
 class Redaction:
@@ -207,31 +273,27 @@ class Redaction:
         extra = tuple(word for word in extra if word)
         self.name = f"{name}+listed" if extra else str(name)
         self.unscanned = 0
-        self._pattern = _compiled(name, extra)
+        self._rules = _rules(name, extra)
 
     @property
     def active(self) -> bool:
         """Whether it masks anything at all."""
-        return self._pattern is not None
+        return bool(self._rules)
 
-    def find(self, text: str) -> Iterator[Found]:
-        """Yield what is to be masked in `text`, from left to right."""
-        if self._pattern is None:
-            return
+    def find(self, text: str) -> list[Found]:
+        """Return what is to be masked in `text`, from left to right, nothing twice."""
+        hits: list[tuple[int, int, int, int]] = []
+        small = text.lower()
+        for order, rule in enumerate(self._rules):
+            if rule.worth_a_look(small):
+                hits += [(begin, order, start, end) for begin, start, end in rule.find(text)]
+        found: list[Found] = []
         at = 0
-        while (match := self._pattern.search(text, at)) is not None:
-            kind = match.lastgroup or ""
-            check = _CHECKS.get(kind)
-            if check is not None and not check(match[0]):
-                at = match.start() + 1
-                continue
-            start, end = match.span(f"{kind}_v" if f"{kind}_v" in self._pattern.groupindex else kind)
-            if text[start : start + 2] in ('\\"', "\\'"):
-                start += 2
-            elif text[start] in "\"'":
-                start += 1
-            yield Found(kind, start, end)
-            at = max(end, match.start() + 1)
+        for _, order, start, end in sorted(hits):
+            if start >= at:
+                found.append(Found(self._rules[order].name, start, end))
+                at = end
+        return found
 
     def mask(self, text: str) -> str:
         """Return `text` with a mark in the place of everything that is to be masked."""
@@ -268,7 +330,7 @@ class Redaction:
 
     def body(self, raw: bytes) -> Rendering | None:
         """Return what to show of an event's body instead; None if there is nothing to mask in it."""
-        if self._pattern is None:
+        if not self._rules:
             return None
         try:
             masked, found = self.value(msgspec.json.decode(raw))
@@ -283,7 +345,7 @@ class Redaction:
 
     def blob(self, ref: Ref, data: bytes) -> Rendering | None:
         """What a bundle shows of a blob instead of its bytes. Only text can be looked into."""
-        if self._pattern is None:
+        if not self._rules:
             return None
         try:
             text = data.decode()
