@@ -17,6 +17,7 @@ from data.blobs import Blobs
 from data.case import found
 from data.envelope import Entry, Ref
 from data.home import Home
+from data.trouble import StoreTrouble
 from tests.data.sample import FOUNDING, note, project
 
 
@@ -32,6 +33,7 @@ def main(home: str, rounds: str, variant: str = "") -> None:
             db.execute("PRAGMA synchronous = NORMAL")
 
         log._configure = loose
+    refused = 0
     if variant == "no-fsync":
         os.fsync = lambda _: None  # type: ignore[assignment]  # SQLite calls the system itself
     chance = random.Random(1)
@@ -45,8 +47,13 @@ def main(home: str, rounds: str, variant: str = "") -> None:
         group = [
             Entry("note", note(f"{i}/{j}").body, "mira", refs=refs) for j in range(chance.choice((1, 1, 5)))
         ]
-        events = case.append(*group).result(30)
+        try:
+            events = case.append(*group).result(30)
+        except StoreTrouble:
+            refused += 1
+            continue
         os.write(said, "".join(f"{event.hash}\n" for event in events).encode())
+    print(refused, case.trouble)
     case.close()
 
 

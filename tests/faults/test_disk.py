@@ -2,8 +2,11 @@
 
 import json
 import os
+import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,13 +14,15 @@ from pathlib import Path
 import pytest
 
 from data.case import Case, found
+from data.clock import ManualClock
 from data.envelope import Event
 from data.home import Home
-from data.log import Log
+from data.log import Log, connect, events_after
 from data.trouble import StoreTrouble
 from data.verify import verify
-from tests.data.sample import FOUNDING, note, project
-from tests.faults.conftest import Nursery
+from tests.data.sample import FOUNDING, START, note, project
+from tests.faults.conftest import ROOT, Nursery
+from tests.faults.test_power import strace
 
 
 def test_a_full_disk_is_told_and_the_record_goes_on_when_there_is_room(nursery: Nursery, home: Home) -> None:
@@ -186,3 +191,84 @@ def test_a_copy_of_a_case_in_use_holds_what_was_acknowledged(home: Home, tmp_pat
     case.close()
     assert (verify(copy).events, verify(copy).damage) == (21, [])
     assert os.listdir(copy)
+
+
+@pytest.mark.parametrize("when", ["12", "13", "12..15", "12+3"])
+def test_a_disk_that_fails_to_sync_loses_nothing_that_was_acknowledged(tmp_path: Path, when: str) -> None:
+    """fdatasync answers EIO (counted for each thread; founding takes less); what was written may or may not be there, and only what is counts."""
+    inject = ["-e", "trace=fdatasync", "-e", f"inject=fdatasync:error=EIO:when={when}"]
+    worker = [sys.executable, "-m", "tests.faults.recorded", str(tmp_path / "home"), "20"]
+    ran = subprocess.run(
+        [strace(), "-f", "-o", str(tmp_path / "trace"), *inject, *worker],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    assert "INJECTED" in (tmp_path / "trace").read_text()
+    refused, _, trouble = ran.stdout.strip().partition(" ")
+    (case,) = (tmp_path / "home" / "cases").iterdir()
+    said = (tmp_path / "said").read_text().split()
+    assert said
+    db = connect(case / "log.db")
+    there = {row[0].hex() for row in db.execute("SELECT hash FROM events")}
+    forked = db.execute("SELECT count(*) FROM events WHERE kind = 'record.forked'").fetchone()[0]
+    db.close()
+    assert set(said) <= there
+    assert not forked, "nobody else wrote here"
+    assert verify(case).damage == []
+    if when == "12..15":
+        assert int(refused) > 0
+        assert trouble == "", "it went on when the disk did"
+
+
+def test_a_flipped_bit_is_found_or_changes_nothing(home: Home, record: Path) -> None:
+    """Anywhere in the file; and whatever can still be read is read."""
+    case = Case.open(record, home, project)
+    case.append(*(note(f"line {i} " + "x" * 50) for i in range(60))).result(10)
+    case.close()
+    path, chance = record / "log.db", random.Random(5)
+    raw = path.read_bytes()
+    whole = list(_events(record))
+    unseen = readable = 0
+    for _ in range(250):
+        at = chance.randrange(len(raw))
+        path.write_bytes(raw[:at] + bytes([raw[at] ^ 1 << chance.randrange(8)]) + raw[at + 1 :])
+        try:
+            sound = verify(record).sound
+        except StoreTrouble:
+            continue
+        try:
+            found = list(_events(record))
+        except (sqlite3.DatabaseError, StoreTrouble):
+            assert not sound, at
+            continue
+        if sound:
+            unseen += 1
+            assert found == whole, at
+        else:
+            readable += 1
+    assert readable > 50
+    assert unseen < 150
+    path.write_bytes(raw)
+    assert verify(record).sound
+
+
+def _events(record: Path) -> list[Event]:
+    db = connect(record / "log.db")
+    try:
+        return list(events_after(db, 0, 1000))
+    finally:
+        db.close()
+
+
+@pytest.mark.parametrize("jump", [86_400 * 10**9, -86_400 * 10**9])
+def test_a_clock_that_jumps_a_day_keeps_the_order(tmp_path: Path, jump: int) -> None:
+    clock = ManualClock(START)
+    case = found(Home.open(tmp_path / "home", clock=clock), FOUNDING, project)
+    (before,) = case.append(note("before")).result(10)
+    clock.advance(jump)
+    (after,) = case.append(note("after")).result(10)
+    clock.advance(-jump)
+    (back,) = case.append(note("back")).result(10)
+    case.close()
+    assert before.order < after.order < back.order
+    assert after.wall - before.wall == jump, "the claimed time stands beside the order"
+    assert verify(case.directory).damage == []
