@@ -92,7 +92,7 @@ def _measure(facts: AlertFacts) -> str:
     if not facts.limit:
         return many(facts.count, "action")
     show = _money if facts.unit == "nano-usd" else lambda value: f"{value:,} {facts.unit}".strip()
-    return f"{show(facts.value)} now, {show(facts.peak)} at most; limit {show(facts.limit)}, pages at {show(facts.page_limit)}; {many(facts.count, 'action')}"
+    return f"{show(facts.value)} when it opened, {show(facts.peak)} at most so far; limit {show(facts.limit)}, pages at {show(facts.page_limit)}; {many(facts.count, 'action')}"
 
 
 def _money(nano: int) -> str:

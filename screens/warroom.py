@@ -221,6 +221,8 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             return ""
 
     async def _remember(self, desk: Desk, case: str) -> None:
+        if desk.read_only:
+            return
         # A convenience: where it cannot be written, the next console opens the newest incident.
         with suppress(OSError):
             await asyncio.to_thread((desk.home.path / LAST_VIEWED).write_text, case, "ascii")

@@ -185,9 +185,8 @@ def updates(options: Namespace) -> int:
     if not options.every:
         raise Refused("How often do updates go out?", "As in `warroom updates 30min`, or `--next 15min`.")
     every = 0 if options.every == "off" else _span(options.every) // duration.SECOND
-    return _in_room(
-        options, lambda room: room.set_cadence(every, options.channel), f"updates every {options.every}"
-    )
+    said = f"updates every {options.every}" if every else "no regular updates"
+    return _in_room(options, lambda room: room.set_cadence(every, options.channel), said)
 
 
 def moment(options: Namespace) -> int:

@@ -97,6 +97,7 @@ class Engine:
         self._out: list[Change] = []
         self._failures: Counter[str] = Counter()
         self._mistakes: dict[str, str] = {}
+        self._flushed = NONE_YET
 
     @property
     def blind(self) -> dict[str, str]:
@@ -228,6 +229,10 @@ class Engine:
                 continue
             del self.firing[key]
             del self.watched[wire.tenant, wire.agent].wires[wire.rule, wire.subject]
+        if self.clock - self._flushed >= self.rules.moved_every // 4:
+            self._flushed = self.clock
+            for wire in self.firing.values():
+                wire.flush(out, self.clock)
         return out
 
     def finish(self) -> list[Change]:

@@ -307,10 +307,16 @@ class Wire(Struct):
         self.scheduled = any(not firing.closed for firing in self.firings.values())
         return last_at + (HOUR + SLACK if self.scheduled else DAY) + 1
 
-    def flush(self, out: list[Change]) -> None:
-        """Report what has not been reported yet because it moved a moment ago."""
+    def flush(self, out: list[Change], now: int | None = None) -> None:
+        """Report what has not been reported yet because it moved a moment ago.
+
+        Without this an alert would show for as long as nothing more happens how far it had come at its last
+        report, such as the first of a thousand calls. `now`: ns UTC, leave out what was reported less than
+        `moved_every` ago; None = leave out nothing.
+        """
         for firing in self.firings.values():
-            if not firing.closed and firing.told != firing.count:
+            waited = now is None or now - firing.moved_at >= self.moved_every
+            if waited and not firing.closed and firing.told != firing.count:
                 self._move(firing, out)
 
     def _move(self, firing: Firing, out: list[Change]) -> None:

@@ -317,3 +317,15 @@ def test_the_alert_carries_its_actions() -> None:
         "status": "ok",
         "side_effect": "unknown",
     }
+
+
+def test_an_alert_shows_how_far_it_came_although_nothing_more_happens() -> None:
+    """A burst within the time between two reports: the last report must not stay the first."""
+    watcher = engine()
+    watcher.feed(history())
+    opened = watcher.feed([spend(i / 60, 10) for i in range(1, 31)])
+    before = [change.alert.peak for change in opened if change.alert.rule == "cost-rate"]
+    quiet = [change for minute in range(1, 5) for change in watcher.advance(H + minute * MINUTE)]
+    after = [change.alert.peak for change in quiet if change.alert.rule == "cost-rate"]
+    assert before[-1] < after[-1] == 300 * USD
+    assert len(after) == 1, "and it is reported once"
