@@ -302,6 +302,7 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA trusted_schema = OFF")
         db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA secure_delete = ON")  # a draft that was sent may have to be erased one day
         db.execute("PRAGMA synchronous = FULL")
         if sys.platform == "darwin":
             db.execute("PRAGMA fullfsync = ON")

@@ -36,7 +36,8 @@ async def said(room: Room) -> list[str]:
 
 async def test_what_is_erased_is_in_no_file_and_the_record_is_sound(room: Room) -> None:
     line = await room.note(SECRET)
-    better = await room.amend(line.hash, SECRET + ", corrected", "typing mistake")
+    # So long that it spills over into pages of its own.
+    better = await room.amend(line.hash, f"{SECRET}, corrected " * 300, "typing mistake")
     blob = await keep(room, SECRET.encode() + b" transcript")
     other = await room.note("something else")
     assert any(SECRET in text for text in await said(room))
