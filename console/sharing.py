@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -162,7 +163,8 @@ class Sharing:
                 if remote is None:
                     remote = opener()
                 case = self._case
-                if case is not None and case.writer:
+                # The one that wrote it may be gone, such as our own look around that came a moment before.
+                if case is not None and case.take_over():
                     with self._turns[name]:
                         if self._case is case:
                             turn = exchange.turn(remote, case)
@@ -178,6 +180,7 @@ class Sharing:
             except StoreTrouble as trouble:
                 failures += 1
                 self._show(name, working=False, error=str(trouble))
+                self._recount(name, exchange)
                 if isinstance(trouble, RemoteTrouble) and remote is not None and failures % 5 == 0:
                     remote.close()  # a connection that never comes back is made anew
                     remote = None
@@ -195,6 +198,14 @@ class Sharing:
 
     def _halted(self) -> bool:
         return self._leaving or self._stop.is_set()
+
+    def _recount(self, name: str, exchange: _Exchange) -> None:
+        """Count what waits while the remote does not answer; nobody needs to be asked for that."""
+        case = self._case
+        with self._turns[name], suppress(StoreTrouble):
+            if case is not None and case is self._case and case.writer and (sync := exchange.known(case)):
+                outbox = sync.outbox()
+                self._show(name, pending=outbox.pending, oldest=outbox.oldest, shared=outbox.shared)
 
     def _count(self, name: str, sync: Sync, turn: Turn) -> None:
         outbox = sync.outbox()
@@ -221,6 +232,10 @@ class _Exchange:
         self._found_at = 0
         self._told: set[str] = set()
         self._marks: dict[str, int] = {}
+
+    def known(self, case: Case) -> Sync | None:
+        """What was used for `case` last; None before the first turn with it."""
+        return self._sync if self._sync is not None and self._sync.case is case else None
 
     def sync(self, remote: Remote, case: Case) -> Sync:
         """What keeps `case` and the remote the same."""

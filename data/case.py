@@ -205,6 +205,13 @@ class Case:
         if self._lock is not None:
             self._lock.release()
 
+    def take_over(self) -> bool:
+        """Become the writer if nobody is, without waiting for something to write. Returns whether this one is."""
+        with self._mutex:
+            if not self._closed and not self.read_only:
+                self._step_up()
+        return self.writer
+
     def _step_up(self) -> None:
         """Become the writer if nobody is."""
         if self._writer is not None:
