@@ -133,10 +133,12 @@ def kept(room: Room, desk: Desk, sight: Sight, now: int) -> Words:
         old = best.oldest is not None and now - best.oldest >= 5 * MINUTE
         count = f"{best.pending:,} not shared"
         return Words(f"saved · {count}{age}", f"saved · {count}", "high" if old else "")
-    least = min(each.pending for each in standings)
     if all(late(each, now) for each in standings):
-        count = f"{least:,}+ not shared" if least else "not shared"
-        return Words(f"saved · {count}", f"saved · {count}", "high")
+        # What waits was counted when the exchange failed; more may have been written since.
+        best = min(standings, key=lambda each: each.pending)
+        count = f"{best.pending:,}+ not shared" if best.pending else "not shared"
+        age = f" · oldest {minutes(now - best.oldest)}" if best.pending and best.oldest is not None else ""
+        return Words(f"saved · {count}{age}", f"saved · {count}", "high")
     return Words("saved · being shared", "saved · sharing", "")
 
 
@@ -170,9 +172,12 @@ def record_pieces(room: Room, desk: Desk, sight: Sight, now: int, width: int) ->
     silent = [each for each in desk.standings if late(each, now)]
     if len(silent) == 1:
         name = fit(silent[0].name, 16).strip()
-        pieces.append((f"remote {name}: {silence(silent[0])}", "high", 2))
+        since = f" since {hm(silent[0].turned)}" if silent[0].turned else ""
+        words = f"{name} SILENT{since}" if width < NARROW else f"remote {name}: {silence(silent[0])}"
+        pieces.append((words, "high", 2))
     elif silent:
-        pieces.append((f"{len(silent)} of {len(desk.standings)} remotes: no exchange", "high", 2))
+        words = f"{len(silent)} of {len(desk.standings)} remotes"
+        pieces.append((f"{words} SILENT" if width < NARROW else f"{words}: no exchange", "high", 2))
     return pieces
 
 

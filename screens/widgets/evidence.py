@@ -143,7 +143,7 @@ def _exhibits(state: Incident, now: int) -> Iterator[EvidenceRow]:
     for exhibit in reversed(state.exhibits):
         body = exhibit.body
         count = f", {many(body.count, 'record')}" if body.count else ""
-        lacks = f", {len(body.missing)} fields MISSING" if body.missing else ""
+        lacks = f", {many(len(body.missing), 'field')} MISSING" if body.missing else ""
         on_hold = ", HELD" if held(state, exhibit) else ""
         yield EvidenceRow(
             "exhibit", exhibit.hash, "■", body.what, f"{body.title}{count}{lacks}{on_hold}",

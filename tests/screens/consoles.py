@@ -35,8 +35,8 @@ def carry(source: Case, target: Case) -> None:
 class Console:
     """Somebody else's console, which takes part in the incident of `case`."""
 
-    def __init__(self, path: Path, case: Case, person: str = "ben") -> None:
-        self.home = Home.open(path / f"home-{person}", clock=ManualClock(NOW + 1_000_000_000))
+    def __init__(self, path: Path, case: Case, person: str = "ben", *, home: Path | None = None) -> None:
+        self.home = Home.open(home or path / f"home-{person}", clock=ManualClock(NOW + 1_000_000_000))
         self.person = person
         first, *_ = shipped(case.directory)
         self.case = Case.open(adopt(self.home, first), self.home, project)

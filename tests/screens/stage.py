@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 
 from console.desk import Desk
 from console.events import AlertFacts, AlertOpened, SampledAction, WatchFounded, WatchStarted, entry, moment
+from console.sharing import Meeting
 from console.timeline import project
 from console.watching.status import LOCK as WATCHER_LOCK
 from data.case import Case, found
@@ -161,12 +162,12 @@ WATCHERS: list[Lock | None] = []
 """Locks that stand in for a watcher, held until the process ends."""
 
 
-def app(home_: Home, *, watched: bool = True, **options: Any) -> WarRoomApp:
-    """Return the console on `home_`, with or without somebody holding the watcher's lock."""
+def app(home_: Home, *, watched: bool = True, meeting: Meeting | None = None, **options: Any) -> WarRoomApp:
+    """Return the console on `home_`, with or without somebody holding the watcher's lock, or remotes."""
     if watched:
         home_.watch_dir.mkdir(parents=True, exist_ok=True)
         WATCHERS.append(Lock.take(home_.watch_dir / WATCHER_LOCK))
-    return WarRoomApp(lambda: Desk.open(home_, "ana"), **options)
+    return WarRoomApp(lambda: Desk.open(home_, "ana", meeting=meeting), **options)
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool], what: str = "") -> None:

@@ -105,7 +105,7 @@ def test_what_a_remote_said_of_another_incident_is_not_believed_of_this_one() ->
             usb(error="cut", turned=NOW - 5 * MINUTE),
             "saved · not shared | remote usb: no exchange since 14:05",
         ),
-        (usb(error="cut", pending=3), "saved · 3+ not shared"),
+        (usb(error="cut", pending=3, oldest=NOW - 2 * MINUTE), "saved · 3+ not shared · oldest 2 min"),
         (usb(error="cut", turned=0), "remote usb: no exchange yet"),
         (usb(turned=NOW - 2 * MINUTE), "remote usb: no exchange since"),
     ],
@@ -115,6 +115,7 @@ def test_a_remote_that_does_not_answer_is_named(standing: Standing, words: str) 
     sight = seen(here, usb()) if not standing.error else Sight()
     sight.look(here, [standing])
     assert words in said(here, desk(standing), sight)
+    assert "usb SILENT" in said(here, desk(standing), sight, 80)
 
 
 def test_while_another_war_room_here_writes_nothing_is_claimed_of_remotes() -> None:

@@ -13,12 +13,30 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from textual.command import CommandList
 from textual.pilot import Pilot
 
+from console.desk import Desk
+from console.events import (
+    EntryAmended,
+    EvidenceCaptured,
+    EvidenceRequested,
+    Forked,
+    HoldSet,
+    ItemSet,
+    Known,
+    ObservabilityFound,
+    RemoteAlarmed,
+    RosterAsked,
+    entry,
+)
+from data.blobs import Blobs
 from data.clock import ManualClock
 from data.home import Home
 from data.identity import Identity, keep
+from screens.dialogs.form import Form
+from screens.dialogs.page import Page
 from screens.dialogs.search import Hits
 from screens.room import RoomScreen
 from screens.widgets.timeline import Timeline
+from tests.screens.consoles import Console, carry
 from tests.screens.stage import NOW, app, incident, ready, until
 
 SIZES = ((80, 24), (120, 40), (200, 50))
@@ -40,7 +58,47 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "find": ("f5", *"hold"),
     "palette": ("ctrl+p",),
     "drill": (),
+    "evidence": ("5",),
+    "exhibit": ("5", "right", "down", "enter"),
+    "console": ("5", *["right"] * 4, "enter"),
+    "compare": ("5", *["right"] * 4, "M"),
+    "attach": ("F",),
+    "contested": ("2", "k", "k", "enter"),
 }
+EVIDENCE = ("evidence", "exhibit", "console", "compare", "contested")
+"""Views of a record on which there is more to see."""
+
+
+async def evidence(opened: Home, path: Path) -> None:
+    """Put on the record what the evidence screen shows."""
+    desk = await Desk.open(opened, "ana")
+    try:
+        room = await desk.enter()
+        put = Blobs(room.case.directory).put
+        refs = tuple(put(text, "application/x-ndjson") for text in (b'{"tool":"pay.refund"}\n' * 90, b"{}\n"))
+        captured = EvidenceCaptured(
+            "telemetry", "planner-3, 90 actions", count=90, missing=("approval_id",),
+            since="2026-11-21T13:50:00Z", until="2026-11-21T14:01:00Z",
+            source="a window", tool="warroom", reason="automatic",
+        )  # fmt: skip
+        ids = (Known("session_id", "s-771"),)
+        await room.append(entry(captured, "warroom", refs=refs))
+        await room.record(
+            EvidenceRequested(ids, "the other half"),
+            ObservabilityFound("which approval let the refunds through (approval_id)", "approval_id"),
+            HoldSet("case", "counsel asks", authority="letter of 2026-11-21"),
+            RemoteAlarmed("usb", "7qf2/x.seg", "what came back is not what was put"),
+            Forked(1, 14, "0" * 64),
+        )
+        keep(path, Identity(Ed25519PrivateKey.from_private_bytes(bytes([1] * 32))))
+        with Console(path.parent, room.case, home=path) as ben:
+            ben.write(RosterAsked("ben"), ItemSet("nothing", "done"))
+            carry(ben.case, room.case)
+        note = await room.note("12 refunds went out")
+        await room.record(EntryAmended(note.hash, "13 refunds went out: one was booked at noon", "recounted"))
+        await room.record(EntryAmended(note.hash, "14 refunds went out", "finance counted"))
+    finally:
+        await desk.close()
 
 
 @pytest.fixture
@@ -53,6 +111,9 @@ def fixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, view: str) -> Home:
     with monkeypatch.context() as patch:
         patch.setattr(os, "urandom", bytes)
         asyncio.run(incident(opened))
+        if view in EVIDENCE:
+            (tmp_path / "ben").mkdir()
+            asyncio.run(evidence(opened, tmp_path / "ben"))
     return opened
 
 
@@ -72,6 +133,8 @@ def test_looks(fixed: Home, snap_compare: Callable[..., bool], view: str, size: 
             await until(pilot, lambda: bool(console.screen.query_one(Hits).all_rows))
         elif view == "palette":
             await until(pilot, lambda: bool(console.screen.query_one(CommandList).option_count))
+        elif view in ("exhibit", "console", "compare"):
+            await until(pilot, lambda: isinstance(console.screen, Page | Form))
         elif view == "typing":
             assert isinstance(before, RoomScreen)
             await until(pilot, lambda: before.typed == "!hold @ben")

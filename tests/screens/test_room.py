@@ -86,12 +86,12 @@ class Stage:
 class Opened:
     """`async with Opened(path) as stage:` a room that is under way."""
 
-    def __init__(self, path: Path, size: tuple[int, int] = SIZE, *, watched: bool = True) -> None:
+    def __init__(self, path: Path, size: tuple[int, int] = SIZE, **options: Any) -> None:
         self.home = staged(path)
-        self._size, self._watched = size, watched
+        self._size, self._options = size, options
 
     async def __aenter__(self) -> Stage:
-        self._test = app(self.home, watched=self._watched).run_test(size=self._size)
+        self._test = app(self.home, **self._options).run_test(size=self._size)
         pilot = await self._test.__aenter__()
         stage = Stage(pilot, await ready(pilot))
         await until(
