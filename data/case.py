@@ -212,27 +212,29 @@ class Case:
                 self._step_up()
         return self.writer
 
-    def _step_up(self) -> None:
-        """Become the writer if nobody is."""
+    def _step_up(self) -> StoreTrouble | None:
+        """Become the writer if nobody is. Returns what keeps this process from it although nobody writes."""
         if self._writer is not None:
-            return
+            return None
         try:
             taken = lock.Lock.take(self.directory / lock.NAME)
         except OSError as error:
-            self._trouble = str(explain(error, self.directory / NAME))
-            return
+            obstacle = explain(error, self.directory / NAME)
+            self._trouble = str(obstacle)
+            return obstacle
         if taken is None:
-            return
+            return None
         try:
             writer = Writer(self.directory, self._home.identity, self._home.clock, self._grown)
         except StoreTrouble as trouble:
             taken.release()
             self._trouble = str(trouble)
-            return
+            return trouble
         self._trouble = ""
         self._lock = taken
         self._projector = ProjectorThread(self.directory, self._project, lambda: writer.busy)
         self._writer = writer
+        return None
 
     def _grown(self) -> None:
         if self._projector is not None:

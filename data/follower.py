@@ -34,7 +34,8 @@ class Follower(Inbox):
     Args:
         directory: The case directory.
         clock: Says when an entry without a time happened.
-        step_up: Tries to take over from a writer that is gone; called on this thread.
+        step_up: Tries to take over from a writer that is gone, and says what is in the way; called on this
+            thread.
         patience: Seconds until a group that did not arrive is reported as waiting, also when closing.
     """
 
@@ -42,7 +43,7 @@ class Follower(Inbox):
         self,
         directory: Path,
         clock: Clock,
-        step_up: Callable[[], None],
+        step_up: Callable[[], StoreTrouble | None],
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         super().__init__()
@@ -73,8 +74,7 @@ class Follower(Inbox):
             for entries, answer in queued:
                 self._leave(entries, answer)
             if self._pending:
-                self._step_up()
-                self._look()
+                self._look(self._step_up())
             with self._wake:
                 if self._closing and not self._queue:
                     if not self._pending:
@@ -91,7 +91,7 @@ class Follower(Inbox):
         else:
             self._pending.append(_Pending(path, keys, answer, monotonic() + self._patience))
 
-    def _look(self) -> None:
+    def _look(self, obstacle: StoreTrouble | None) -> None:
         still: list[_Pending] = []
         problem = ""
         for pending in self._pending:
@@ -114,6 +114,11 @@ class Follower(Inbox):
                 problem = str(trouble)
             if len(events) == len(pending.keys):
                 pending.answer.set_result(tuple(events))
+            elif obstacle is not None:
+                # Nobody writes, and neither can we: waiting would only put off saying why.
+                pending.answer.set_exception(
+                    StoreTrouble(obstacle.what, _SAFE.format(pending.path), obstacle.next_step)
+                )
             elif monotonic() > pending.deadline:
                 pending.answer.set_exception(_waiting(pending.path, problem))
             else:
@@ -121,9 +126,12 @@ class Follower(Inbox):
         self._pending = still
 
 
+_SAFE = "The entry is safe on this disk in {} and will be appended by the next writer: do not enter it again."
+
+
 def _waiting(path: Path, problem: str) -> StoreTrouble:
     return StoreTrouble(
         f"The process that writes this case has not taken the entry yet. {problem}".strip(),
-        f"The entry is safe on this disk in {path} and will be appended by the next writer.",
-        "Do not enter it again; see whether the other war room on this machine hangs (`warroom doctor`).",
+        _SAFE.format(path),
+        "See whether the other war room on this machine hangs (`warroom doctor`).",
     )

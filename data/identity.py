@@ -124,7 +124,7 @@ def _locked(problem: str) -> Locked:
     return Locked(
         f"The key of this console {problem}.",
         "Without it nothing can be signed, so nothing is written; everything can be read.",
-        "Give it in WARROOM_PASSPHRASE, or start warroom in a terminal, where it asks.",
+        "Give it in WARROOM_PASSPHRASE, or open the console, which asks.",
     )
 
 

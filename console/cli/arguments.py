@@ -361,7 +361,7 @@ def _roster(parser: Parser) -> None:
 
 def _identity(parser: Parser) -> None:
     parser.add_argument(
-        "action", nargs="?", choices=("show", "passphrase"), default="show", help="default: show"
+        "action", nargs="?", choices=("show", "passphrase", "keyring"), default="show", help="default: show"
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from console.cli.context import Context
+from console.cli.trouble import complain
 from console.config import Config
 from console.refusal import Refused
 
@@ -25,6 +27,8 @@ def run(options: Namespace) -> int:
         )
     context = Context(options)
     home = context.home(create=not options.read_only)
+    if not options.read_only:
+        unlock(home)
 
     async def open_desk() -> Desk:
         from console.desk import Desk
@@ -38,6 +42,32 @@ def run(options: Namespace) -> int:
         )  # fmt: skip
 
     return console(open_desk, home, context.config, options.incident or "")
+
+
+def unlock(home: Home) -> None:
+    """Ask for the passphrase of this console's key if it has one and nobody gave it.
+
+    Raises:
+        StoreTrouble: it was wrong three times.
+    """
+    from data.identity import FILE, Locked
+
+    file = home.path / FILE
+    if os.environ.get("WARROOM_PASSPHRASE") or not file.is_file() or b"ENCRYPTED" not in file.read_bytes():
+        return
+    from getpass import getpass
+
+    for left in (2, 1, 0):
+        given = getpass("Passphrase of this console's key: ")
+        try:
+            home.unlock(given)
+        except Locked as trouble:
+            if not left:
+                raise
+            complain(trouble.what)
+        else:
+            os.environ["WARROOM_PASSPHRASE"] = given  # the watcher is a process of its own and signs too
+            return
 
 
 def _watcher(home: Home) -> Child:

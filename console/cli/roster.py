@@ -8,6 +8,7 @@ from argparse import Namespace
 
 from console.cli import exits
 from console.cli.context import Context
+from console.cli.open import unlock
 from console.plain import visible
 from console.refusal import Refused
 from console.room import Room
@@ -86,6 +87,7 @@ def identity(options: Namespace) -> int:
 
     context = Context(options)
     home = context.home(create=True)
+    unlock(home)
     mine = home.identity
     words = " ".join(keys.fingerprint(mine.public))
     if options.action == "passphrase":
@@ -96,10 +98,14 @@ def identity(options: Namespace) -> int:
             new = getpass.getpass("New passphrase (empty takes it off): ")
             if getpass.getpass("Once more: ") != new:
                 raise Refused("The two are not the same.", "Nothing was changed.")
-        keys.lock(home.path, mine, new)
+        home.keep_key("file", new)
         context.say(
             "The key is protected by the new passphrase." if new else "The key has no passphrase now."
         )
+        return exits.OK
+    if options.action == "keyring":
+        home.keep_key("keyring")
+        context.say("The key is in the keyring of the operating system now, and no longer in a file.")
         return exits.OK
     context.say(
         f"{mine.replica}\n  {words}\n  public key {mine.public.hex()}",
