@@ -127,7 +127,11 @@ def _trouble(room: Room, checking: Checking) -> Iterator[EvidenceRow]:
         )  # fmt: skip
 
 
-def _exhibits(state: Incident, now: int) -> Iterator[EvidenceRow]:
+def _exhibits(state: Incident, desk: Desk, now: int) -> Iterator[EvidenceRow]:
+    capture = desk.capture
+    if capture is not None and capture.trouble:
+        yield EvidenceRow("none", "capture", "✖", "", capture.trouble, tone="high")
+    searching = capture.progress if capture is not None else None
     for name, request in state.requests.items():
         if request.done:
             continue
@@ -137,9 +141,11 @@ def _exhibits(state: Incident, now: int) -> Iterator[EvidenceRow]:
                 "request", name, "✖", "request", f"FAILED {ids}: {request.failed}", request.by, "high"
             )
         else:
-            yield EvidenceRow(
-                "request", name, "…", "request", f"OPEN {ids}", minutes(now - request.at), "high"
-            )
+            # Of several open ones the oldest is being searched for.
+            right = minutes(now - request.at)
+            if searching is not None:
+                right, searching = f"{searching.done * 100 // max(searching.total, 1)} % searched", None
+            yield EvidenceRow("request", name, "…", "request", f"OPEN {ids}", right, "high")
     for exhibit in reversed(state.exhibits):
         body = exhibit.body
         count = f", {many(body.count, 'record')}" if body.count else ""
@@ -303,7 +309,7 @@ class EvidenceList(ListRows[EvidenceRow]):
         if row.kind == "heading":
             return [(fit(row.name, width), "strong")]
         if row.kind == "none":
-            return [(fit(f"  {row.name}", width), "quiet")]
+            return [(fit(f"{row.mark or ' '} {row.name}", width), row.tone)]
         what = 11 if width >= 60 else 8
         right = min(len(row.right), 36 if width >= 90 else 20 if width >= 60 else 10)
         name = max(width - 2 - what - right - 2, 8)

@@ -17,7 +17,7 @@ def test_money_is_shown_in_dollars_and_calls_as_calls() -> None:
         page_limit=20_000_000_000,
     )
     words = " ".join(para.text for para in about_alert(Alert(spent, "0" * 64), NOW))
-    assert "41.20 USD now, 50.00 USD at most; limit 13.00 USD, pages at 20.00 USD" in words
+    assert "41.20 USD when it opened, 50.00 USD at most so far; limit 13.00 USD, pages at 20.00 USD" in words
     called = facts(2, unit="calls", value=940, peak=940, limit=300, page_limit=450)
     words = " ".join(para.text for para in about_alert(Alert(called, "0" * 64), NOW))
-    assert "940 calls now" in words
+    assert "940 calls when it opened" in words

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -17,6 +18,7 @@ from typing import Self
 
 import pyte
 
+SAVED = re.compile(r"saved \d\d:\d\d:\d\d")
 PATIENCE = 60.0
 """Seconds until a condition that does not come about fails the test; no test waits for time to pass."""
 
@@ -92,6 +94,10 @@ class Terminal:
     def until_shows(self, words: str) -> None:
         """Wait until `words` are on the screen."""
         self.until(lambda: words in self.text, f"{words!r} on the screen")
+
+    def until_saved(self) -> None:
+        """Wait until the write bar says when an entry was saved; the header says `saved` of the record all the time."""
+        self.until(lambda: SAVED.search(self.text) is not None, "an entry is saved")
 
     def until_gone(self, words: str) -> None:
         """Wait until `words` are no longer on the screen."""

@@ -54,5 +54,5 @@ def test_it_follows_a_console_that_writes(tmp_path: Path) -> None:
         writer.until_shows("Esc  leave")
         writer.send("seen from both\r")
         reader.until_shows("seen from both")
-        writer.until_shows("saved")
+        writer.until_saved()
         assert "READ ONLY" not in writer.text

@@ -60,7 +60,7 @@ def test_a_draft_survives_kill_nine(tmp_path: Path) -> None:
         terminal.until_shows("is back")
         terminal.until_shows("!hold the refunds")
         terminal.send("\r")
-        terminal.until_shows("saved")
+        terminal.until_saved()
         terminal.until_shows("! ana")
     with console(home) as terminal:
         terminal.until_shows("! ana")
@@ -108,7 +108,7 @@ def test_bytes_that_are_no_text_do_not_end_the_program(tmp_path: Path) -> None:
         terminal.send(b"still \xff here")
         terminal.until_shows("here")
         terminal.send("\r")
-        terminal.until_shows("saved")
+        terminal.until_saved()
 
 
 def test_a_huge_paste_is_cut_with_a_word(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_resizes_while_typing_on_a_real_terminal(tmp_path: Path) -> None:
         terminal.until_shows("Too small")
         terminal.send("\r")
         terminal.resize(120, 40)
-        terminal.until_shows("saved")
+        terminal.until_saved()
 
 
 FORBIDDEN = (
@@ -277,7 +277,7 @@ def test_hostile_paste_reaches_no_terminal(tmp_path: Path) -> None:
         terminal.send(b"\x1b[200~" + text.replace("\x1b", "").encode() + b" the end\x1b[201~")
         terminal.until_shows("the end")
         terminal.send("\r")
-        terminal.until_shows("saved")
+        terminal.until_saved()
         assert [leak for leak in leaks(bytes(terminal.raw)) if leak != b"\xc2\x9b"] == []
         assert b"\xc2\x9b" not in terminal.raw
 
@@ -335,7 +335,8 @@ def test_the_room_in_tmux(tmp_path: Path, size: tuple[int, int]) -> None:
             tmux("send-keys", "2")
             terminal.until_shows("hold the refunds")
             tmux("send-keys", "i", "seen in tmux", "Enter")
-            terminal.until(lambda: "saved" in terminal.text and "seen in tmux" in terminal.text)
+            terminal.until_saved()
+            terminal.until_shows("seen in tmux")
             lines = tmux("capture-pane", "-p").splitlines()
             assert max(map(len, lines)) <= size[0]
             assert any("seen in tmux" in line for line in lines)
