@@ -76,7 +76,7 @@ def evidence_rows(room: Room, desk: Desk, checking: Checking, now: int) -> list[
         ("TROUBLE", list(_trouble(room, checking)), ""),
         (
             "EXHIBITS",
-            list(_exhibits(state, now)),
+            [*_exhibits(state, desk, now)],
             "Nothing is kept yet: F attaches a file, K keeps telemetry.",
         ),
         ("MISSING", [EvidenceRow("finding", what, "!", "missing", what) for what in state.findings], ""),
