@@ -55,7 +55,7 @@ from data.trouble import StoreTrouble
 from data.verify import verify
 from tests.data.sample import START
 
-SCHEDULES = int(os.environ.get("WARROOM_SCHEDULES", "5000"))
+SCHEDULES = int(os.environ.get("WARROOM_SCHEDULES", "5000" if os.environ.get("CI") else "400"))
 CHUNKS = max(10, SCHEDULES // 500)
 STEPS = 20
 DAY = 86_400 * 10**9
