@@ -88,7 +88,8 @@ class Desk:
         self._child = child
         self._tended = float("-inf")
         self._marks: list[tuple[object, ...]] = []
-        self._polled = float("-inf")
+        self._polled = self._glanced = float("-inf")
+        self._cases: dict[str, tuple[object, ...]] = {}
         self.board = Board()
         self.room: Room | None = None
         self._watch: CaseReader | None = None
@@ -168,6 +169,12 @@ class Desk:
         wakes two threads. Returns whether anything changed.
         """
         now = asyncio.get_running_loop().time()
+        if self.room is None and now - self._glanced >= 1.0:
+            # Nobody reads the incidents for the list of them: another process may have declared one.
+            self._glanced = now
+            cases = {case: _mark(self.home.case_dir(case)) for case in self.home.cases()}
+            self._shared_anew = self._shared_anew or cases != self._cases
+            self._cases = cases
         marks = [_mark(self.home.watch_dir)]
         if self.room is not None:
             marks.append(_mark(self.room.case.directory))
@@ -303,7 +310,9 @@ class Desk:
                 for trouble in self.unreadable.values():
                     raise trouble
                 raise Refused(
-                    "There is no open incident.", 'Declare one: warroom declare "what is wrong" --severity 2.'
+                    "There is no open incident.",
+                    'Declare one: warroom declare "what is wrong" --severity 2; or name a closed one with'
+                    " --incident (`warroom incidents --all` lists them).",
                 )
             return first
         fits = incidents if wanted else []

@@ -190,7 +190,7 @@ def detail(alert: Alert, now: int) -> Iterator[str]:
     yield f"  value       {facts.value:,} {facts.unit}, {limits}, peak {facts.peak:,}"
     if alert.silenced_until is not None:
         yield f"  silenced    by {one_line(alert.silenced_by, 64)}: {one_line(alert.silenced_reason, 200)}"
-    yield f"  actions     {facts.count:,}; the latest of them:"
+    yield f"  actions     {facts.count:,}" + ("; some of them:" if facts.count > len(facts.sample) else ":")
     for action in facts.sample:
         cost = "" if action.cost is None else f"  {action.cost / 1e9:.4f} USD"
         name, known = one_line(action.name, 120), one_line(action.id, 120)

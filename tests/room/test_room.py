@@ -464,3 +464,26 @@ async def test_an_incident_that_nobody_touched_is_read_once(
     await (await desk.enter()).retitle("changed")
     await desk.leave()
     assert [state.title for state in await desk.incidents()] == ["changed"]
+
+
+async def test_an_incident_that_another_process_declares_is_news_for_whoever_looks_at_the_list(
+    desk: Desk, home: Home
+) -> None:
+    await desk.poll()
+    other = await Desk.open(home, "ben")
+    room = await other.declare("from a shell")
+    await news(desk)
+    assert [state.title for state in await desk.incidents()] == ["from a shell"]
+    await room.end("over")
+    await news(desk)
+    assert [state.open for state in await desk.incidents()] == [False]
+    await other.close()
+
+
+async def news(desk: Desk) -> None:
+    for _ in range(400):
+        if await desk.poll():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("nothing new was noticed")
+
