@@ -247,9 +247,18 @@ class _Exchange:
         """Take one turn; what the remote does and did is put on the record of the case."""
         bodies: list[Body] = []
         now = self._home.clock.now()
-        if now - self._probed.get(case.id, -DAY) >= DAY:
+        probed = self._probed.get(case.id)
+        if probed is None or now - probed >= DAY:
             bodies.append(self._probe(remote, now))
             self._probed[case.id] = now
+        if probed is not None and bodies:
+            # Once a day: what counts as shared may be gone or changed by now, and this turn puts it anew.
+            bodies += [
+                RemoteAlarmed(
+                    self._name, name[-512:], "It is gone, or no longer what was put; it is put again."
+                )
+                for name in self.sync(remote, case).audit(self._halted)
+            ]
         turn = self.sync(remote, case).turn(self._halted)
         bodies += [
             RemoteAlarmed(self._name, name[-512:], reason[:512])

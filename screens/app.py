@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ def run(
         bell: whether an alert that pages rings the terminal's bell.
         problems: what is wrong with the configuration, one sentence each, said when the console opens.
     """
+    # Threads that share and search take turns with the screen every millisecond instead of every five.
+    sys.setswitchinterval(0.001)
     with keys_wait():
         draw(f"{'DRILL  ' if drill else ''}warroom  opening the record…")
         from screens.driver import TolerantDriver

@@ -12,11 +12,12 @@ import pytest
 from console.desk import Desk
 from console.incident import Incident
 from console.sharing import Meeting
-from data.clock import SystemClock
+from data.clock import ManualClock, SystemClock
 from data.home import Home
 from data.remotes import Remote, RemoteTrouble
 from data.remotes.opening import open_remote
 from data.verify import verify
+from tests.room.strand import SECOND, T0
 
 Console = Callable[..., Awaitable[Desk]]
 
@@ -170,3 +171,26 @@ async def test_a_copied_console_is_told_that_it_is_one(console: Console, tmp_pat
     rooms = (ana.room, copy.room)
     await until(lambda: all(each.incident.forks for each in rooms), ana, copy)
     await until(lambda: rooms[0].incident == rooms[1].incident, ana, copy)
+
+
+async def test_once_a_day_what_was_shared_is_read_again_and_put_anew(tmp_path: Path) -> None:
+    share, clock = tmp_path / "share", ManualClock(T0)
+    share.mkdir()
+    home = Home.open(tmp_path / "ana", clock=clock)
+    way = (("share", str(share), lambda: open_remote(f"dir:{share}")),)
+    desk = await Desk.open(home, "ana", meeting=Meeting(way))
+    room = await desk.declare("refund loop", 1)
+    await until(lambda: desk.standings[0].shared >= 3 and desk.standings[0].pending == 0, desk)
+    whole = sorted(share.rglob("*.seg"))
+    for each in whole:
+        each.chmod(0o600)
+        each.write_bytes(b"somebody wrote over it")
+    clock.advance(25 * 3600 * SECOND)
+    await until(lambda: bool(room.incident.alarms), desk)
+    await until(lambda: len(list(share.rglob("*.seg"))) > len(whole) and desk.standings[0].pending == 0, desk)
+    await desk.close()
+    ben = await Desk.open(Home.open(tmp_path / "ben", clock=clock), "ben", meeting=Meeting(way))
+    await joined(ben, room.code)
+    assert ben.room is not None
+    assert ben.room.incident.title == "refund loop"
+    await ben.close()
