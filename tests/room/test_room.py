@@ -486,4 +486,3 @@ async def news(desk: Desk) -> None:
             return
         await asyncio.sleep(0.02)
     raise AssertionError("nothing new was noticed")
-
