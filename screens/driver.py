@@ -13,6 +13,7 @@ from typing import Any, TextIO, cast
 from textual import events
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
 
 
 class _Screen:
@@ -47,14 +48,52 @@ class _Screen:
 ESC = "\x1b"
 INTRODUCERS = "[]OPX^_"
 """What begins a longer sequence after Esc."""
+PASTE_BEGINS = "\x1b[200~"
+PASTE_ENDS = "\x1b[201~"
+ESC_PICTURE = "␛"
 
 
 class _Keyboard(XTermParser):
-    """Takes Esc and a character that arrive together for Esc, then the character.
+    """Takes Esc and a character that arrive together for Esc, then the character; keeps a paste in one piece.
 
     Terminals send the same two bytes for Alt and a character, and the toolkit makes one character of them: `™`
     of Esc and 2. Whoever leaves the write bar in a hurry would find it on the record.
+
+    The toolkit looks for keys inside a paste too: a colour in pasted output came out as keys, ahead of the words
+    before it, and a line feed among them pressed Enter. Here everything up to the end of the paste is text.
     """
+
+    def __init__(self, debug: bool = False) -> None:
+        super().__init__(debug)
+        self._pasted: str | None = None
+        self._before = ""
+
+    def feed(self, data: str) -> Iterable[Message]:
+        """Return the events of what the terminal sent; a paste may come in many pieces, cut anywhere."""
+        while data:
+            if self._pasted is None:
+                begin = (self._before + data).find(PASTE_BEGINS)
+                end = len(data) if begin < 0 else begin + len(PASTE_BEGINS) - len(self._before)
+                yield from super().feed(data[:end])
+                if begin < 0:
+                    self._before = (self._before + data)[1 - len(PASTE_BEGINS) :]
+                    return
+                self._pasted, self._before, data = "", "", data[end:]
+                continue
+            seen = max(len(self._pasted) - len(PASTE_ENDS) + 1, 0)
+            self._pasted += data
+            end = self._pasted.find(PASTE_ENDS, seen)
+            if end < 0:
+                return
+            text, data = self._pasted[:end], self._pasted[end + len(PASTE_ENDS) :]
+            self._pasted = None
+            yield from super().feed(text.replace(ESC, ESC_PICTURE) + PASTE_ENDS)
+
+    def tick(self) -> Iterable[Message]:
+        """Return the keys for which nothing followed in time: what comes later is no longer part of them."""
+        for event in super().tick():
+            self._before = ""
+            yield event
 
     def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
         together = len(sequence) == 2 and sequence[0] == ESC and sequence not in _EDITING
