@@ -107,11 +107,24 @@ class Box(TextArea):
     def edit(self, edit: Edit) -> EditResult:
         """Change the text, and know when typing it began: at the first character of an empty box."""
         result = super().edit(edit)
+        self._begin()
+        return result
+
+    def undo(self) -> None:
+        """Take typing back; what is typed into the empty box begins anew."""
+        super().undo()
+        self._begin()
+
+    def redo(self) -> None:
+        """Type again what was taken back."""
+        super().redo()
+        self._begin()
+
+    def _begin(self) -> None:
         if not self.text:
             self.began = 0
         elif not self.began:
             self.began = self._now()
-        return result
 
     async def _on_paste(self, event: events.Paste) -> None:
         """Keep what fits, and say how much that was."""

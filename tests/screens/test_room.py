@@ -304,9 +304,15 @@ async def test_whoever_types_ahead_is_not_misunderstood(tmp_path: Path) -> None:
         await stage.until(lambda: stage.room.incident.severity == 3)
 
 
-async def test_an_entry_begun_anew_has_the_time_of_its_own_first_key(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "emptied", [["backspace", "backspace"], ["ctrl+u"], ["ctrl+z"], ["ctrl+z", "ctrl+y", "ctrl+z"]]
+)
+async def test_an_entry_begun_anew_has_the_time_of_its_own_first_key(
+    tmp_path: Path, emptied: list[str]
+) -> None:
     async with Opened(tmp_path) as stage:
-        await stage.press("i", "n", "o", "backspace", "backspace")
+        await stage.press("i", "n", "o", *emptied)
+        assert not stage.writer.text
         stage.room.clock.advance(3 * MINUTE)  # type: ignore[attr-defined]
         await stage.type("seen now")
         await stage.press("enter")
