@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from screens.display import fit, many
 from screens.times import MINUTE, SECOND, hm, hms, stamp
-from screens.widgets.strips import Piece
+from screens.widgets.strips import FLEX, Piece
 
 if TYPE_CHECKING:
     from console.desk import Desk
@@ -157,7 +157,8 @@ def record_pieces(room: Room, desk: Desk, sight: Sight, now: int, width: int) ->
     if room.read_only:
         return [*pieces, ("READ ONLY", "held", 0)]
     if room.trouble:
-        return [*pieces, ("NOT SAVED: " + fit(room.trouble, 60).strip(), "crit", 0)]
+        # The words stay at any width; the reason takes what the others leave, before the title does.
+        return [*pieces, ("NOT SAVED", "crit", 0), (fit(room.trouble, 60).strip(), "crit", FLEX)]
     if room.drafts.trouble:
         return [*pieces, ("DRAFTS NOT SAVED", "crit", 0)]
     if room.pending:

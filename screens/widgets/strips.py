@@ -19,7 +19,10 @@ Piece = tuple[str, str, int]
 """Display text, tone, and rank: pieces with the highest rank leave first when the line is too narrow."""
 
 FLEX = -1
-"""The rank of a piece that is cut to what the others leave, and goes when that is next to nothing."""
+"""The rank of a piece that is cut to what the others leave, and goes when that is next to nothing.
+
+Of several, those at the right are served first.
+"""
 NARROWEST = 8
 
 
@@ -98,12 +101,10 @@ def _fitting(left: Sequence[Piece], right: Sequence[Piece], width: int) -> tuple
             break
         shown = [[piece for piece in side if piece[2] != worst] for side in shown]
     spare = width - needs(shown[0]) - needs(shown[1]) - 2
-    for side in shown:
+    for side in reversed(shown):
         for place, (text, tone, rank) in enumerate(side):
             if rank == FLEX:
-                side[place] = (
-                    fit(text, min(spare, cell_len(text))) if spare >= NARROWEST else "",
-                    tone,
-                    rank,
-                )
+                cut = fit(text, min(spare, cell_len(text))) if spare >= NARROWEST else ""
+                side[place] = (cut, tone, rank)
+                spare -= cell_len(cut) + 2 if cut else 0
     return [piece for piece in shown[0] if piece[0]], [piece for piece in shown[1] if piece[0]]

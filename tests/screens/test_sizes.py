@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from textual.screen import Screen
 
+from console.room import Room
 from screens.room import RoomScreen
+from screens.widgets.header import Header
 from screens.widgets.strips import StripLines
 from screens.widgets.writer import Writer
 from tests.screens.stage import app, ready, staged, until
@@ -111,6 +113,25 @@ def test_a_strip_never_exceeds_its_line_unless_nothing_may_leave(
         from rich.cells import cell_len
 
         assert sum(cell_len(text) + 2 for text, _, rank in kept if rank != -1) <= width
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+async def test_not_watching_and_not_saved_are_both_said_at_every_width(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    home_ = staged(tmp_path)
+    async with app(home_, watched=False).run_test(size=(width, 24)) as pilot:
+        console = await ready(pilot)
+        screen = console.screen
+        assert isinstance(screen, RoomScreen)
+        trouble = "The disk is full, and nothing that is typed can be kept there"
+        monkeypatch.setattr(Room, "trouble", trouble)
+        screen.show_clocks()
+        header = screen.query_one(Header)
+        await until(pilot, lambda: "NOT SAVED" in header.words and header.size.width == width)
+        line = header.render_line(0).text
+        for words in ("  LIVE  ", "  NOT WATCHING  ", " unacked  NOT SAVED  The disk is full"):
+            assert words in line
 
 
 def test_a_strip_says_all_it_can() -> None:
