@@ -86,15 +86,21 @@ class Options(ListRows[Option]):
         self.refresh()
 
     def take(self, event: events.Key) -> bool:
-        """Pick an answer by its key, and submit with Enter."""
-        if event.key == "enter" and isinstance(self.screen, Form):
-            self.screen.action_submit()
+        """Pick an answer by its key, and submit with Enter; what else is typed is for the words that are missing.
+
+        Whoever begins with the words would choose by the `j` and the `k` in them, as in a pane.
+        """
+        form = self.screen
+        if not isinstance(form, Form):
+            return False
+        if event.key == "enter":
+            form.action_submit()
             return True
         for index, option in enumerate(self._rows):
             if event.character == option.key:
                 self.go(index)
                 return True
-        return False
+        return event.is_printable and form.type_ahead(event.character or "")
 
 
 class Form(ModalScreen[bool]):
@@ -190,6 +196,17 @@ class Form(ModalScreen[bool]):
             elif isinstance(widget, Box):
                 answers[field.name] = widget.text.strip()
         return answers
+
+    def type_ahead(self, text: str) -> bool:
+        """Type `text`, meant for no choice, where words are missing. Returns whether the form asks for words."""
+        boxes = [field for field in self._fields if isinstance(field, Text)]
+        answers = self.values
+        missing = next((field for field in boxes if field.required and not answers[field.name]), None)
+        if missing is not None:
+            box = self.query_one(f"#field-{missing.name}", Box)
+            self.set_focus(box)
+            box.insert(text)
+        return bool(boxes)
 
     def _say(self, wrong: str) -> None:
         keys = [
