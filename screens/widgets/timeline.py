@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 _TONES = {"✖": "crit", "▲": "high", "!": "strong", "?": "info", "+": "held", "·": "quiet"}
 
 
+Mark = tuple[int, str, str, str]
+
+
+def _mark(line: Line) -> Mark:
+    """Return what sorts as the timeline does, and ends with the hash."""
+    return line.at, line.hlc, line.rep, line.hash
+
+
 class Timeline(Rows["Line"]):
     """Entries by event time. At its end it follows; anywhere else it stays put and counts what arrives."""
 
@@ -27,7 +35,7 @@ class Timeline(Rows["Line"]):
         self.narrowed: Filter | None = None
         self.following = True
         self.frozen = False
-        self._marked: set[tuple[int, str]] = set()
+        self._marked: set[Mark] = set()
         self._count = 0
         self._all = 0
         self._start = 0
@@ -148,16 +156,16 @@ class Timeline(Rows["Line"]):
         """Mark the selected entry, or take its mark off."""
         line = self.selected
         if line is not None:
-            self._marked ^= {(line.at, line.hash)}
+            self._marked ^= {_mark(line)}
             self.refresh()
 
     def jump_mark(self) -> bool:
         """Go to the next marked entry, from the last one to the first. Returns whether there is one."""
         line = self.selected
-        here = (line.at, line.hash) if line is not None else (0, "")
+        here = _mark(line) if line is not None else (0, "", "", "")
         marked = sorted(self._marked)
         if marked:
-            self.jump_to(next((hash_ for at, hash_ in marked if (at, hash_) > here), marked[0][1]))
+            self.jump_to(next((mark for mark in marked if mark > here), marked[0])[-1])
         return bool(marked)
 
     def _ask(self) -> None:
@@ -328,7 +336,7 @@ class Timeline(Rows["Line"]):
         return [
             (time, "quiet"),
             (" " + fit(row.mark, 1), tone),
-            ("*" if (row.at, row.hash) in self._marked else " ", "held"),
+            ("*" if _mark(row) in self._marked else " ", "held"),
             (fit(row.actor, actor) + " ", "quiet"),
             (fit(row.text, text), said),
             (tail, "med" if loud else "quiet"),
