@@ -343,6 +343,11 @@ class RoomScreen(ConsoleScreen):
                 and await asyncio.to_thread(room.drafts.adopt, orphan)
             ):
                 texts.append(orphan)
+        while not self.query("#box"):
+            # The write bar comes a moment after its screen; or both are gone, and the drafts wait on disk.
+            if not self.is_attached or not self.app.is_running:
+                return
+            await asyncio.sleep(0.01)
         writer = self.query_one(Writer)
         typed = writer.text
         if texts:

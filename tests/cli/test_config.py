@@ -164,7 +164,11 @@ def test_the_home_is_named_by_the_nearest(monkeypatch: pytest.MonkeyPatch) -> No
 def settings(kind: type[msgspec.Struct], prefix: str = "") -> dict[str, object]:
     """Every setting by its dotted name, with its default."""
     found: dict[str, object] = {}
-    sections: dict[str, type[msgspec.Struct]] = {"source": config.Source, "agent": config.Agent}
+    sections: dict[str, type[msgspec.Struct]] = {
+        "source": config.Source,
+        "agent": config.Agent,
+        "remote": config.Remote,
+    }
     for each in msgspec.structs.fields(kind):
         if each.encode_name.startswith("-"):
             continue
