@@ -28,14 +28,14 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def write_temporary(directory: Path, data: bytes) -> Path:
-    """Write a file of mode 0600 under a temporary name and make its bytes durable.
+def write_temporary(directory: Path, data: bytes, mode: int = 0o600) -> Path:
+    """Write a file of `mode` (less the umask) under a temporary name and make its bytes durable.
 
     Raises:
         OSError: If it cannot be written; nothing is left behind.
     """
     path = directory / f"{TEMPORARY}{secrets.token_hex(8)}"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

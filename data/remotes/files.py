@@ -8,11 +8,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import secrets
 import sys
 from pathlib import Path
 
-from data.durable import TEMPORARY
+from data.durable import write_temporary
 
 FILE_MODE, DIRECTORY_MODE = 0o660, 0o770
 """Less what the umask takes away: a share serves a group, and evidence is nobody else's business."""
@@ -25,18 +24,8 @@ _CANNOT = {
 
 
 def write(folder: Path, data: bytes) -> Path:
-    """Write a file under a temporary name and make its bytes durable; nothing is left if that fails."""
-    path = folder / f"{TEMPORARY}{secrets.token_hex(8)}"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return path
+    """Write a file for a group under a temporary name and make its bytes durable; nothing is left if that fails."""
+    return write_temporary(folder, data, FILE_MODE)
 
 
 def publish(temporary: Path, path: Path) -> bool:
