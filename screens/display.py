@@ -11,7 +11,7 @@ from functools import lru_cache
 from rich.cells import cell_len
 from textual.content import Content
 
-from console.plain import show, visible
+from console.shown import show, visible
 
 LONGEST = 4096
 """Terminal cells of one line of text, at most."""

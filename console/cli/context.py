@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from console import plain, shown
 from console.cli.output import printing
 from console.cli.trouble import complain
 from console.config import Config, home_path, load
-from console.plain import visible
 from console.refusal import Refused
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Context:
 
     def __init__(self, options: Namespace) -> None:
         self.options = options
+        shown.mask_by(lambda: self.redaction)
 
     @cached_property
     def config(self) -> Config:
@@ -132,13 +133,19 @@ class Context:
         for case, trouble in desk.unreadable.items():
             complain(f"INC-{case[:4].upper()} is left out: {trouble}")
 
-    def say(self, text: str, value: Mapping[str, Any] | None = None) -> None:
-        """Print a line: `text` for people, or `value` as JSON when that was asked for."""
+    def say(self, text: str, value: Mapping[str, Any] | None = None, *, unmasked: bool = False) -> None:
+        """Print a line: `text` for people, or `value` as JSON when that was asked for.
+
+        Args:
+            text: masked on the way, as `value` is; what is cut before it gets here is masked before that.
+            value: the same for programs.
+            unmasked: as it is on the record, because an entry says that somebody looks at it.
+        """
         with printing():
             if not getattr(self.options, "json", False):
-                print(visible(text, WIDE, lines=True))
+                print((plain.visible if unmasked else shown.visible)(text, WIDE, lines=True))
             elif value is not None:
-                print(to_json(value))
+                print(to_json(value if unmasked else shown.values(value)))
 
 
 def to_json(value: Mapping[str, Any]) -> str:

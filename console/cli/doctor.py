@@ -12,7 +12,7 @@ from console.cli.open import checked
 from console.config import home_path, load
 from console.doctor import examine
 from console.drills.demo import CONFIG
-from console.plain import visible
+from console.shown import visible
 from data.clock import SystemClock
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from console.cli import exits
 from console.cli.context import Context
 from console.cli.trouble import complain
-from console.plain import visible
 from console.refusal import Refused
+from console.shown import rows, visible
 from data.clock import iso
 
 if TYPE_CHECKING:
@@ -361,7 +361,7 @@ async def _show(context: Context) -> int:
                 context.say(
                     f"-- part {number + 1} of {len(exhibit.refs)}: {ref.media}, {ref.size:,} bytes, sha256 {ref.sha256}"
                 )
-                for line in text.split("\n"):
+                for line in rows(text.split("\n")):
                     context.say(visible(line.rstrip("\r"), LINE))
                 if len(data) > SHOWN:
                     context.say(

@@ -8,8 +8,8 @@ from argparse import Namespace
 from console.cli import exits
 from console.cli.context import Context
 from console.evidence import holding
-from console.plain import visible
 from console.reports import events as as_events
+from console.shown import visible
 from console.timeline import project, sentence
 from data.clock import iso
 from data.envelope import short
@@ -70,7 +70,7 @@ def unmask(options: Namespace) -> int:
         async with context.room() as room:
             event = await holding.unmask(room, options.entry, " ".join(options.reason))
             text = "\n".join(change.text for change in project(event) if isinstance(change, Put))
-            context.say(f"{event.short}  {text}", as_events.value(event))
+            context.say(f"{event.short}  {text}", as_events.value(event), unmasked=True)
 
     asyncio.run(look())
     return exits.OK

@@ -14,8 +14,8 @@ from console.cli.context import Context
 from console.cli.trouble import complain
 from console.evidence.exchange import take_timeline
 from console.evidence.sealing import Opened, take_bundle
-from console.plain import visible
 from console.refusal import Refused
+from console.shown import visible
 from data.blobs import MAX_BYTES
 from data.bundle import AGE, BadBundle, unseal
 from data.clock import iso

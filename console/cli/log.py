@@ -11,9 +11,8 @@ from typing import Any
 
 from console.cli import exits
 from console.cli.context import Context
-from console.evidence.redaction import masked
-from console.plain import visible
 from console.refusal import Refused
+from console.shown import visible
 from console.timeline import BACKDATED, CORRECTED, RETRACTED, project
 from data.case import Case
 from data.clock import iso
@@ -134,7 +133,6 @@ async def _catch_up(home: Home, reader: CaseReader) -> None:
 
 
 def _print(context: Context, line: Line) -> None:
-    line = line._replace(text=context.redaction.mask(line.text))
     marks = [name for flag, name in ((CORRECTED, "corrected"), (RETRACTED, "RETRACTED")) if line.flags & flag]
     context.say(
         _line(line.at, short(line.hash), line.mark, line.actor, line.text, marks),
@@ -144,7 +142,6 @@ def _print(context: Context, line: Line) -> None:
 
 def arrived(context: Context, event: Event, *, system: bool = False) -> None:
     """Print what one event does to the timeline; a correction is printed with the id of what it corrects."""
-    (event,) = masked([event], context.redaction)
     for change in project(event):
         if isinstance(change, Put):
             if change.flags & SYSTEM and not system:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, cast
 from console.cli import exits
 from console.cli.context import Context
 from console.cli.trouble import complain
-from console.plain import visible
 from console.refusal import Refused
 from console.scribe import LONGEST, parse
+from console.shown import visible
 from data.clock import iso
 from playbooks import duration
 

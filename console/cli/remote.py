@@ -13,8 +13,8 @@ from console.cli import exits
 from console.cli.context import Context
 from console.config import Remote as Setting
 from console.config import config_path, load
-from console.plain import visible
 from console.refusal import Refused
+from console.shown import visible
 from data.trouble import StoreTrouble
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from argparse import Namespace
 from console.cli import exits
 from console.cli.context import Context
 from console.cli.open import unlock
-from console.plain import visible
 from console.refusal import Refused
 from console.room import Room
 from console.scribe import parse
+from console.shown import visible
 from data.clock import iso
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.cli import exits
 from console.cli.context import Context
-from console.plain import visible
+from console.shown import visible
 from data.clock import iso
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from console.cli import exits
 from console.plain import visible
 from console.refusal import Refused
+from console.shown import masked
 
 
 def complain(text: str) -> None:
@@ -27,10 +28,10 @@ def explain(error: Exception) -> int | None:
 
     match error:
         case Refused():
-            complain(f"{error.what} {error.next_step}".strip())
+            complain(masked(f"{error.what} {error.next_step}".strip()))
             return exits.REFUSED
         case StoreTrouble():
-            complain(str(error))
+            complain(masked(str(error)))
             return exits.STORE
         case NotCanonical():
             complain("This text is not valid Unicode and cannot stand on the record. Nothing was written.")

@@ -15,6 +15,7 @@ from textual.screen import ModalScreen
 
 from console.evidence.material import Material
 from console.refusal import Refused
+from console.shown import rows
 from data.envelope import Ref
 from data.trouble import StoreTrouble
 from screens.background import background
@@ -27,6 +28,8 @@ from screens.widgets.sheet import Para
 from screens.widgets.strips import StripLines
 
 Numbered = tuple[int, str]
+ABOVE = 150
+"""Lines above what is shown in which a secret may begin that goes on there: a private key has up to 130."""
 
 
 class MaterialRows(Rows[Numbered]):
@@ -77,7 +80,7 @@ class MaterialRows(Rows[Numbered]):
             return
         start = max(self.top - self.height, 0)
         try:
-            window = await asyncio.to_thread(material.rows, start, 3 * self.height)
+            window = await asyncio.to_thread(_masked, material, start, 3 * self.height)
         except StoreTrouble as trouble:
             self.read(None, str(trouble))
             return
@@ -91,6 +94,14 @@ class MaterialRows(Rows[Numbered]):
             return [(fit(row[1], width), "agent")]
         digits = max(len(str(self.count)), 3)
         return [(f"{row[0] + 1:>{digits}} ", "quiet"), (fit(row[1], width - digits - 1), "agent")]
+
+
+def _masked(material: Material, start: int, count: int) -> list[str]:
+    """Return lines of a file; a secret that began above them is one here, too."""
+    first = max(start - ABOVE, 0) if material.text else start
+    # Those lines are short; looking through long ones would keep the screen waiting.
+    above = [line[:ABOVE] for line in material.rows(first, start - first)]
+    return rows([*above, *material.rows(start, count)])[start - first :]
 
 
 class MaterialPage(ModalScreen[None]):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from console.plain import visible
+from console.shown import visible
 from screens.display import fit
 from screens.times import HOUR, MINUTE, hm
 from screens.widgets.rows import Cells, ListRows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from console.plain import visible
+from console.shown import visible
 from screens.display import fit
 from screens.kept import Sight, record_pieces
 from screens.times import SECOND, clock, hms
