@@ -221,6 +221,12 @@ def _verify(parser: Parser) -> None:
         "bundle", nargs="?", default="", help="a bundle, packed or unpacked, instead of a record"
     )
     parser.add_argument("--all", action="store_true", help="every incident and the watcher's record")
+    parser.add_argument(
+        "--against",
+        metavar="WHAT",
+        default="",
+        help="hold the record against a bundle, another home or case directory, a remote, or twelve words",
+    )
 
 
 def _export(parser: Parser) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from data import rows
+from data import against, rows
 from data.blobs import Blobs
 from data.case import Case, adopt, found
 from data.clock import ManualClock
@@ -41,6 +41,8 @@ class Scene:
         ana: Her home; whoever tampers "with the key" has it.
         ben: Replica of the other console.
         held: The newest checkpoint of hers that lies elsewhere.
+        words: The root of her record, as she read it aloud.
+        elsewhere: Ben's copy of the record.
         older: The directory as it was some events ago.
         other: Another case of hers.
     """
@@ -49,6 +51,8 @@ class Scene:
     ana: Home
     ben: str
     held: Checkpoint
+    words: str
+    elsewhere: Path
     older: Path
     other: Path
 
@@ -93,7 +97,11 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
         case.close()
         bens.close()
         assert verify(case.directory, [held]).sound
-        made[name] = Scene(case.directory, ana, ben.replica, held, older, other.directory)
+        told = against.root(case.directory)
+        assert told is not None
+        made[name] = Scene(
+            case.directory, ana, ben.replica, held, told.words, bens.directory, older, other.directory
+        )
     return made
 
 
@@ -397,6 +405,37 @@ def test_with_a_checkpoint_of_another_console_in_the_file(
 def test_with_a_checkpoint_that_lies_elsewhere(scenes: dict[str, Scene], tmp_path: Path, row: Row) -> None:
     scene = scenes["alone"]
     assert first(after(scene, row.attack, tmp_path, [scene.held]), scene) == row.held
+
+
+@pytest.mark.parametrize("row", TABLE, ids=name)
+def test_against_another_copy_at_least_as_much_is_found(
+    scenes: dict[str, Scene], tmp_path: Path, row: Row
+) -> None:
+    """Ben's copy holds his own events as well, so that even taking those out is found."""
+    scene = scenes["seen"]
+    case, there = against.in_directory(scene.elsewhere)
+    assert case == scene.directory.name
+    verdict = after(scene, row.attack, tmp_path, [Checkpoint(tuple(there.heads))])
+    if row.attack is drop_the_witness:
+        assert [(each.kind, each.n) for each in verdict.damage] == [("cut", 0)]
+    else:
+        assert bool(verdict.damage) == (row.held != "")
+
+
+@pytest.mark.parametrize("row", TABLE, ids=name)
+def test_against_words_on_paper(scenes: dict[str, Scene], tmp_path: Path, row: Row) -> None:
+    """The root stands for all of Ana's strand: where it is found no more, her record is another one."""
+    scene = scenes["alone"]
+    start = against.digest(scene.words)
+    assert start is not None
+    verdict = after(scene, row.attack, tmp_path)
+    there = against.behind(tmp_path / scene.directory.name, start)
+    found = (
+        there is None
+        or not verdict.sound
+        or not verify(tmp_path / scene.directory.name, [Checkpoint(tuple(there.heads))]).sound
+    )
+    assert found == (row.held != "")
 
 
 def test_what_others_saw_and_is_not_here_is_counted(scenes: dict[str, Scene], tmp_path: Path) -> None:

@@ -1,0 +1,211 @@
+"""A record held against what lies elsewhere: a bundle, another copy, a remote, or words that were read aloud.
+
+Whoever changed this copy could not change those. What comes out is where strands ended there, and `verify` looks
+whether the record here still holds just that.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from data import log
+from data.envelope import case_id
+from data.log import connect, has_wal
+from data.record import CHECKPOINT, Head, read_checkpoint
+from data.remotes import Absent, Remote
+from data.segment import BadSegment, Name, prefix, unpack
+from data.trouble import StoreTrouble
+from data.verify import verify
+
+ROOT_BYTES = 16
+"""How much of a hash is read aloud: 12 words hold 128 bits, and a checksum that finds most slips."""
+
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII).fullmatch
+
+
+class Root(NamedTuple):
+    """What a record can be held against later: the hash of one event, which stands for all before it.
+
+    Attributes:
+        words: Twelve words for reading aloud, or for paper.
+        hash: The event, 64 hex digits.
+        covers: How many events cannot change without changing it.
+    """
+
+    words: str
+    hash: str
+    covers: int
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What lies elsewhere of one case.
+
+    Attributes:
+        heads: Where strands ended there, or were seen to end by those who wrote there.
+        bad: What there could not be used, in plain words.
+    """
+
+    heads: frozenset[Head]
+    bad: tuple[str, ...] = ()
+
+
+def in_bundle(path: Path) -> tuple[str, Elsewhere]:
+    """The case of a bundle, and where its strands end.
+
+    Raises:
+        StoreTrouble: It is none, or does not hold together.
+    """
+    from data.bundle import check
+
+    found = check(path)
+    if not found.sound:
+        raise _unsound(path, found.problems[0])
+    heads = (Head(each.rep, each.inc, each.seq, each.hash) for each in found.strands)
+    return found.case, Elsewhere(frozenset(heads))
+
+
+def in_directory(directory: Path) -> tuple[str, Elsewhere]:
+    """The case of another copy of a case directory, and where its strands end. Its blobs need not be there.
+
+    Raises:
+        StoreTrouble: There is none, or it does not hold together.
+    """
+    verdict = verify(directory)
+    wrong = next((each for each in verdict.damage if each.kind != "blob"), None)
+    if wrong is not None:
+        raise _unsound(directory, wrong.what)
+    with closing(_open(directory)) as db:
+        founding = db.execute("SELECT hash FROM events WHERE n = 1").fetchone()
+    if founding is None:
+        raise _unsound(directory, "it is empty")
+    heads = (Head(each.rep, each.inc, each.seq, each.last) for each in verdict.strands)
+    return case_id(bytes(founding[0])), Elsewhere(frozenset(heads))
+
+
+def in_remote(remote: Remote, case: str) -> Elsewhere:
+    """Where the segments of a case end that a remote holds, and what the checkpoints in them saw.
+
+    Reads all of them: an older one may hold what was rewritten since.
+
+    Raises:
+        RemoteTrouble: It did not answer.
+    """
+    heads: set[Head] = set()
+    bad: list[str] = []
+    for name in sorted(remote.list(prefix(case))):
+        if Name.read(name) is None:
+            continue
+        try:
+            parcel = unpack(name, remote.get(name))
+        except Absent:
+            continue
+        except BadSegment as wrong:
+            bad.append(f"{name}: {wrong}")
+            continue
+        last = parcel.events[-1]
+        heads.add(Head(parcel.rep, parcel.inc, last.header.seq, last.hash.hex()))
+        for event in parcel.events:
+            if event.header.kind == CHECKPOINT and (seen := read_checkpoint(event.body)) is not None:
+                heads.update(seen.heads)
+    return Elsewhere(frozenset(heads), tuple(bad))
+
+
+def digest(text: str) -> bytes | None:
+    """What twelve words, or the hash of an event, stand for: the first bytes of that hash; None if it is neither.
+
+    Raises:
+        ValueError: They are meant as words and are not right; the message says which.
+    """
+    words = text.lower().replace(",", " ").split()
+    if len(words) == 1 and _HASH(words[0]):
+        return bytes.fromhex(words[0])
+    if len(words) < 2:
+        return None
+    from mnemonic import Mnemonic
+
+    book = Mnemonic("english")
+    unknown = [word for word in words if word not in book.wordlist]
+    if unknown:
+        raise ValueError(f"`{unknown[0][:40]}` is none of the words in use")
+    if len(words) != 12:
+        raise ValueError(f"these are {len(words)} words, and a root has 12")
+    if not book.check(" ".join(words)):
+        raise ValueError("one of the words is another one, or two changed places")
+    return bytes(book.to_entropy(words))
+
+
+def behind(directory: Path, start: bytes) -> Elsewhere | None:
+    """The event whose hash begins so, and what the newest checkpoint before it in its strand saw; None if there is none."""
+    with closing(_open(directory)) as db:
+        row = db.execute(
+            "SELECT strand, seq, hash FROM events WHERE hash BETWEEN ? AND ?",
+            (start, start + b"\xff" * (32 - len(start))),
+        ).fetchone()
+        return None if row is None else Elsewhere(frozenset(_seen(db, *row)))
+
+
+def root(directory: Path) -> Root | None:
+    """What to read aloud or print of a sound record: the newest event written here, or else the newest of all."""
+    with closing(_open(directory)) as db:
+        row = (
+            db.execute(
+                "SELECT s.id, s.seq, s.hash FROM strands s JOIN writes w ON w.rep = s.rep AND w.inc = s.inc"
+                " ORDER BY s.seq DESC LIMIT 1"
+            ).fetchone()
+            or db.execute("SELECT strand, seq, hash FROM events ORDER BY n DESC LIMIT 1").fetchone()
+        )
+        if row is None:
+            return None
+        covers = _covered(db, _seen(db, *row))
+    from mnemonic import Mnemonic
+
+    return Root(Mnemonic("english").to_mnemonic(row[2][:ROOT_BYTES]), row[2].hex(), covers)
+
+
+def covered(directory: Path, heads: Iterable[Head]) -> int:
+    """How many events of a record these vouch for."""
+    with closing(_open(directory)) as db:
+        return _covered(db, heads)
+
+
+def _seen(db: sqlite3.Connection, strand: int, seq: int, hashed: bytes) -> set[Head]:
+    rep, inc = db.execute("SELECT rep, inc FROM strands WHERE id = ?", (strand,)).fetchone()
+    row = db.execute(
+        "SELECT body FROM events WHERE strand = ? AND seq <= ? AND kind = ? ORDER BY seq DESC LIMIT 1",
+        (strand, seq, CHECKPOINT),
+    ).fetchone()
+    before = read_checkpoint(row[0]) if row else None
+    return {Head(rep, inc, seq, bytes(hashed).hex()), *(before.heads if before else ())}
+
+
+def _covered(db: sqlite3.Connection, heads: Iterable[Head]) -> int:
+    upto: dict[int, int] = {}
+    for head in heads:
+        row = db.execute(
+            "SELECT strand, seq FROM events WHERE hash = ?",
+            (bytes.fromhex(head.hash),),
+        ).fetchone()
+        if row is not None:
+            upto[row[0]] = max(row[1], upto.get(row[0], 0))
+    count = "SELECT count(*) FROM events WHERE strand = ? AND seq <= ?"
+    return sum(int(db.execute(count, each).fetchone()[0]) for each in upto.items())
+
+
+def _open(directory: Path) -> sqlite3.Connection:
+    path = directory / log.NAME
+    return connect(path, immutable=not has_wal(path))
+
+
+def _unsound(path: Path, why: str) -> StoreTrouble:
+    return StoreTrouble(
+        f"{path} does not hold together itself: {why}.",
+        "Nothing follows from comparing a record with it.",
+        f"Look at it by itself (`warroom verify {path}` for a bundle), and hold the record against another copy.",
+    )

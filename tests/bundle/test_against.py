@@ -1,0 +1,173 @@
+"""`warroom verify --against`: a record is held against what lies elsewhere, as an auditor would do it."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from data.home import Home
+from tests.cli.conftest import Done, Warroom
+from tests.data.test_tamper import chain, rewrite
+
+
+@pytest.fixture
+def warroom(tmp_path: Path) -> Warroom:
+    made = Warroom(tmp_path)
+    made.quick("--as", "ana", "declare", "refunds in a loop")
+    made.quick("--as", "ana", "note", "the agent was stopped at once")
+    return made
+
+
+def case_dir(warroom: Warroom) -> Path:
+    (directory,) = (warroom.home / "cases").iterdir()
+    return directory
+
+
+def words(warroom: Warroom) -> str:
+    (value,) = warroom.quick("verify", "--json").values
+    assert value["root"]["words"] in warroom.quick("verify").out
+    return str(value["root"]["words"])
+
+
+def against(warroom: Warroom, what: str) -> tuple[int, dict[str, object]]:
+    done = warroom.within("verify", "--against", what, "--json")
+    assert done.err == "", done
+    value = json.loads(done.out)
+    return done.code, value["against"]
+
+
+def shared(warroom: Warroom) -> str:
+    share = warroom.folder / "share"
+    share.mkdir()
+    warroom.quick("remote", "add", "team", f"dir:{share}")
+    warroom.quick("sync")
+    return "team"
+
+
+def sources(warroom: Warroom) -> dict[str, str]:
+    """Everything that a record can be held against, made of the record as it is now."""
+    root = words(warroom)
+    remote = shared(warroom)
+    bundle, copy = warroom.folder / "incident.tar", warroom.folder / "copy"
+    warroom.quick("export", "--bundle", "-o", str(bundle))
+    shutil.copytree(warroom.home, copy)
+    (value,) = warroom.quick("verify", "--json").values
+    return {
+        "remote": remote,
+        "address": f"dir:{warroom.folder / 'share'}",
+        "bundle": str(bundle),
+        "home": str(copy),
+        "case directory": str(copy / "cases" / case_dir(warroom).name),
+        "log": str(copy / "cases" / case_dir(warroom).name / "log.db"),
+        "words": root.upper().replace(" ", ", "),
+        "hash": value["root"]["hash"],
+    }
+
+
+def test_a_record_that_grew_agrees_with_everything_it_was_held_in(warroom: Warroom) -> None:
+    places = sources(warroom)
+    warroom.quick("--as", "ana", "note", "written after that")
+    for place, what in places.items():
+        code, found = against(warroom, what)
+        assert (code, found["agrees"], found["differences"]) == (0, True, []), place
+        assert found["covers"], place
+    text = warroom.quick("verify", "--against", places["bundle"]).out
+    assert "agrees with" in text
+    assert "it knows nothing of the other" in text
+
+
+def test_an_older_copy_that_was_put_back_is_found(warroom: Warroom) -> None:
+    older = warroom.folder / "older"
+    shutil.copytree(case_dir(warroom), older)
+    warroom.quick("--as", "ana", "note", "ana approved the refunds herself")
+    places = sources(warroom)
+    shutil.rmtree(case_dir(warroom))
+    shutil.copytree(older, warroom.home / "cases" / Path(places["case directory"]).name)
+    assert warroom.within("verify").code == 0  # alone with the file, nobody can tell
+    for place, what in places.items():
+        code, found = against(warroom, what)
+        assert (code, found["agrees"]) == (1, False), place
+    told = warroom.within("verify", "--against", "team")
+    assert told.code == 1
+    assert "DOES NOT AGREE with team" in told.out
+    assert "`warroom sync` brings it" in told.out
+    # It says the truth: synced, the record is whole again.
+    warroom.quick("sync")
+    assert against(warroom, "team")[0] == 0
+
+
+def test_history_that_was_rewritten_with_the_key_is_found(warroom: Warroom) -> None:
+    older = warroom.folder / "older"
+    shutil.copytree(case_dir(warroom), older)
+    places = sources(warroom)
+    identity = Home.open(warroom.home).identity
+    shutil.rmtree(case_dir(warroom))
+    shutil.copytree(older, warroom.home / "cases" / Path(places["case directory"]).name)
+    with closing(sqlite3.connect(case_dir(warroom) / "log.db", isolation_level=None)) as db:
+        (seq,) = db.execute("SELECT max(seq) FROM events WHERE kind = 'note.written'").fetchone()
+        rewrite(db, seq, "the agent was stopped after an hour")
+        chain(db, seq, identity)
+    for number in range(5):
+        warroom.quick("--as", "ana", "note", f"and the record goes on {number}")
+    assert warroom.within("verify").code == 0
+    for place, what in places.items():
+        code, found = against(warroom, what)
+        assert (code, found["agrees"]) == (1, False), place
+        if place not in ("words", "hash"):
+            assert {each["kind"] for each in found["differences"]} == {"witness"}, place  # type: ignore[attr-defined]
+    assert "rewritten with that console's key" in " ".join(
+        warroom.within("verify", "--against", "team").out.split()
+    )
+
+
+def refused(done: Done) -> str:
+    assert (done.out, len(done.err.splitlines())) == ("", 1), done
+    assert done.code in (3, 4), done
+    return done.err
+
+
+def test_what_cannot_be_compared_is_one_sentence(warroom: Warroom) -> None:
+    root = words(warroom).split()
+    share = warroom.folder / "empty"
+    share.mkdir()
+    torn = warroom.folder / "torn.tar"
+    torn.write_bytes(b"torn")
+    other = Warroom(warroom.folder / "other")
+    other.folder.mkdir()
+    other.quick("declare", "another one")
+    for what, why in {
+        "nowhere": "no remote, no file and no directory nowhere",
+        f"dir:{share}": "holds nothing of",
+        f"dir:{share / 'gone'}": "is not there",
+        str(torn): "no bundle that can be read",
+        str(other.home): "holds nothing of",
+        str(case_dir(other)): "is about INC-",
+        str(warroom.home): "the home of this very record",
+        " ".join(root[:11]): "these are 11 words",
+        " ".join([*root[:11], "hullo"]): "`hullo` is none of the words",
+        " ".join([root[1] if root[1] != root[0] else "zoo", *root[1:]]): "",
+    }.items():
+        assert why in refused(warroom.within("verify", "--against", what))
+    assert "One record at a time" in refused(warroom.within("verify", "--all", "--against", str(torn)))
+
+
+def test_a_copy_that_does_not_hold_together_proves_nothing(warroom: Warroom) -> None:
+    copy = warroom.folder / "copy"
+    shutil.copytree(case_dir(warroom), copy)
+    with closing(sqlite3.connect(copy / "log.db", isolation_level=None)) as db:
+        db.execute("UPDATE events SET body = x'7b7d' WHERE n = 2")
+    assert "does not hold together itself" in refused(warroom.within("verify", "--against", str(copy)))
+
+
+def test_objects_of_a_remote_that_are_not_what_they_say_are_named_and_left_out(warroom: Warroom) -> None:
+    remote = shared(warroom)
+    warroom.quick("note", "more")
+    warroom.quick("sync")
+    (first, *_) = sorted((warroom.folder / "share").rglob("*.seg"))
+    first.write_bytes(first.read_bytes() + b"x")
+    done = warroom.within("verify", "--against", remote)
+    assert done.code == 0
+    assert "left out there:" in done.out
