@@ -183,6 +183,10 @@ def _written(ns: int) -> str:
     return iso(ns, 9)
 
 
+_read = lru_cache(maxsize=64)(parse_iso)
+"""The same the other way."""
+
+
 def commitment(salt: bytes, body: bytes) -> str:
     """The salted hash of a body that its header carries, 64 hex digits."""
     return sha256(salt + body).hexdigest()
@@ -294,7 +298,7 @@ def to_event(n: int, header: Header, digest: bytes, body: bytes | None) -> Event
     Raises:
         ValueError: If its times are not times.
     """
-    return _event(n, header, digest, body, parse_iso(header.at), parse_iso(header.wall))
+    return _event(n, header, digest, body, _read(header.at), _read(header.wall))
 
 
 def _event(n: int, header: Header, digest: bytes, body: bytes | None, at: int, wall: int) -> Event:

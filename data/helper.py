@@ -51,6 +51,10 @@ class Helper:
         """Wait for an answer. Raises `EOFError` if the process has died."""
         return self._pipes.receive()
 
+    def end(self) -> None:
+        """End the process from another thread; who waits for an answer gets `EOFError`."""
+        self.process.kill()
+
     def __enter__(self) -> Self:
         """Return itself."""
         return self
@@ -59,7 +63,7 @@ class Helper:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         """End the process."""
-        self.process.kill()
+        self.end()
         self._pipes.close()
         self.process.wait()
 

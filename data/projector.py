@@ -12,6 +12,7 @@ from time import monotonic, sleep
 from data import projection
 from data.line import Projector
 from data.log import NAME, connect
+from data.projecting import FAR, Elsewhere, can_be_named
 from data.projection import Projection
 from data.trouble import StoreTrouble, explain
 
@@ -21,6 +22,8 @@ LOOK_SECONDS = 1.0
 
 GIVE_WAY_SECONDS = 0.05
 """How long lines wait for acknowledgements at most, each time."""
+GIVE_WAY_LONGER = 0.25
+"""The same once lines come faster than they can be shown anyway."""
 
 CLOSE_SECONDS = 2.0
 
@@ -44,6 +47,8 @@ class ProjectorThread:
         self._wake = Signal()
         self._closing = False
         self._until = inf
+        self._elsewhere: Elsewhere | None = None
+        self._may_leave = can_be_named(project)
         self.trouble = ""
         self._thread = Thread(target=self._run, name="view-projector", daemon=True)
         self._thread.start()
@@ -56,6 +61,8 @@ class ProjectorThread:
         """Bring the view up to the log if that is soon done, then stop; the next writer goes on."""
         self._until = monotonic() + CLOSE_SECONDS
         self._closing = True
+        if self._elsewhere is not None:
+            self._elsewhere.end()
         self._wake.set()
         self._thread.join()
 
@@ -76,9 +83,15 @@ class ProjectorThread:
                     lost = False
                 if view is None:
                     view = Projection(self._path, log, self._project)
-                self._give_way()
-                while view.follow(BATCH) and monotonic() < self._until:
-                    self._give_way()
+                self._give_way(GIVE_WAY_SECONDS)
+                while (count := view.follow(BATCH)) and monotonic() < self._until:
+                    if self._far(view, log):
+                        # One file has one writer.
+                        view.close()
+                        view = None
+                        self._catch_up()
+                        view = Projection(self._path, log, self._project)
+                    self._give_way(GIVE_WAY_SECONDS if count < BATCH else GIVE_WAY_LONGER)
                 self.trouble = view.misfit
                 remade = False
                 if not checked and not self._closing:
@@ -115,11 +128,24 @@ class ProjectorThread:
         if log is not None:
             log.close()
 
-    def _give_way(self) -> None:
+    def _give_way(self, seconds: float) -> None:
         # Both threads share one interpreter: what is acknowledged late because of a line is late for nothing.
-        until = monotonic() + GIVE_WAY_SECONDS
+        until = monotonic() + seconds
         while self._busy() and not self._closing and monotonic() < until:
             sleep(GIVE_WAY_SECONDS / 10)
+
+    def _far(self, view: Projection, log: sqlite3.Connection) -> bool:
+        (last,) = log.execute("SELECT max(n) FROM events").fetchone()
+        return self._may_leave and not self._closing and bool(last - view.upto > FAR)
+
+    def _catch_up(self) -> None:
+        with Elsewhere() as elsewhere:
+            self._elsewhere = elsewhere
+            # `close` may have come before there was anything to end.
+            if not self._closing:
+                # What one process could not do is done here, where it is told what is wrong.
+                self._may_leave = elsewhere.project(self._path.parent, self._project)
+            self._elsewhere = None
 
     def _gone(self, view: Projection) -> bool:
         try:

@@ -70,7 +70,7 @@ class Writer(Inbox):
     @property
     def busy(self) -> bool:
         """Whether somebody waits for an answer."""
-        return bool(self._queue) or self._writing
+        return bool(self._queue or self._tasks) or self._writing
 
     def run(self, work: Callable[[Log], T]) -> Future[T]:
         """Run `work` on the log between two batches, on the one thread that may.
@@ -158,7 +158,9 @@ class Writer(Inbox):
                 batch = self._take()
             self._append(batch)
             while self._tasks:
+                self._writing = True
                 self._tasks.popleft()()
+            self._writing = False
             self._bear_witness()
             now = monotonic()
             if closing or now - looked >= POLL_SECONDS:
