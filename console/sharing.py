@@ -31,8 +31,9 @@ PAUSE = 3.0
 """Seconds between two turns when nothing happens."""
 LOOK_AROUND = 20.0
 """Seconds between two looks for incidents that other consoles declared, and for what waits in others here."""
-PATIENCE = 300.0
-"""Seconds between two tries at most, with a remote that does not answer."""
+PATIENCE = 30.0
+"""Seconds between two tries at most, with a remote that does not answer: a try costs little, and whoever waits for
+it to come back sees that soon."""
 LEAVE = 1.0
 """Seconds for which a turn is waited for when somebody leaves."""
 RECENT_DAYS = 14
@@ -50,7 +51,7 @@ class Standing:
         pending: Own events of the open incident that are not known to be there.
         oldest: When the oldest of them was written, ns UTC; None if there is none.
         shared: Up to which number our strand was read back from there.
-        turned: When the last turn came to its end, ns UTC; 0 = none yet.
+        turned: When the last turn with the open incident came to its end, ns UTC; 0 = none yet.
         error: What went wrong last, in plain words; "" when the last turn went well.
         working: Whether a turn is under way.
     """
@@ -107,6 +108,7 @@ class Sharing:
         self._home = home
         self._changed = changed
         self._stop = threading.Event()
+        self._showing = threading.RLock()
         self._case: Case | None = None
         # A case is let go only between two turns; a turn asks whether it should end.
         remotes = list(remotes)
@@ -123,7 +125,11 @@ class Sharing:
 
     def serve(self, case: Case) -> None:
         """Share the incident that is open now, before all others."""
-        self._case, self._leaving = case, False
+        with self._showing:
+            self._case, self._leaving = case, False
+            for name in self.standings:
+                # What was counted in another incident says nothing of this one.
+                self._show(name, pending=0, oldest=None, shared=0, turned=0)
         self.nudge()
 
     def leave(self) -> None:
@@ -163,12 +169,16 @@ class Sharing:
                 if remote is None:
                     remote = opener()
                 case = self._case
+                exchanged = case is None
                 # The one that wrote it may be gone, such as our own look around that came a moment before.
                 if case is not None and case.take_over():
                     with self._turns[name]:
                         if self._case is case:
                             turn = exchange.turn(remote, case)
-                            self._count(name, exchange.sync(remote, case), turn)
+                            self._count(name, case, exchange.sync(remote, case))
+                            exchanged = True
+                            if turn.pulled:
+                                self._changed()
                 looked += PAUSE
                 if looked >= LOOK_AROUND or case is None:
                     looked = 0.0
@@ -176,11 +186,13 @@ class Sharing:
                         if exchange.look_around(remote, None if case is None else case.id):
                             self._changed()
                 failures = 0
-                self._show(name, working=False, error="", turned=self._home.clock.now())
+                self._show(name, working=False, error="")
+                if exchanged:
+                    self._tell(name, case, turned=self._home.clock.now())
             except StoreTrouble as trouble:
                 failures += 1
                 self._show(name, working=False, error=str(trouble))
-                self._recount(name, exchange)
+                self._recount(name, exchange, remote)
                 if isinstance(trouble, RemoteTrouble) and remote is not None and failures % 5 == 0:
                     remote.close()  # a connection that never comes back is made anew
                     remote = None
@@ -199,26 +211,30 @@ class Sharing:
     def _halted(self) -> bool:
         return self._leaving or self._stop.is_set()
 
-    def _recount(self, name: str, exchange: _Exchange) -> None:
+    def _recount(self, name: str, exchange: _Exchange, remote: Remote | None) -> None:
         """Count what waits while the remote does not answer; nobody needs to be asked for that."""
         case = self._case
         with self._turns[name], suppress(StoreTrouble):
-            if case is not None and case is self._case and case.writer and (sync := exchange.known(case)):
-                outbox = sync.outbox()
-                self._show(name, pending=outbox.pending, oldest=outbox.oldest, shared=outbox.shared)
+            if remote is not None and case is not None and case is self._case and case.writer:
+                self._count(name, case, exchange.sync(remote, case))
 
-    def _count(self, name: str, sync: Sync, turn: Turn) -> None:
+    def _count(self, name: str, case: Case, sync: Sync) -> None:
         outbox = sync.outbox()
-        self._show(name, pending=outbox.pending, oldest=outbox.oldest, shared=outbox.shared)
-        if turn.pulled:
-            self._changed()
+        self._tell(name, case, pending=outbox.pending, oldest=outbox.oldest, shared=outbox.shared)
+
+    def _tell(self, name: str, case: Case | None, **changes: Any) -> None:
+        """Show what is true of one incident, if that is the open one."""
+        with self._showing:
+            if case is self._case:
+                self._show(name, **changes)
 
     def _show(self, name: str, **changes: Any) -> None:
-        before = self.standings[name]
-        after = replace(before, **changes)
-        if after != before:
-            self.standings[name] = after
-            self._changed()
+        with self._showing:
+            before = self.standings[name]
+            after = replace(before, **changes)
+            if after != before:
+                self.standings[name] = after
+                self._changed()
 
 
 class _Exchange:
@@ -232,10 +248,6 @@ class _Exchange:
         self._found_at = 0
         self._told: set[str] = set()
         self._marks: dict[str, int] = {}
-
-    def known(self, case: Case) -> Sync | None:
-        """What was used for `case` last; None before the first turn with it."""
-        return self._sync if self._sync is not None and self._sync.case is case else None
 
     def sync(self, remote: Remote, case: Case) -> Sync:
         """What keeps `case` and the remote the same."""

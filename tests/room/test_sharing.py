@@ -135,6 +135,56 @@ async def test_a_remote_that_is_down_only_makes_the_outbox_grow(console: Console
     assert ana.standings[0].error == ""
 
 
+async def test_what_was_counted_in_one_incident_is_not_said_of_the_next(
+    console: Console, tmp_path: Path
+) -> None:
+    ana = await console("ana")
+    await ana.declare("refund loop", 1)
+    assert ana.room is not None
+    for number in range(5):
+        await ana.room.note(f"line {number}")
+    await until(lambda: ana.standings[0].shared >= 8 and ana.standings[0].pending == 0, ana)
+    (tmp_path / "share").rename(tmp_path / "pulled")
+    for number in range(20):
+        await ana.room.note(f"while it is gone {number}")
+    await until(lambda: ana.standings[0].pending >= 20, ana)
+    await ana.declare("mails in a loop", 2)
+    # Nothing of it was shared, though its numbers are lower than those that were; and what waits is its own.
+    await until(lambda: 0 < ana.standings[0].pending < 20, ana)
+    assert (ana.standings[0].shared, ana.standings[0].turned) == (0, 0)
+    assert ana.standings[0].oldest is not None
+
+
+async def test_what_waits_is_counted_by_a_console_that_starts_while_the_remote_is_gone(
+    console: Console, tmp_path: Path
+) -> None:
+    ana = await console("ana")
+    room = await ana.declare("refund loop", 1)
+    await until(lambda: ana.standings[0].shared >= 3 and ana.standings[0].pending == 0, ana)
+    (tmp_path / "share").rename(tmp_path / "pulled")
+    await room.note("while it is gone")
+    await ana.close()
+    again = await console("ana")
+    await again.enter(room.code)
+    await until(lambda: again.standings[0].pending == 1, again)
+    assert again.standings[0].error
+    assert again.standings[0].shared >= 3
+
+
+async def test_a_console_that_does_not_share_an_incident_does_not_say_that_it_was_exchanged(
+    console: Console,
+) -> None:
+    ana = await console("ana")
+    room = await ana.declare("refund loop", 1)
+    await room.note("by the first")
+    beside = await console("ana")
+    await beside.enter(room.code)
+    assert beside.room is not None
+    assert not beside.room.case.writer
+    await until(lambda: ana.standings[0].pending == 0 and ana.standings[0].turned > 0, ana, beside)
+    assert beside.standings[0].turned == 0
+
+
 async def test_what_waits_in_an_incident_that_was_left_is_shared_all_the_same(
     console: Console, tmp_path: Path
 ) -> None:
