@@ -11,15 +11,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from console.config import Config
+from console.config import Config, Window
+from console.evidence import window
+from console.evidence.window import reach
 from console.watching import status
 from data import lock, log
-from data.clock import iso
+from data.clock import iso, parse_iso
 from data.home import Home
 from data.trouble import StoreTrouble, explain
+from playbooks.duration import say
 
 State = Literal["ok", "note", "BROKEN"]
 MIB = 1 << 20
+HOUR = 3_600_000_000_000
 FULL, SCARCE = 64 * MIB, 1024 * MIB
 LOOKED_INTO = 256 * MIB
 """A record up to this size is looked into, which takes a second at most; `verify` reads any."""
@@ -63,6 +67,7 @@ def examine(config: Config, path: Path, mode: str | None, now: int) -> Iterator[
         yield from _home(home)
         yield from _cases(home)
         yield from _watcher(home)
+        yield from _window(config.window, home)
 
 
 def _sqlite() -> Iterator[Finding]:
@@ -244,6 +249,56 @@ def _waiting(directory: Path) -> int:
         return 0
 
 
+def _mute(directory: Path) -> str:
+    """Why nothing can be written into a directory; empty if nothing speaks against it."""
+    if not os.access(directory, os.W_OK | os.X_OK):
+        return f"{directory} cannot be written"
+    try:
+        short = shutil.disk_usage(directory).free < FULL
+    except OSError as error:
+        return f"{directory} cannot be looked at ({error.strerror})"
+    return "its disk is full" if short else ""
+
+
+_MUTE_FIX = "Free space, or mend what keeps its directory from being written, then look again."
+
+
+def _window(settings: Window, home: Home) -> Iterator[Finding]:
+    """How far back the telemetry goes that evidence can still be captured from."""
+    bounds = f"it holds at most {settings.max_mib:,} MiB and {say(settings.keep)}"
+    directory = home.watch_dir / window.NAME
+    since = reach(directory)
+    if not settings.enabled:
+        yield Finding(
+            "window",
+            "note",
+            "no telemetry is kept: window.enabled is false"
+            + (f"; what an earlier watcher kept begins at {since}" if since else ""),
+            "Evidence can then be captured only from what is attached by hand; see docs/capture.md.",
+        )
+        return
+    if not since:
+        yield Finding("window", "ok", f"no telemetry is kept yet; {bounds}")
+        return
+    back = home.clock.now() - parse_iso(since)
+    size = sum(_size(each.path) for each in window.segments(directory))
+    unit = HOUR if back >= 2 * HOUR else HOUR // 60
+    reaches = f", for {say(back - back % unit)}" if back >= unit else ""
+    text = f"telemetry is kept since {since}{reaches}, {size / MIB:,.1f} MiB; {bounds}"
+    if back < settings.keep and size > settings.max_mib * MIB // 2:
+        text += "; soon the size, not the age, decides what goes"
+        yield Finding("window", "note", text, "Raise window.max_mib, or preserve what is needed now.")
+        return
+    yield Finding("window", "ok", text)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # it was compressed or let go of meanwhile
+
+
 def _watcher(home: Home) -> Iterator[Finding]:
     holder = status.running(home.watch_dir)
     said = status.read(home.watch_dir)
@@ -263,11 +318,15 @@ def _watcher(home: Home) -> Iterator[Finding]:
         return
     age = (home.clock.now() - said.at) // 1_000_000_000
     if home.mode == "live" and age > STALE_SECONDS:
+        # It says how it is by writing a file: where that cannot be, its silence means nothing.
+        mute = _mute(home.watch_dir)
         yield Finding(
             "watcher",
             "BROKEN",
-            f"process {holder.pid} runs but has said nothing for {age:,} s",
-            f"It hangs: end it (kill {holder.pid}); the next one continues where it was.",
+            f"process {holder.pid} runs but has said nothing for {age:,} s" + (f": {mute}" if mute else ""),
+            f"Leave it running, it watches on. {_MUTE_FIX}"
+            if mute
+            else f"It hangs: end it (kill {holder.pid}); the next one continues where it was.",
         )
         return
     states = ", ".join(f"{count:,} {name}" for name, count in sorted(said.agents.items())) or "none yet"
