@@ -14,13 +14,14 @@ from data.hlc import HybridClock
 from data.home import Home
 from data.inbox import Answer
 from data.line import Projector
-from data.log import FIRST, NAME, Log, Merged, connect, found_log, founding_hash
+from data.log import NAME, connect, found_log, founding_hash
 from data.projection import NAME as VIEW
 from data.projection import remove
 from data.projector import ProjectorThread
 from data.reader import CaseReader
 from data.record import Reason
 from data.segment import Parcel
+from data.strands import FIRST, Log, Merged
 from data.trouble import StoreTrouble, explain
 from data.writer import Writer
 

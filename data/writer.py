@@ -15,7 +15,8 @@ from data.envelope import Entry, Event
 from data.handoff import Handoff
 from data.identity import Signer
 from data.inbox import Answer, Inbox
-from data.log import NAME, Log, Staged
+from data.log import NAME
+from data.strands import Log, Staged
 from data.trouble import StoreTrouble, explain
 
 POLL_SECONDS = 0.03
@@ -258,7 +259,9 @@ class Writer(Inbox):
         return trouble
 
     def _move_pages(self, *, idle: bool) -> None:
-        if self._log is None or not (self._unmoved > CHECKPOINT_BYTES or (idle and self._unmoved)):
+        if self._log is None:
+            return
+        if not (self._unmoved > CHECKPOINT_BYTES or (idle and (self._unmoved or self._log.unwiped))):
             return
         self._unmoved = 0
         try:

@@ -12,8 +12,9 @@ from pathlib import Path
 from data.case import found
 from data.clock import ManualClock
 from data.home import Home
-from data.log import Log, connect
+from data.log import connect
 from data.projection import NAME, Projection
+from data.strands import Log
 from tests.data.sample import FOUNDING, START, note, project
 
 EVENTS = int(os.environ.get("WARROOM_BENCH_EVENTS", "1000000"))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Barrier, Thread
+from time import monotonic, sleep
 
 import pytest
 
@@ -13,7 +14,8 @@ from data.case import Case, CaseReader, found
 from data.clock import ManualClock
 from data.envelope import BadEntry, Entry, Event, Ref, commitment, event_hash
 from data.home import Home
-from data.log import Log
+from data.log import connect
+from data.strands import Log
 from data.trouble import StoreTrouble
 from data.verify import verify
 from tests.data.sample import FOUNDING, START, note, project
@@ -234,3 +236,23 @@ def test_staging_again_repeats_nothing_that_was_not_committed(case: Case, home: 
     assert kept.answers[0][0].seq == 2
     log.close()
     assert verify(case.directory).sound
+
+
+def test_what_was_erased_leaves_the_file_once_no_reader_holds_it(case: Case) -> None:
+    event = case.append(note("the customer's passport number 0077")).result(30)[0]
+    reader = connect(case.directory / "log.db")
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM events").fetchone()
+    assert case.erase([bytes.fromhex(event.hash)]).result(30) == 1
+
+    def lies_somewhere() -> bool:
+        return any(b"passport number 0077" in path.read_bytes() for path in case.directory.glob("log.db*"))
+
+    assert lies_somewhere()
+    # While the reader stands in the way, nobody waits for it.
+    case.append(note("afterwards")).result(30)
+    reader.close()
+    deadline = monotonic() + 30
+    while lies_somewhere():
+        assert monotonic() < deadline
+        sleep(0.02)

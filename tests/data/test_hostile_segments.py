@@ -14,10 +14,11 @@ from data.clock import ManualClock, iso
 from data.envelope import Entry, Sealed, encode_header, event_hash, seal
 from data.home import Home
 from data.identity import Identity
-from data.log import Log, connect
+from data.log import connect
 from data.parcels import parcels, spans
 from data.projection import NAME as VIEW
 from data.segment import BadSegment, Parcel, pack, unpack
+from data.strands import Log
 from data.trouble import StoreTrouble
 from data.verify import verify
 from tests.data.sample import START, note, project

@@ -18,9 +18,10 @@ from data.clock import ManualClock
 from data.envelope import Entry, Event
 from data.home import Home
 from data.line import SYSTEM, Patch, Put
-from data.log import Log, connect, events_after
+from data.log import connect, events_after
 from data.projection import Projection
 from data.query import condition, match
+from data.strands import Log
 from data.view import ALL, Filter, Line, Lines
 from tests.data.sample import FOUNDING, START, correction, note, project
 

@@ -23,7 +23,7 @@ from data.case import Case, found
 from data.drafts import Drafts
 from data.envelope import Event
 from data.home import Home
-from data.log import Log
+from data.strands import Log
 from data.trouble import StoreTrouble
 from data.view import Lines
 from tests.data.sample import FOUNDING, clock, note, project

@@ -17,7 +17,8 @@ from data.case import Case, found
 from data.clock import ManualClock
 from data.envelope import Event
 from data.home import Home
-from data.log import Log, connect, events_after
+from data.log import connect, events_after
+from data.strands import Log
 from data.trouble import StoreTrouble
 from data.verify import verify
 from tests.data.sample import FOUNDING, START, note, project

@@ -45,11 +45,12 @@ from data.clock import ManualClock
 from data.envelope import Event, seal
 from data.hlc import HybridClock
 from data.identity import Identity
-from data.log import FIRST, Log, connect, events_after, found_log
+from data.log import connect, events_after, found_log
 from data.parcels import parcels, spans
 from data.projection import LINE_COLUMNS, Projection
 from data.remotes import Absent, Findings, RemoteTrouble
 from data.segment import Parcel
+from data.strands import FIRST, Log
 from data.sync import Sync, founding
 from data.trouble import StoreTrouble
 from data.verify import verify
