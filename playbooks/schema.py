@@ -95,7 +95,7 @@ class Checklist(Document):
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Checklist:
-        _unique("item", [item.id for item in self.items])
+        unique("item", [item.id for item in self.items])
         return self
 
 
@@ -133,7 +133,7 @@ class RollbackClass(Document):
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> RollbackClass:
-        _unique("clock", [clock.id for clock in self.clocks])
+        unique("clock", [clock.id for clock in self.clocks])
         return self
 
 
@@ -166,8 +166,8 @@ class SeverityScale(Document):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> SeverityScale:
-        _unique("level", [str(level.severity) for level in self.levels])
-        _unique("name", [name.lower() for level in self.levels for name in (level.label, *level.aliases)])
+        unique("level", [str(level.severity) for level in self.levels])
+        unique("name", [name.lower() for level in self.levels for name in (level.label, *level.aliases)])
         if self.unsure not in {level.severity for level in self.levels}:
             raise ValueError(f"`unsure` names severity {self.unsure}, which the scale does not have")
         return self
@@ -196,11 +196,12 @@ class Roles(Document):
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Roles:
-        _unique("role", [role.id for role in self.roles])
+        unique("role", [role.id for role in self.roles])
         return self
 
 
-def _unique(what: str, names: list[str]) -> None:
+def unique(what: str, names: list[str]) -> None:
+    """Raise ValueError at the first name that appears twice."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -293,7 +294,7 @@ class Scenario(Document):
 
     @model_validator(mode="after")
     def _the_loop_has_its_agent(self) -> Scenario:
-        _unique("agent", [agent.name for agent in self.agents])
+        unique("agent", [agent.name for agent in self.agents])
         if self.loop.agent not in {agent.name for agent in self.agents}:
             raise ValueError(f"the loop is about `{self.loop.agent}`, which is not one of the agents")
         return self

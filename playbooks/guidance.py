@@ -1,0 +1,325 @@
+"""What the other documents must hold: verbs, tags, severity rules, routing, messages, forms, reviews, clocks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from playbooks.response import Name, Sources, Value
+from playbooks.schema import Date, Document, Id, Line, Part, Seconds, Severity, unique
+
+Paragraph = Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+class Move(Part):
+    """A verb that the console knows: a halt, another containment move, or something it does to the record.
+
+    Attributes:
+        family: `halt` and `contain` act on agents and systems; `record` acts on the incident.
+        target: what it is applied to, such as `mcp server`.
+        args: names of what it needs.
+        reversible: whether `restore` brings back what was before.
+        authority: ids of the standing authorities of which one is needed; empty: everybody.
+        expect: what should happen.
+        verify: how somebody independent sees that it did.
+        restore: the verb that takes it back.
+    """
+
+    verb: Name
+    title: Line
+    family: Literal["halt", "contain", "record"]
+    target: Line
+    args: tuple[Name, ...] = ()
+    reversible: bool = True
+    destroys_evidence: bool = False
+    authority: tuple[Id, ...] = ()
+    expect: Line
+    verify: Line
+    restore: Name | None = None
+    sources: Sources
+
+
+class Moves(Document):
+    """The catalogue of verbs. A playbook can use no other."""
+
+    moves: Annotated[tuple[Move, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _verbs_are_unique(self) -> Moves:
+        unique("verb", [move.verb for move in self.moves])
+        verbs = {move.verb for move in self.moves}
+        for move in self.moves:
+            if move.restore is not None and move.restore not in verbs:
+                raise ValueError(f"`{move.verb}` is taken back by `{move.restore}`, which is no verb here")
+        return self
+
+
+class Tag(Part):
+    """One value of an axis on which incidents are sorted."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    title: Line
+    signs: tuple[Line, ...] = ()
+    sources: tuple[Annotated[str, Field(min_length=1, max_length=40)], ...] = ()
+
+
+class Axis(Part):
+    """An axis; an incident can have several values on each, and none is derived from another."""
+
+    id: Id
+    title: Line
+    tags: Annotated[tuple[Tag, ...], Field(min_length=1)]
+
+
+class Tags(Document):
+    """The axes: incident type, triage code, and those of public lists. Playbooks and action classes are the others."""
+
+    axes: Annotated[tuple[Axis, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> Tags:
+        unique("axis", [axis.id for axis in self.axes])
+        for axis in self.axes:
+            unique("tag", [tag.id for tag in axis.tags])
+        return self
+
+
+class Question(Part):
+    """A question with a short answer. `yes-no` is answered yes, no or unknown; `choice` by one of `choices`."""
+
+    id: Id
+    text: Line
+    answer: Literal["yes-no", "text", "choice", "number"] = "yes-no"
+    choices: tuple[Line, ...] = ()
+    help: Annotated[str, Field(max_length=1000)] = ""
+    sources: Sources
+
+
+Answer = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Rule(Part):
+    """If all of `when` hold (question: one of these answers), then `proposes`, because of `reason`.
+
+    Attributes:
+        when: empty: always; used as the last rule.
+        ends: whether later rules are not looked at any more once this one holds.
+    """
+
+    id: Id
+    when: dict[Id, tuple[Answer, ...]] = Field(default_factory=dict)
+    proposes: Answer
+    reason: Line
+    sources: Sources
+
+
+class Form(Document):
+    """Questions whose answers lead, by rules in order, to a proposal; the first rule that holds decides.
+
+    `unknown` counts as no where `unknown_is_no` says so. The form proposes; a person decides.
+    """
+
+    questions: Annotated[tuple[Question, ...], Field(min_length=1)]
+    rules: tuple[Rule, ...] = ()
+    unknown_is_no: bool = False
+    unanswerable: Literal["", "observability"] = ""
+
+    @model_validator(mode="after")
+    def _rules_ask_known_questions(self) -> Form:
+        unique("question", [question.id for question in self.questions])
+        unique("rule", [rule.id for rule in self.rules])
+        ids = {question.id for question in self.questions}
+        for rule in self.rules:
+            for asked in rule.when:
+                if asked not in ids:
+                    raise ValueError(f"rule `{rule.id}` asks for `{asked}`, which is no question here")
+        return self
+
+
+class Route(Part):
+    """Who must be told, and why. All conditions that are given must hold; an empty one always holds.
+
+    Attributes:
+        types: incident types.
+        severities: canonical severities.
+        tripwires: ids or families of tripwires.
+        tell: ids of `Contacts` or roles.
+        page: whether they are woken, or only told.
+    """
+
+    id: Id
+    types: tuple[Id, ...] = ()
+    severities: tuple[Severity, ...] = ()
+    tripwires: tuple[Annotated[str, Field(max_length=64)], ...] = ()
+    security: bool | None = None
+    tell: Annotated[tuple[Id, ...], Field(min_length=1)]
+    page: bool = True
+    reason: Line
+    sources: Sources
+
+
+class Contact(Part):
+    """Somebody outside the incident's roles, to be filled in by the organisation."""
+
+    id: Id
+    title: Line
+
+
+class Routing(Document):
+    """The routing table."""
+
+    contacts: Annotated[tuple[Contact, ...], Field(min_length=1)]
+    routes: Annotated[tuple[Route, ...], Field(min_length=1)]
+
+
+class Authority(Part):
+    """A standing authority: who may do something, whichever role they have in an incident.
+
+    Attributes:
+        holders: titles of those who hold it unless the organisation says otherwise.
+        least: how many different holders there should be.
+    """
+
+    id: Id
+    title: Line
+    kind: Literal["halt", "contain", "rollback", "comms", "recover", "notify"]
+    holders: Annotated[tuple[Line, ...], Field(min_length=1)]
+    least: Annotated[int, Field(ge=1, le=9)] = 1
+    sources: Sources
+
+
+class Authorities(Document):
+    """Who may do what, apart from roles in an incident."""
+
+    authorities: Annotated[tuple[Authority, ...], Field(min_length=1)]
+
+
+class Template(Part):
+    """A message that is drafted from the state of the incident; a person reads it before it goes anywhere.
+
+    Attributes:
+        state: the state of a status page that it announces.
+        next_update: seconds within which it promises the next one; None: by the cadence of the severity.
+        needs: names of the facts without which it must not go out.
+    """
+
+    id: Id
+    title: Line
+    audience: Literal["internal", "status-page", "support", "customers", "executives", "regulator", "channel"]
+    state: Literal["", "investigating", "identified", "monitoring", "resolved"] = ""
+    subject: Annotated[str, Field(max_length=200)] = ""
+    body: Paragraph
+    next_update: Seconds | None = None
+    needs: tuple[Name, ...] = ()
+    values: tuple[Value, ...] = ()
+    sources: Sources
+
+
+class Cadence(Part):
+    """How often updates go out at a severity."""
+
+    severity: Severity
+    every: Seconds
+
+
+class Messages(Document):
+    """Message templates, the rhythm of updates, and words that say nothing."""
+
+    templates: Annotated[tuple[Template, ...], Field(min_length=1)]
+    cadence: tuple[Cadence, ...] = ()
+    vague: tuple[Line, ...] = ()
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> Messages:
+        unique("template", [template.id for template in self.templates])
+        return self
+
+
+class Review(Document):
+    """A list of questions about readiness; each "no" is marked and gets an owner.
+
+    `answered_by` of a question names the check of `warroom doctor` that answers it; without one a person does.
+    """
+
+    class Ask(Part):
+        """One question."""
+
+        id: Id
+        text: Line
+        answered_by: Annotated[str, Field(max_length=64)] = ""
+        remedy: Line
+        sources: Sources
+
+    purpose: Line
+    questions: Annotated[tuple[Ask, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> Review:
+        unique("question", [question.id for question in self.questions])
+        return self
+
+
+class Baseline(Part):
+    """Something outside that the runbook was measured against."""
+
+    id: Id
+    item: Line
+    baseline: Date
+    recheck_by: Date
+    source: Line
+    sources: Sources
+
+
+class Baselines(Document):
+    """External baselines with the day by which somebody looks again."""
+
+    baselines: Annotated[tuple[Baseline, ...], Field(min_length=1)]
+
+
+class FillIn(Part):
+    """Something that only the organisation knows."""
+
+    id: Id
+    ask: Line
+    answer: Literal["link", "text", "contacts", "list"] = "text"
+    example: Annotated[str, Field(max_length=200)] = ""
+    minutes: Annotated[int, Field(ge=1, le=60)] = 5
+    sources: Sources
+
+
+class Organisation(Document):
+    """What `warroom init` asks for."""
+
+    fill_ins: Annotated[tuple[FillIn, ...], Field(min_length=1)]
+
+
+class RegulatoryClock(Part):
+    """A legal time limit. Not legal advice: a person who knows the law switches it on.
+
+    Attributes:
+        starts: what starts it.
+        within: seconds; None for "without delay".
+        business_days: counted instead of seconds where the law counts business days.
+        read: how well the text is known: read in the source, or from others.
+    """
+
+    id: Id
+    regime: Line
+    article: Line
+    case: Line
+    starts: Line
+    within: Annotated[int, Field(ge=1)] | None = None
+    business_days: Annotated[int, Field(ge=1, le=90)] | None = None
+    tell: Line
+    note: Annotated[str, Field(max_length=1000)] = ""
+    as_of: Date
+    citation: Line
+    read: Literal["text", "secondary", "unverified"]
+
+
+class Regulation(Document):
+    """The clocks of one legal regime. Off unless the configuration names it."""
+
+    enabled: Literal[False] = False
+    clocks: Annotated[tuple[RegulatoryClock, ...], Field(min_length=1)]
