@@ -23,6 +23,9 @@ from console.events import (
 from data.envelope import Event
 
 ROSTER = (RosterAdded, RosterRemoved, RosterRevoked, RosterRotated)
+FOUNDING = (Declared, WatchFounded)
+DECIDING = (*FOUNDING, *ROSTER)
+"""What decides whose events count."""
 
 
 @dataclass(slots=True)
@@ -57,7 +60,7 @@ class Roster:
 
     def add(self, event: Event, body: Body | Unknown) -> None:
         """Take in one event; only those that found a case or concern the roster do anything."""
-        if isinstance(body, Declared | WatchFounded) and not self.members and event.seq == 1:
+        if isinstance(body, FOUNDING) and not self.members and event.seq == 1:
             self.members[event.rep] = Member(event.actor, "founder", event.actor, event.at)
             return
         if not isinstance(body, ROSTER) or not self.counts(event):

@@ -68,11 +68,12 @@ from console.events import (
     instant,
     read,
 )
+from console.roster import DECIDING, roster
 from data.clock import iso
 from data.envelope import Event, short
-from data.line import SYSTEM, Patch, Put
+from data.line import SYSTEM, Counts, Patch, Put, Trust
 
-VERSION = 3
+VERSION = 4
 
 CORRECTED, RETRACTED, BACKDATED, DISPUTED = 2, 4, 8, 16
 """Flags of a line, beside `SYSTEM`."""
@@ -121,7 +122,7 @@ def project(event: Event) -> Sequence[Put | Patch]:
                 ),
             )
         case EntryAmended():
-            return (Patch(body.target, text=body.text, set_flags=CORRECTED),)
+            return (Patch(body.target, text=body.text, set_flags=CORRECTED, unless=RETRACTED),)
         case EntryRetracted():
             return (Patch(body.target, set_flags=RETRACTED),)
         case EntryReinstated():
@@ -131,9 +132,9 @@ def project(event: Event) -> Sequence[Put | Patch]:
         case AlertLinked(alert=facts, why="joined" | "paged"):
             return (_alert("" if body.why == "joined" else "now pages: ", facts),)
         case EntryDisputed():
-            return (_line(body), Patch(body.target, set_flags=DISPUTED))
+            return (_line(body), Patch(body.target, set_flags=DISPUTED, unless=RETRACTED))
         case EntrySettled():
-            return (_line(body), Patch(body.target, clear_flags=DISPUTED))
+            return (_line(body), Patch(body.target, clear_flags=DISPUTED, unless=RETRACTED))
         case Erased():
             return (_line(body), *(Patch(target, text="(erased)") for target in body.targets))
         case Unknown() if event.body is None:
@@ -176,7 +177,12 @@ def _level(body: object) -> int:
     return NORMAL if isinstance(body, _DEEDS) else LOW
 
 
+def _judge(deciding: Sequence[Event]) -> Counts:
+    return roster((event, read(event)) for event in deciding).counts
+
+
 project.version = VERSION  # type: ignore[attr-defined]
+project.trust = Trust(frozenset(body.kind for body in DECIDING), _judge)  # type: ignore[attr-defined]
 
 
 def _many(count: int, thing: str) -> str:

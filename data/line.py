@@ -67,6 +67,8 @@ class Patch(msgspec.Struct, frozen=True, omit_defaults=True):
         at: New time, nanoseconds UTC; the line moves there.
         set_flags: Bits to set.
         clear_flags: Bits to clear, before those to set.
+        unless: It takes no effect while patches of its own event's line, of those without such a condition,
+            leave one of these bits set: a correction that was itself taken back corrects nothing.
     """
 
     target: str
@@ -77,10 +79,26 @@ class Patch(msgspec.Struct, frozen=True, omit_defaults=True):
     at: int | None = None
     set_flags: int = 0
     clear_flags: int = 0
+    unless: int = 0
 
 
 Projector = Callable[[Event], Sequence[Put | Patch]]
-"""Pure. An attribute `version` (int) may say which projection this is; another one rebuilds the view."""
+"""Pure. An attribute `version` (int) may say which projection this is; another one rebuilds the view. An
+attribute `trust` (`Trust`) may say whose patches take effect; without it everybody's do."""
+
+Counts = Callable[[Event], bool]
+
+
+class Trust(NamedTuple):
+    """Whose patches take effect. Lines are shown whoever wrote them.
+
+    Attributes:
+        kinds: Kinds of the events that decide it.
+        judge: Given all of those events, in their total order, returns what says whether an event counts. Pure.
+    """
+
+    kinds: frozenset[str]
+    judge: Callable[[Sequence[Event]], Counts]
 
 
 class Filter(msgspec.Struct, frozen=True):

@@ -2,6 +2,9 @@
 
 Lines lie in timeline order in an index over `ord`. Blocks of some thousand lines, kept with their
 sizes, turn a position into a place in that index (and back) without counting a million lines.
+
+Patches of events that do not count are kept without effect: once who wrote them is admitted, the lines are
+made again from what they were and all that is in effect then, and so for whoever counts no more.
 """
 
 import os
@@ -16,11 +19,11 @@ import msgspec
 
 from data.clock import MAX_NS
 from data.envelope import Event
-from data.line import Patch, Projector, Put
-from data.log import events_after
+from data.line import Counts, Patch, Projector, Put, Trust
+from data.log import EVENT_COLUMNS, events_after, read_row
 
 NAME = "view.db"
-FORMAT = 3
+FORMAT = 4
 BLOCK = 4096
 """Adding up 250 sizes takes about as long as stepping over half a block."""
 
@@ -48,8 +51,10 @@ CREATE TABLE bases (
     flags INTEGER NOT NULL, text TEXT NOT NULL, tags TEXT NOT NULL
 ) STRICT;
 CREATE TABLE patches (
-    target BLOB, ord BLOB, i INTEGER, n INTEGER NOT NULL, patch BLOB NOT NULL, PRIMARY KEY (target, ord, i)
+    target BLOB, ord BLOB, i INTEGER, n INTEGER NOT NULL,
+    effect INTEGER NOT NULL, unless INTEGER NOT NULL, patch BLOB NOT NULL, PRIMARY KEY (target, ord, i)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX patches_n ON patches (n);
 CREATE TABLE waiting (target BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE VIRTUAL TABLE search USING fts5(text, tags, actor, content='lines', content_rowid='id');
 """
@@ -103,6 +108,10 @@ class Projection:
         self._last: bytes = last or b""
         self._waiting = {target for (target,) in self._db.execute("SELECT target FROM waiting")}
         self._touched: set[int] = set()
+        trust: Trust | None = getattr(project, "trust", None)
+        self._trust = trust or Trust(frozenset(), lambda _: lambda _: True)
+        self._deciding = self._decided()
+        self._counts = self._judge()
         self.inode = os.stat(path).st_ino
 
     def _open(self) -> sqlite3.Connection:
@@ -166,12 +175,15 @@ class Projection:
         try:
             self._rev += 1
             fresh: list[tuple[bytes, Event, Put]] = []
+            decided = len(self._deciding)
             for event in events:
                 try:
                     key = order_key(event.at, event)
                 except (ValueError, struct.error) as error:
                     self.misfit = f"event {event.n} has no place in the order of events: {error}"
                     continue
+                if event.kind in self._trust.kinds:
+                    self._deciding.append(event)
                 for index, ask in enumerate(self._asks(event)):
                     if isinstance(ask, Put):
                         fresh.append((key, event, ask))
@@ -180,6 +192,10 @@ class Projection:
                         fresh = []
                         self._patch(event, index, ask)
             self._insert(fresh)
+            if len(self._deciding) > decided:
+                # Once for all of these events: what counted in between was never seen by anybody.
+                self._counts = self._judge()
+                self._reweigh()
             self._split()
             for index in self._touched:
                 self._db.execute(
@@ -272,23 +288,93 @@ class Projection:
 
     def _patch(self, event: Event, index: int, patch: Patch) -> None:
         target, key = bytes.fromhex(patch.target), order_key(0, event)
-        (newest,) = self._db.execute("SELECT max(ord) FROM patches WHERE target = ?", (target,)).fetchone()
+        effect = self._takes_effect(event, patch.unless)
+        (newest,) = self._db.execute(
+            "SELECT max(ord) FROM patches WHERE target = ? AND effect", (target,)
+        ).fetchone()
         self._db.execute(
-            "INSERT INTO patches VALUES (?, ?, ?, ?, ?)", (target, key, index, event.n, _encode(patch))
+            "INSERT INTO patches VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (target, key, index, event.n, effect, patch.unless, _encode(patch)),
         )
-        row = self._log.execute("SELECT n FROM events WHERE hash = ?", (target,)).fetchone()
-        if row is None or self._db.execute("SELECT 1 FROM lines WHERE id = ?", row).fetchone() is None:
-            if target not in self._waiting:
-                self._waiting.add(target)
-                self._db.execute("INSERT INTO waiting VALUES (?)", (target,))
-        elif newest is None or newest <= key:
-            self._change(row[0], [patch], from_base=False)
+        if not effect:
+            return
+        line = self._line(target)
+        if line is not None and (newest is None or newest <= key):
+            self._change(line, [patch], from_base=False)
         else:
-            self._refold(row[0], target)
+            self._make_again(target)
+        number = self._number(target)
+        if number is not None and not patch.unless and patch.set_flags | patch.clear_flags:
+            self._reweigh(number)
+
+    def _number(self, target: bytes) -> int | None:
+        row = self._log.execute("SELECT n FROM events WHERE hash = ?", (target,)).fetchone()
+        return int(row[0]) if row else None
+
+    def _line(self, target: bytes) -> int | None:
+        """Number of an event that has a line."""
+        there = self._db.execute("SELECT id FROM lines WHERE id = ?", (self._number(target),)).fetchone()
+        return int(there[0]) if there else None
+
+    def _make_again(self, target: bytes) -> None:
+        line = self._line(target)
+        if line is not None:
+            self._refold(line, target)
+        elif target not in self._waiting:
+            self._waiting.add(target)
+            self._db.execute("INSERT INTO waiting VALUES (?)", (target,))
+
+    def _decided(self) -> list[Event]:
+        """The events that decide whose patches take effect, of those that the view knows."""
+        kinds = sorted(self._trust.kinds)
+        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE kind IN ({', '.join('?' * len(kinds))}) AND n <= ?"  # noqa: S608
+        return [read_row(row) for row in self._log.execute(query, (*kinds, self.upto)).fetchall()]
+
+    def _judge(self) -> Counts:
+        return self._trust.judge(sorted(self._deciding, key=lambda event: event.order))
+
+    def _takes_effect(self, event: Event, unless: int) -> bool:
+        return self._counts(event) and not (unless and unless & self._flags(bytes.fromhex(event.hash)))
+
+    def _flags(self, target: bytes) -> int:
+        """What the patches of an event's line make of its flags, whether it has a line or not."""
+        flags = 0
+        for patch in self._in_effect(target):
+            if not patch.unless:
+                flags = flags & ~patch.clear_flags | patch.set_flags
+        return flags
+
+    def _in_effect(self, target: bytes) -> list[Patch]:
+        rows = self._db.execute(
+            "SELECT patch FROM patches WHERE target = ? AND effect ORDER BY ord, i", (target,)
+        )
+        return [_decode(raw) for (raw,) in rows.fetchall()]
+
+    def _reweigh(self, by: int | None = None) -> None:
+        """Find out again which patches take effect, and make the lines again for which that changed.
+
+        Args:
+            by: Only those of the event with this number; None for all.
+        """
+        changed: set[bytes] = set()
+        one = "" if by is None else f"n = {by} AND"
+        # First those that depend only on who wrote them: the others depend on them.
+        for condition in ("unless = 0", "unless != 0"):
+            query = f"SELECT target, ord, i, n, effect, unless FROM patches WHERE {one} {condition}"  # noqa: S608
+            for target, key, i, n, before, unless in self._db.execute(query).fetchall():
+                row = self._log.execute(f"SELECT {EVENT_COLUMNS} FROM events WHERE n = ?", (n,)).fetchone()  # noqa: S608
+                effect = self._takes_effect(read_row(row), unless)
+                if effect != bool(before):
+                    self._db.execute(
+                        "UPDATE patches SET effect = ? WHERE target = ? AND ord = ? AND i = ?",
+                        (effect, target, key, i),
+                    )
+                    changed.add(target)
+        for target in sorted(changed):
+            self._make_again(target)
 
     def _refold(self, line: int, target: bytes) -> None:
-        rows = self._db.execute("SELECT patch FROM patches WHERE target = ? ORDER BY ord, i", (target,))
-        self._change(line, [_decode(raw) for (raw,) in rows.fetchall()], from_base=True)
+        self._change(line, self._in_effect(target), from_base=True)
 
     def _change(self, line: int, patches: Sequence[Patch], *, from_base: bool) -> None:
         columns = "at, mark, level, flags, text, tags"

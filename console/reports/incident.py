@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from console.events import EntryAmended, EntryReinstated, EntryRetracted, read
 from console.incident import Incident, Rollback, fold
 from console.reports.markdown import inert, table
+from console.roster import roster
 from console.timeline import BACKDATED, CORRECTED, RETRACTED, project
 from data.clock import iso
-from data.envelope import Event
-from data.view import SYSTEM, Put
+from data.envelope import Event, short
+from data.view import SYSTEM, Patch, Put
 
 SECOND = 1_000_000_000
 DETECT_WITHIN = 4 * 3600
@@ -19,27 +21,41 @@ DETECT_WITHIN = 4 * 3600
 
 @dataclass
 class Entry:
-    """One line of the timeline with its history: the versions before the one that counts."""
+    """One line of the timeline with its history: the versions before the one that counts.
+
+    `counts`: whether who wrote it is on the roster.
+    """
 
     event: Event
     put: Put
     text: str
     flags: int
     earlier: list[str]
+    counts: bool
 
 
 def timeline(events: Iterable[Event]) -> list[Entry]:
-    """Return the timeline that `events` make, in event-time order."""
+    """Return the timeline that `events` make, in event-time order.
+
+    As in the view, what a console wrote that does not count is shown and changes nothing.
+    """
     entries: dict[str, Entry] = {}
     ordered = sorted(events, key=lambda event: event.order)
-    changes = [(event, change) for event in ordered for change in project(event)]
+    counts = roster((event, read(event)) for event in ordered).counts
+    changes: list[tuple[Event, Patch]] = []
+    flags: dict[str, int] = {}
+    for event in ordered:
+        for ask in project(event):
+            if isinstance(ask, Put):
+                entries[event.hash] = Entry(event, ask, ask.text, ask.flags, [], counts(event))
+            elif counts(event):
+                changes.append((event, ask))
+                if not ask.unless:
+                    flags[ask.target] = flags.get(ask.target, 0) & ~ask.clear_flags | ask.set_flags
     for event, change in changes:
-        if isinstance(change, Put):
-            entries[event.hash] = Entry(event, change, change.text, change.flags, [])
-    for _, change in changes:
-        if isinstance(change, Put) or change.target not in entries:
+        entry = entries.get(change.target)
+        if entry is None or change.unless & flags.get(event.hash, 0):
             continue
-        entry = entries[change.target]
         if change.text is not None:
             entry.earlier.append(entry.text)
             entry.text = change.text
@@ -69,6 +85,7 @@ def report(events: Sequence[Event], made_at: int, sound: str = "") -> Iterator[s
     yield "Times are UTC: when it happened. A line that was typed for an earlier time says so."
     yield ""
     yield from _timeline(events)
+    yield from _corrections(events, state)
     yield from _checklist(state)
     yield from _rollback(state)
 
@@ -147,6 +164,8 @@ def _timeline(events: Sequence[Event]) -> Iterator[str]:
         if entry.flags & SYSTEM:
             continue
         text = inert(entry.text)
+        if not entry.counts:
+            text = f"NOT ON THE ROSTER, does not count: {text}"
         if entry.flags & RETRACTED:
             text = f"RETRACTED: ~~{text}~~"
         if entry.flags & CORRECTED:
@@ -157,6 +176,44 @@ def _timeline(events: Sequence[Event]) -> Iterator[str]:
         mark = inert(entry.put.mark.strip())
         rows.append((iso(entry.event.at, 0), entry.event.short, inert(entry.event.actor) + role, mark, text))
     yield from table(("UTC", "Entry", "Who", "", "What"), rows)
+
+
+DEEDS = {
+    EntryAmended: "corrected",
+    EntryRetracted: "retracted",
+    EntryReinstated: "reinstated",
+}
+
+
+def _corrections(events: Sequence[Event], state: Incident) -> Iterator[str]:
+    yield "## Corrections and retractions"
+    yield ""
+    said = {
+        event.hash: change.text for event in events for change in project(event) if isinstance(change, Put)
+    }
+    rows: list[tuple[str, ...]] = []
+    for event in sorted(events, key=lambda event: event.order):
+        body = read(event)
+        if not isinstance(body, EntryAmended | EntryRetracted | EntryReinstated):
+            continue
+        deed = DEEDS[type(body)]
+        if not state.roster.counts(event):
+            deed += ", NOT COUNTED: not on the roster"
+        what = inert(said.get(body.target, ""))
+        if isinstance(body, EntryAmended):
+            what += f" → {inert(body.text)}"
+        role = f" ({inert(event.role)})" if event.role else ""
+        rows.append(
+            (
+                iso(event.wall, 0),
+                short(body.target),
+                deed,
+                inert(event.actor) + role,
+                inert(body.reason) or "no reason given",
+                what,
+            )
+        )
+    yield from table(("UTC", "Entry", "Was", "By", "Why", "What it said"), rows)
 
 
 def _checklist(state: Incident) -> Iterator[str]:

@@ -1,0 +1,174 @@
+"""What the timeline shows, what the report says and what the state of the incident is: one truth, whoever wrote when."""
+
+import random
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from console import events as ev
+from console.events import Body, entry, read
+from console.incident import Fold
+from console.reports.incident import timeline
+from console.timeline import CORRECTED, DISPUTED, RETRACTED, project
+from data.clock import iso
+from data.envelope import Event, Header, case_id, encode_header
+from data.line import Put
+from data.log import read_row
+from data.projection import Projection
+from tests.room.strand import SECOND, T0
+from tests.room.test_incident import DECLARED
+
+CONSOLES = ["a" * 32, "b" * 32, "c" * 32, "e" * 32]
+"""The first founds the incident; the others are strangers until somebody adds them."""
+
+Row = tuple[int, bytes, str, bytes, bytes]
+
+
+class Writers:
+    """Consoles that write one record, each by a clock of its own."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.events: list[Event] = []
+        self._skew = {rep: self.dice.randint(-3, 3) * SECOND for rep in CONSOLES[1:]}
+        self._ends: dict[str, tuple[int, int]] = {}
+        self.rows: list[Row] = []
+        self.write(CONSOLES[0], DECLARED)
+        # Who counts changes all the time, or never: what follows from it makes every line again.
+        self._settled = self.dice.random() < 0.5
+        for rep in CONSOLES[1:] if self._settled else ():
+            self.write(CONSOLES[0], ev.RosterAdded(rep, "ben", "compared"))
+
+    def write(self, rep: str, body: Body) -> Event:
+        seq, before = self._ends.get(rep, (0, 0))
+        wall = max(T0 + len(self.rows) * SECOND + self._skew.get(rep, 0), before + 1_000_000)
+        self._ends[rep] = seq + 1, wall
+        made = entry(body, rep[:1])
+        case = case_id(bytes.fromhex(self.events[0].hash)) if self.events else None
+        head = encode_header(
+            Header(
+                actor=rep[:1],
+                at=iso(wall, 9),
+                body_h="",
+                body_len=len(made.body),
+                case=case,
+                clk="",
+                hlc=f"{(wall // 1_000_000) << 16:016x}",
+                inc=1,
+                kind=made.kind,
+                prev="0" * 64 if seq else None,
+                refs=(),
+                rep=rep,
+                role="",
+                seq=seq + 1,
+                v=1,
+                wall=iso(wall, 9),
+            )
+        )
+        digest = sha256(head + made.body).digest()
+        self.rows.append((len(self.rows) + 1, digest, made.kind, head, made.body))
+        self.events.append(read_row((len(self.rows), digest, head, made.body)))
+        return self.events[-1]
+
+    def body(self) -> Body:
+        dice = self.dice
+        target = dice.choice([*self.events[-4:], *self.events[:5]])
+        known = [event.hash for event in self.events if getattr(read(event), "target", "") == target.hash]
+        over = tuple(sorted(dice.sample(known, dice.randint(0, min(len(known), 2)))))
+        other = dice.choice(CONSOLES)
+        since = ev.moment(T0 + dice.randrange(len(self.rows) + 1) * SECOND)
+        corrections: list[Body] = [
+            ev.NoteWritten(f"note {len(self.rows)}"),
+            ev.EntryAmended(target.hash, f"text {len(self.rows)}", "typo", over),
+            ev.EntryRetracted(target.hash, "wrong"),
+            ev.EntryReinstated(target.hash, "right"),
+            ev.EntryDisputed(target.hash, "not so"),
+            ev.EntrySettled(target.hash, "so"),
+            ev.Erased((target.hash,), "asked to"),
+        ]
+        admissions: list[Body] = [
+            ev.RosterAdded(other, "ben", "first-use"),
+            ev.RosterRemoved(other, "left"),
+            ev.RosterRevoked(other, since, "stolen"),
+            ev.RosterRotated(other, "new key"),
+        ]
+        return dice.choice(admissions if dice.random() < 0.3 and not self._settled else corrections)
+
+
+def shown(path: Path) -> dict[str, tuple[str, int]]:
+    """Text and flags of each line as a reader of the view gets them."""
+    with closing(sqlite3.connect(path)) as db:
+        return {
+            digest.hex(): (text, flags)
+            for digest, text, flags in db.execute("SELECT hash, text, flags FROM lines")
+        }
+
+
+def folded(fold: Fold, events: Sequence[Event]) -> dict[str, tuple[str, int]]:
+    """The same as the state of the incident has it."""
+    state = fold.incident
+    by_hash = {event.hash: event for event in events}
+    lines = {}
+    for event in events:
+        put = next((ask for ask in project(event) if isinstance(ask, Put)), None)
+        if put is None:
+            continue
+        texts = [(by_hash[one].order, read(by_hash[one]).text) for one in state.versions.get(event.hash, ())]  # type: ignore[union-attr]
+        texts += [
+            (other.order, "(erased)")
+            for other in events
+            if event.hash in getattr(read(other), "targets", ()) and state.roster.counts(other)
+        ]
+        flags = (
+            put.flags
+            | CORRECTED * (event.hash in state.versions)
+            | DISPUTED * (event.hash in state.disputed)
+            | RETRACTED * fold._withdrawn.get(event.hash, False)
+        )
+        lines[event.hash] = (max(texts)[1] if texts else put.text, flags)
+    return lines
+
+
+def agree(directory: Path, writers: Writers, arrival: Sequence[int]) -> None:
+    """Let the events arrive in that order, and compare after every few."""
+    with closing(sqlite3.connect(directory / "log.db", isolation_level=None)) as log:
+        log.execute("CREATE TABLE events (n INTEGER PRIMARY KEY, hash BLOB, kind TEXT, head BLOB, body BLOB)")
+        view = Projection(directory / "view.db", log, project)
+        fold, here = Fold(), list[Event]()
+        for number, index in enumerate(arrival, 1):
+            _, digest, kind, head, body = writers.rows[index]
+            log.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?)", (number, digest, kind, head, body))
+            here.append(read_row((number, digest, head, body)))
+            if number % 3 and number < len(arrival):
+                continue
+            if number % 2:  # sometimes by a process that has just been started
+                view.close()
+                view = Projection(directory / "view.db", log, project)
+            fold.add(here[-3:])
+            view.follow(1000)
+            truth = folded(fold, here)
+            assert shown(directory / "view.db") == truth
+            assert {line.event.hash: (line.text, line.flags) for line in timeline(here)} == truth
+        assert not view.misfit
+        view.close()
+
+
+@pytest.mark.req("S001-EV-1")
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 2**32), st.integers(1, 40))
+def test_timeline_report_and_state_agree_whoever_counts_and_whatever_arrives_when(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, length: int
+) -> None:
+    writers = Writers(seed)
+    for _ in range(length):
+        writers.write(writers.dice.choice(CONSOLES), writers.body())
+    arrival = list(range(1, len(writers.rows)))
+    if writers.dice.random() < 0.5:
+        writers.dice.shuffle(arrival)
+    agree(tmp_path_factory.mktemp("agreement"), writers, [0, *arrival])
