@@ -139,6 +139,20 @@ class Board:
         return _newest_first(alert for alert in self.alerts.values() if alert.asks(now))
 
 
+def measured(facts: AlertFacts) -> str:
+    """How much it was against which limits, in words; empty where there is nothing to measure."""
+    if not facts.limit:
+        return ""
+
+    def say(value: int) -> str:
+        return f"{value / 10**9:,.2f} USD" if facts.unit == "nano-usd" else f"{value:,} {facts.unit}".strip()
+
+    return (
+        f"{say(facts.value)} when it opened, {say(facts.peak)} at most so far;"
+        f" limit {say(facts.limit)}, pages at {say(facts.page_limit)}"
+    )
+
+
 def _newest_first(alerts: Iterable[Alert]) -> list[Alert]:
     # Moments are text of one form, which sorts as their times do and need not be read for it.
     return sorted(alerts, key=lambda alert: (alert.facts.opened_at, alert.id), reverse=True)

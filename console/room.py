@@ -307,8 +307,12 @@ class Room:
                 "There is nothing of yours to undo here.",
                 "Lines of the timeline are retracted or corrected one by one.",
             )
+        was_open = self.incident.open
         await self.record(EntryRetracted(undoable[0].hash, "undone"))
-        return undoable
+        if self.incident.open == was_open:
+            return undoable
+        event, said = undoable
+        return event, f"{said}; the incident is {'open' if self.incident.open else 'closed'} again"
 
     async def retitle(self, title: str) -> None:
         """Give the incident a better title."""

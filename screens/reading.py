@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from console.alerts import Alert
+from console.alerts import Alert, measured
 from console.events import (
     AlertFacts,
     Body,
@@ -89,10 +89,7 @@ def _facts(facts: AlertFacts) -> list[Para]:
 
 
 def _measure(facts: AlertFacts) -> str:
-    if not facts.limit:
-        return many(facts.count, "action")
-    show = _money if facts.unit == "nano-usd" else lambda value: f"{value:,} {facts.unit}".strip()
-    return f"{show(facts.value)} when it opened, {show(facts.peak)} at most so far; limit {show(facts.limit)}, pages at {show(facts.page_limit)}; {many(facts.count, 'action')}"
+    return "; ".join(filter(None, (measured(facts), many(facts.count, "action"))))
 
 
 def _money(nano: int) -> str:

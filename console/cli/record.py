@@ -6,8 +6,10 @@ import asyncio
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
+from console import plain
 from console.cli import exits
 from console.cli.context import Context
 from console.cli.trouble import complain
@@ -15,6 +17,7 @@ from console.refusal import Refused
 from console.scribe import LONGEST, parse
 from console.shown import visible
 from data.clock import iso
+from data.trouble import StoreTrouble
 from playbooks import duration
 
 if TYPE_CHECKING:
@@ -80,13 +83,15 @@ def note(options: Namespace) -> int:
     text = " ".join(word.removeprefix(" ") for word in options.text)
     if text in ("", "-"):
         text = _piped()
-    return _in_room(options, lambda room: room.note(text), "noted")
+    return _in_room(options, lambda room: room.note(text), "noted", typed=text)
 
 
 def amend(options: Namespace) -> int:
     """`warroom amend`."""
     text = " ".join(options.text)
-    return _in_room(options, lambda room: room.amend(options.entry, text, options.reason), "corrected")
+    return _in_room(
+        options, lambda room: room.amend(options.entry, text, options.reason), "corrected", typed=text
+    )
 
 
 def retract(options: Namespace) -> int:
@@ -264,12 +269,17 @@ def silence(options: Namespace) -> int:
     )
 
 
-def _in_room(options: Namespace, act: Callable[[Room], Awaitable[Outcome]], done: str) -> int:
+def _in_room(
+    options: Namespace, act: Callable[[Room], Awaitable[Outcome]], done: str, *, typed: str = ""
+) -> int:
     context = Context(options)
+    recorded = False
 
     async def run() -> None:
+        nonlocal recorded
         async with context.room() as room:
             outcome = await act(room)
+            recorded = True
             event, more = outcome if isinstance(outcome, tuple) else (outcome, "")
             said = f"{done} {more}".rstrip()
             line = f"{room.code} saved {iso(room.saved_at, 0)}  {visible(said, 400)}"
@@ -283,8 +293,21 @@ def _in_room(options: Namespace, act: Callable[[Room], Awaitable[Outcome]], done
                 value |= {"id": event.short, "hash": event.hash, "at": iso(event.at, 9), "kind": event.kind}
             context.say(line, value)
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    except StoreTrouble:
+        if typed and not recorded:
+            _give_back(typed)
+        raise
     return exits.OK
+
+
+def _give_back(text: str) -> None:
+    """Print what could not be recorded, whole and as its author wrote it: what was piped in lies nowhere else."""
+    if sys.stderr.isatty():
+        text = plain.visible(text, 8 * LONGEST, lines=True)
+    with suppress(OSError):  # nobody is left to be told
+        print(f"warroom: this is not on the record:\n{text.rstrip()}", file=sys.stderr)
 
 
 def _at_desk(context: Context, act: Callable[[Desk], Awaitable[str]], done: str) -> int:

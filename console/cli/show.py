@@ -177,6 +177,8 @@ def _alert_state(state: Incident, facts: AlertFacts) -> str:
 
 def detail(alert: Alert, now: int) -> Iterator[str]:
     """One alert with its times and the actions behind it, as lines of text."""
+    from console.alerts import measured
+
     facts = alert.facts
     yield _alert_line(alert, now)
     yield f"  rule        {facts.rule}, version {facts.version}" + (
@@ -186,8 +188,8 @@ def detail(alert: Alert, now: int) -> Iterator[str]:
     yield f"  opened      {facts.opened_at}, last {facts.last_at}"
     yield f"  received    {facts.received_at}, detected {facts.detected_at}"
     yield f"  paged       {facts.paged_at or 'nobody'}"
-    limits = f"limit {facts.limit:,}, pages above {facts.page_limit:,}"
-    yield f"  value       {facts.value:,} {facts.unit}, {limits}, peak {facts.peak:,}"
+    if measure := measured(facts):
+        yield f"  measured    {measure}"
     if alert.silenced_until is not None:
         yield f"  silenced    by {one_line(alert.silenced_by, 64)}: {one_line(alert.silenced_reason, 200)}"
     yield f"  actions     {facts.count:,}" + ("; some of them:" if facts.count > len(facts.sample) else ":")

@@ -97,6 +97,17 @@ def test_undo_covers_closing_and_moments(declared: Warroom) -> None:
     assert state(declared)["open"] is True
 
 
+def test_undo_says_that_an_incident_is_closed_or_open_again(declared: Warroom) -> None:
+    run = declared.quick
+    code = str(state(declared)["incident"])
+    run("--as", "ana", "close", "over")
+    run("--as", "ana", "--incident", code, "reopen", "not yet")
+    assert "the incident is closed again" in run("--as", "ana", "--incident", code, "undo").out
+    assert run("incidents").out == "No open incidents.\n"
+    assert "the incident is open again" in run("--as", "ana", "--incident", code, "undo").out
+    assert state(declared)["open"] is True
+
+
 def test_closing_lists_what_is_unfinished(declared: Warroom) -> None:
     done = declared.quick("close", "enough for tonight")
     assert "closed unfinished: Containment is not confirmed" in done.err
