@@ -26,6 +26,8 @@ SILENT = 90 * SECOND
 """A remote with which no exchange came to its end for so long is as good as unreachable, whatever it says."""
 NARROW = 100
 """Columns below which the short words are used."""
+ROOMY = 140
+"""Columns from which on the words for a remote that is silent leave enough to the title."""
 
 
 class Sight:
@@ -126,7 +128,7 @@ def kept(room: Room, desk: Desk, sight: Sight, now: int) -> Words:
         by = holders[0].name if len(standings) == 1 else f"{len(holders)} of {len(standings)}"
         sealed = _sealed(room.incident, desk.home.replica, max(each.shared for each in holders))
         more = f" · sealed by {sealed}" if sealed else ""
-        return Words(f"shared to {by}{more}", f"shared {fit(by, 12).strip()}{more}", "ok")
+        return Words(f"shared to {by}{more}", f"shared {fit(by, 10).strip()}", "ok")
     if counted:
         best = min(counted, key=lambda each: each.pending)
         age = f" · oldest {minutes(now - best.oldest)}" if best.oldest is not None else ""
@@ -153,7 +155,7 @@ def record_pieces(room: Room, desk: Desk, sight: Sight, now: int, width: int) ->
     pieces: list[Piece] = []
     if wrong := alarms(room.incident, room.case.id in sight.damaged):
         words = " · ".join(wrong)
-        pieces.append((f" ✖ {words} " if width < NARROW else f" ✖ {words}: 5 shows it ", "alarm", 0))
+        pieces.append((f"✖ {words}" if width < NARROW else f" ✖ {words}: 5 shows it ", "alarm", 0))
     if room.read_only:
         return [*pieces, ("READ ONLY", "held", 0)]
     if room.trouble:
@@ -164,21 +166,23 @@ def record_pieces(room: Room, desk: Desk, sight: Sight, now: int, width: int) ->
     if room.pending:
         return [*pieces, (f"saving {room.pending}", "high", 0)]
     words_ = kept(room, desk, sight, now)
-    pieces.append((words_.short if width < NARROW else words_.full, words_.tone, 0))
+    # Where little fits, what is wrong is said before what is well.
+    short = words_.short.removeprefix("saved · ") if pieces else words_.short
+    pieces.append((short if width < NARROW else words_.full, words_.tone, 0))
     if len(desk.standings) > 0 and desk.home.replica not in room.incident.roster.members:
-        pieces.append(("YOU ARE NOT ON THE ROSTER", "high", 1))
+        pieces.append(("YOU ARE NOT ON THE ROSTER", "high", 2))
     strangers = room.incident.strangers.keys() - room.incident.roster.members.keys() - {desk.home.replica}
     if strangers:
-        pieces.append((f"{many(len(strangers), 'console')} NOT ON ROSTER", "high", 3))
+        pieces.append((f"{many(len(strangers), 'console')} NOT ON ROSTER", "high", 4))
     silent = [each for each in desk.standings if late(each, now)]
     if len(silent) == 1:
         name = fit(silent[0].name, 16).strip()
         since = f" since {hm(silent[0].turned)}" if silent[0].turned else ""
-        words = f"{name} SILENT{since}" if width < NARROW else f"remote {name}: {silence(silent[0])}"
-        pieces.append((words, "high", 2))
+        words = f"{name} SILENT{since}" if width < ROOMY else f"remote {name}: {silence(silent[0])}"
+        pieces.append((words, "high", 3))
     elif silent:
         words = f"{len(silent)} of {len(desk.standings)} remotes"
-        pieces.append((f"{words} SILENT" if width < NARROW else f"{words}: no exchange", "high", 2))
+        pieces.append((f"{words} SILENT" if width < ROOMY else f"{words}: no exchange", "high", 3))
     return pieces
 
 

@@ -16,7 +16,7 @@ from screens.display import fit
 from screens.tones import tone_style
 
 Piece = tuple[str, str, int]
-"""Display text, tone, and rank: pieces with the highest rank leave first when the line is too narrow."""
+"""Display text, tone, and rank: 0 always stays; of the others, the lower the rank the sooner there is room for it."""
 
 FLEX = -1
 """The rank of a piece that is cut to what the others leave, and goes when that is next to nothing.
@@ -68,7 +68,7 @@ class StripLines(Widget):
         return style
 
     def render_line(self, y: int) -> Strip:
-        """Draw one line; what has the highest rank is left out until the rest fits."""
+        """Draw one line; of what does not fit, what has the lowest rank stays."""
         width = self.size.width
         left, right = self._lines[y] if y < len(self._lines) else ((), ())
         left, right = _fitting(left, right, width)
@@ -90,17 +90,24 @@ class StripLines(Widget):
 
 
 def _fitting(left: Sequence[Piece], right: Sequence[Piece], width: int) -> tuple[list[Piece], list[Piece]]:
-    """Return the pieces that fit: what ranks highest leaves first, and what is flexible is cut."""
-
-    def needs(pieces: Sequence[Piece]) -> int:
-        return sum(cell_len(text) + 2 for text, _, rank in pieces if text and rank != FLEX)
-
-    shown = [[piece for piece in side if piece[0]] for side in (left, right)]
-    for worst in sorted({rank for side in shown for _, _, rank in side if rank > 0}, reverse=True):
-        if needs(shown[0]) + needs(shown[1]) <= width:
-            break
-        shown = [[piece for piece in side if piece[2] != worst] for side in shown]
-    spare = width - needs(shown[0]) - needs(shown[1]) - 2
+    """Return the pieces that fit: what ranks lowest comes first, and what is flexible is cut."""
+    sides = [[piece for piece in side if piece[0]] for side in (left, right)]
+    room = width - sum(cell_len(text) + 2 for side in sides for text, _, rank in side if rank == 0)
+    out = set()
+    for rank, at, place in sorted(
+        (piece[2], at, place) for at, side in enumerate(sides) for place, piece in enumerate(side)
+    ):
+        if rank > 0:
+            needs = cell_len(sides[at][place][0]) + 2
+            # What is too long does not keep away what is shorter and ranks higher.
+            if needs <= room:
+                room -= needs
+            else:
+                out.add((at, place))
+    shown = [
+        [piece for place, piece in enumerate(side) if (at, place) not in out] for at, side in enumerate(sides)
+    ]
+    spare = room - 2
     for side in reversed(shown):
         for place, (text, tone, rank) in enumerate(side):
             if rank == FLEX:

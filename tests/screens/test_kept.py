@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,8 @@ from console.incident import fold
 from console.sharing import Standing
 from data.record import Head
 from screens.kept import Sight, alarms, entry_kept, minutes, record_pieces, sealers
+from screens.widgets.header import mode_piece, watcher_piece
+from screens.widgets.strips import FLEX, _fitting
 from tests.room.strand import T0, event
 
 ME, BEN, CHI = "a" * 32, "b" * 32, "c" * 32
@@ -103,11 +106,11 @@ def test_what_a_remote_said_of_another_incident_is_not_believed_of_this_one() ->
     [
         (
             usb(error="cut", turned=NOW - 5 * MINUTE),
-            "saved · not shared | remote usb: no exchange since 14:05",
+            "saved · not shared | usb SILENT since 14:05",
         ),
         (usb(error="cut", pending=3, oldest=NOW - 2 * MINUTE), "saved · 3+ not shared · oldest 2 min"),
-        (usb(error="cut", turned=0), "remote usb: no exchange yet"),
-        (usb(turned=NOW - 2 * MINUTE), "remote usb: no exchange since"),
+        (usb(error="cut", turned=0), "usb SILENT"),
+        (usb(turned=NOW - 2 * MINUTE), "usb SILENT since 14:08"),
     ],
 )
 def test_a_remote_that_does_not_answer_is_named(standing: Standing, words: str) -> None:
@@ -116,6 +119,35 @@ def test_a_remote_that_does_not_answer_is_named(standing: Standing, words: str) 
     sight.look(here, [standing])
     assert words in said(here, desk(standing), sight)
     assert "usb SILENT" in said(here, desk(standing), sight, 80)
+    assert "remote usb: no exchange" in said(here, desk(standing), sight, 140)
+
+
+@pytest.mark.parametrize("wrong", [(), (RemoteAlarmed("s3", "x.seg", "torn"),)])
+@pytest.mark.parametrize(
+    "standing",
+    [
+        usb(),
+        usb(pending=1_400, oldest=NOW - 3 * MINUTE),
+        usb(pending=1_400, oldest=NOW - 3 * MINUTE, error="cut", turned=NOW - 5 * MINUTE),
+        usb(error="cut", turned=0),
+    ],
+)
+def test_that_nobody_watches_is_said_beside_how_the_record_is_kept_also_where_little_fits(
+    standing: Standing, wrong: tuple[RemoteAlarmed, ...]
+) -> None:
+    standing = replace(standing, name="the-bucket-of-the-team")
+    here = room(
+        *(event(each, 4) for each in wrong), event(Checkpointed((Head(ME, 1, 9, "0" * 64),)), 1, rep=BEN)
+    )
+    record = record_pieces(here, desk(standing), seen(here, standing), NOW, 80)
+    first = [("INC-U3EW", "strong", 0), ("SEV1", "crit", 0), mode_piece("live"), ("refund loop", "", FLEX)]
+    nobody: Any = SimpleNamespace(watched=False, watch_trouble="")
+    shown = _fitting(first, [watcher_piece(nobody), ("✖ 12 unacked", "crit", 0), *record], 80)
+    line = " " + "  ".join(text for side in shown for text, _, _ in side)
+    assert "  NOT WATCHING  ✖ 12 unacked  " in line
+    assert len(line) < 80
+    assert ("REMOTE ALARM" in line) == bool(wrong)
+    assert ("1,400" in line) == bool(standing.pending)
 
 
 def test_while_another_war_room_here_writes_nothing_is_claimed_of_remotes() -> None:

@@ -110,7 +110,7 @@ async def test_a_stick_that_is_pulled_out_is_said_and_counted_and_comes_back(tmp
         place.rename(tmp_path / "pulled")
         await stage.room.note("while it is gone")
         await turning(stage, lambda: "1+ not shared" in header(stage), "what waits is counted")
-        assert "remote usb: no exchange since 14:0" in header(stage)
+        assert "usb SILENT since 14:0" in header(stage)
         evidence = await opened(stage)
         await evidence.choose("remote")
         await stage.press("enter")
