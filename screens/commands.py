@@ -110,7 +110,7 @@ def _takes_back(now: Situation) -> str:
     return _entry(now)
 
 
-def _erasable(now: Situation) -> str:
+def _entry_or_exhibit(now: Situation) -> str:
     return _row("exhibit", "an exhibit")(now) if now.place == "evidence" else _entry(now)
 
 
@@ -170,6 +170,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("entry.retract", "t", "Take the entry back", "Strike the selected entry through, with a reason; again: it counts.", "retract", "incident", "retract", _takes_back),
     Command("entry.dispute", "d", "Dispute the entry", "Say that the selected entry is not so, with a reason; it goes on counting until that is settled.", "dispute", name="dispute", possible=_entry),
     Command("entry.settle", "u", "Settle the entry", "End the dispute about the selected entry, or choose among versions that stand side by side.", "settle", name="settle", possible=_entry),
+    Command("entry.unmask", "X", "Look behind the mask", "Show the selected entry, or what an exhibit holds, without masks; that you looked, and why, goes on the record.", "unmask", "incident", "unmask", _entry_or_exhibit),
     Command("entry.amend_last", "f4,alt+up", "Correct my last entry", "Write a new version of what you wrote last.", "", name="amendlast", possible=_write, typing=True),
     Command("write.stamp", "f2,ctrl+t", "Stamp the time", "Put the time of now, UTC, into the write bar; first in an entry it says when that happened.", "", name="stamp", possible=_write, typing=True),
     Command("write.lines", "f6", "One entry per line", "Save each line of what is typed as an entry of its own.", "", typing=True, possible=_write),
@@ -203,7 +204,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("evidence.paste", "P", "Attach pasted text", "Keep pasted text as evidence, with why.", "paste", "incident", "paste", _write),
     Command("evidence.preserve", "K", "Keep telemetry", "Copy the telemetry of a trace, session, run, agent or alert into the record before the window rolls over it.", "keep", "incident", "preserve", _write),
     Command("hold", "L", "Legal hold", "Set a hold: nothing that it covers can be erased; on a hold: lift it.", "hold", "incident", "legalhold", _write),
-    Command("evidence.erase", "", "Erase for good", "Take the text or the files of the selected entry or exhibit away for good, by duty or by right; hash and place stay.", "", "incident", "erase", _erasable),
+    Command("evidence.erase", "", "Erase for good", "Take the text or the files of the selected entry or exhibit away for good, by duty or by right; hash and place stay.", "", "incident", "erase", _entry_or_exhibit),
     Command("roster.admit", "M", "Compare words", "Compare the words of the selected console with whoever works at it, and put it on the roster.", "compare", "evidence", "admit", _row("member stranger", "a console")),
     Command("roster.expel", "", "Take off the roster", "What the selected console writes from now on does not count.", "", "evidence", "expel", _row("member", "a member of the roster")),
     Command("roster.revoke", "", "Revoke the key", "Nothing counts that was written with the selected console's key since a time.", "", "evidence", "revoke", _row("member", "a member of the roster")),

@@ -1,7 +1,8 @@
 """Gate 1: every string from outside becomes display text here, before any widget sees it.
 
 A `str` given to a widget may be read as markup; a `Content` never is. Both kinds of result hold printable
-characters only: what a terminal would obey is shown as a visible mark.
+characters only: what a terminal would obey is shown as a visible mark, and so is what the policy masks. `unmasked`
+is for text of which an entry says that somebody looks at it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from functools import lru_cache
 from rich.cells import cell_len
 from textual.content import Content
 
+from console import plain
 from console.shown import show, visible
 
 LONGEST = 4096
@@ -18,11 +20,11 @@ LONGEST = 4096
 
 
 @lru_cache(maxsize=8192)
-def fit(text: str, cells: int, *, right: bool = False) -> str:
+def fit(text: str, cells: int, *, right: bool = False, unmasked: bool = False) -> str:
     """Return `text` as display text of exactly `cells` terminal cells: cut with `…` or padded with blanks."""
     if cells <= 0:
         return ""
-    shown = visible(text, cells)
+    shown = plain.visible(text, cells) if unmasked else visible(text, cells)
     blanks = " " * (cells - cell_len(shown))
     return blanks + shown if right else shown + blanks
 
@@ -37,15 +39,16 @@ def many(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
-def block(text: str, width: int, rows: int = 200) -> tuple[list[str], int]:
+def block(text: str, width: int, rows: int = 200, *, unmasked: bool = False) -> tuple[list[str], int]:
     """Return `text` folded into lines of at most `width` cells, and how many characters are shown as marks.
 
     Args:
         text: anything; its own line breaks are kept.
         width: terminal cells, at least 1.
         rows: the most lines; what does not fit is said in the last line, never dropped in silence.
+        unmasked: as it is on the record.
     """
-    shown = show(text, 65_536, lines=True)
+    shown = (plain.show if unmasked else show)(text, 65_536, lines=True)
     lines = [piece for line in shown.text.split("\n") for piece in _fold(line, width)]
     if len(lines) > rows:
         lines[rows - 1 :] = [visible(f"… {many(len(lines) - rows + 1, 'more line')}", width)]

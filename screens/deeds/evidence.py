@@ -9,6 +9,7 @@ from typing import Literal, cast
 
 from console.incident import Exhibit
 from console.refusal import Refused
+from console.room import Room
 from data.envelope import Ref, short
 from screens.background import background
 from screens.commands import BY_ID
@@ -51,7 +52,7 @@ def evidence(screen: ConsoleScreen, words: str = "") -> None:
 
 
 PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "exhibit": ("Exhibit", ("exhibit.show", "hold", "evidence.erase", "copy")),
+    "exhibit": ("Exhibit", ("exhibit.show", "entry.unmask", "hold", "evidence.erase", "copy")),
     "request": ("Request for evidence", ("evidence.preserve", "copy")),
     "finding": ("Not recorded", ()),
     "hold": ("Legal hold", ("hold", "copy")),
@@ -77,7 +78,7 @@ async def open_row(screen: EvidenceScreen) -> None:
         mine = desk.home.replica
         theirs, ours = await room.key_words(row.id), await room.key_words(mine)
         paras[1:1] = about_words(theirs, ours, row.id == mine)
-    elif row.kind == "exhibit" and (exhibit := _exhibit(screen)) is not None:
+    elif row.kind == "exhibit" and (exhibit := selected_exhibit(screen)) is not None:
         absent = await asyncio.to_thread(_absent, room.case.directory, exhibit.refs)
         if absent:
             said = f"{many(absent, 'file')} of {len(exhibit.refs)} NOT HERE: on the way, or erased"
@@ -101,7 +102,8 @@ def _row(screen: ConsoleScreen) -> EvidenceRow | None:
     return screen.selected if isinstance(screen, EvidenceScreen) else None
 
 
-def _exhibit(screen: ConsoleScreen) -> Exhibit | None:
+def selected_exhibit(screen: ConsoleScreen) -> Exhibit | None:
+    """Return the exhibit under the cursor of the evidence screen."""
     row, room = _row(screen), screen.room
     if row is None or room is None:
         return None
@@ -111,15 +113,19 @@ def _exhibit(screen: ConsoleScreen) -> Exhibit | None:
 @does("exhibit.show")
 def show(screen: ConsoleScreen, words: str = "") -> None:
     """Show what the exhibit holds."""
+    exhibit, room = selected_exhibit(screen), screen.room
+    if exhibit is not None and room is not None:
+        show_files(screen, room, exhibit)
+
+
+def show_files(screen: ConsoleScreen, room: Room, exhibit: Exhibit, *, unmasked: bool = False) -> None:
+    """Show the files of an exhibit. `unmasked`: as they were kept, which is on the record."""
     from screens.dialogs.material import MaterialPage
 
-    exhibit, room = _exhibit(screen), screen.room
-    if exhibit is None or room is None:
-        return
     if not exhibit.refs:
         screen.say("This exhibit has no files: everything it says is on its page.", "high")
         return
-    screen.app.push_screen(MaterialPage(room.case.directory, exhibit.refs))
+    screen.app.push_screen(MaterialPage(room.case.directory, exhibit.refs, unmasked=unmasked))
 
 
 # -- keep more ----------------------------------------------------------------------------------------------

@@ -8,9 +8,11 @@ from console.events import EntryAmended, NoteWritten, read
 from console.refusal import Refused
 from console.room import Room
 from console.scribe import LONGEST
+from console.shown import masked
 from console.timeline import MARKS, RETRACTED
 from data.line import Filter, Line
 from screens.console_screen import ConsoleScreen, does
+from screens.deeds.evidence import selected_exhibit, show_files
 from screens.dialogs.form import Choice, Form, Option, Text
 from screens.display import fit
 from screens.evidence import EvidenceScreen
@@ -86,6 +88,21 @@ def _amend(screen: ConsoleScreen, target: str, text: str) -> None:
     room = screen.room
     if room is None:
         return
+    if masked(text) == text:
+        _correct(screen, room, target, text)
+        return
+
+    async def look() -> None:
+        # A box holds what will be saved, so it cannot mask: whoever corrects the entry sees it.
+        from console.evidence.holding import unmask
+
+        await unmask(room, target, "to correct it")
+        _correct(screen, room, target, text)
+
+    screen.start(look())
+
+
+def _correct(screen: ConsoleScreen, room: Room, target: str, text: str) -> None:
 
     async def submit(answers: Mapping[str, str]) -> None:
         if answers["text"] == text.strip():
@@ -159,8 +176,8 @@ def undo(screen: ConsoleScreen, words: str = "") -> None:
         now = room.undoable
         if now is None or now[0].hash != event.hash:
             raise Refused("Your last change is another one by now.", "Esc, then undo again.")
-        await room.undo()
-        screen.say(f"undone: {deed}; the record keeps both", "ok")
+        _, undone = await room.undo()
+        screen.say(f"undone: {undone}; the record keeps both", "ok")
 
     about = f"{hms(event.at)}Z you: {deed}"
     screen.app.push_screen(Form("Undo your last change", (), submit, about=about, verb="undo it"))
@@ -366,8 +383,40 @@ async def _choose(screen: ConsoleScreen, room: Room, line: Line, words: str) -> 
     screen.app.push_screen(Form("Settle which version holds", fields, submit, lines=lines, verb="settle"))
 
 
-async def history(screen: ConsoleScreen, hash_: str) -> None:
-    """Open the page of one entry, with its history."""
+@does("entry.unmask")
+def unmask(screen: ConsoleScreen, words: str = "") -> None:
+    """Ask why, put that on the record, then show the entry or the exhibit as it was written."""
+    room, line = screen.room, None
+    exhibit = selected_exhibit(screen)
+    if exhibit is None:
+        line = _line(screen)
+    if room is None or (exhibit is None and line is None):
+        return
+    target = exhibit.hash if exhibit is not None else line.hash if line is not None else ""
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        from console.evidence.holding import unmask as look
+
+        await look(room, target, answers["reason"])
+
+    def looked(done: bool | None) -> None:
+        if not done:
+            return
+        if exhibit is not None and exhibit.refs:
+            show_files(screen, room, exhibit, unmasked=True)
+        else:
+            screen.start(history(screen, target, unmasked=True))
+
+    about = exhibit.body.title if exhibit is not None else line.text if line is not None else ""
+    reason = Text("reason", "What you look at it for", words, "Looking at masked text needs a reason.")
+    screen.app.push_screen(
+        Form("Look behind the mask", (reason,), submit, about=about, verb="look; this goes on the record"),
+        looked,
+    )
+
+
+async def history(screen: ConsoleScreen, hash_: str, *, unmasked: bool = False) -> None:
+    """Open the page of one entry, with its history. `unmasked`: as it was written, which is on the record."""
     from screens.commands import BY_ID
     from screens.dialogs.page import Page
     from screens.kept import entry_kept, membership, writer
@@ -378,7 +427,7 @@ async def history(screen: ConsoleScreen, hash_: str) -> None:
         return
     events = await room.history(hash_)
     first, state = events[0], room.incident
-    commands = [BY_ID[name] for name in ("entry.retract", "entry.dispute", "copy")]
+    commands = [BY_ID[name] for name in ("entry.retract", "entry.dispute", "entry.unmask", "copy")]
     contested = first.hash in state.contested
     if contested or first.hash in state.disputed:
         commands.insert(0, BY_ID["entry.settle"])
@@ -396,6 +445,10 @@ async def history(screen: ConsoleScreen, hash_: str) -> None:
         if name:
             screen.command(name)
 
-    screen.app.push_screen(
-        Page("Timeline entry", about_entry(events, standing), commands, screen.keymap), chosen
-    )
+    paras = about_entry(events, standing)
+    title = "Timeline entry"
+    if unmasked:
+        title += ", NOT MASKED"
+        paras = [para._replace(unmasked=True) for para in paras]
+        commands.remove(BY_ID["entry.unmask"])
+    screen.app.push_screen(Page(title, paras, commands, screen.keymap), chosen)

@@ -35,8 +35,9 @@ ABOVE = 150
 class MaterialRows(Rows[Numbered]):
     """The lines of one file; three screens around what is seen are in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, unmasked: bool) -> None:
         super().__init__(id="material")
+        self.unmasked = unmasked
         self.material: Material | None = None
         self.says = ""
         self._start = 0
@@ -80,7 +81,9 @@ class MaterialRows(Rows[Numbered]):
             return
         start = max(self.top - self.height, 0)
         try:
-            window = await asyncio.to_thread(_masked, material, start, 3 * self.height)
+            window = await asyncio.to_thread(material.rows, start, 3 * self.height)
+            if not self.unmasked:
+                window = await asyncio.to_thread(_masked, material, start, window)
         except StoreTrouble as trouble:
             self.read(None, str(trouble))
             return
@@ -91,17 +94,20 @@ class MaterialRows(Rows[Numbered]):
     def paint(self, row: Numbered, width: int) -> Cells:
         """Return one line, with its number when it is text."""
         if self.material is not None and not self.material.text:
-            return [(fit(row[1], width), "agent")]
+            return [(fit(row[1], width, unmasked=self.unmasked), "agent")]
         digits = max(len(str(self.count)), 3)
-        return [(f"{row[0] + 1:>{digits}} ", "quiet"), (fit(row[1], width - digits - 1), "agent")]
+        return [
+            (f"{row[0] + 1:>{digits}} ", "quiet"),
+            (fit(row[1], width - digits - 1, unmasked=self.unmasked), "agent"),
+        ]
 
 
-def _masked(material: Material, start: int, count: int) -> list[str]:
-    """Return lines of a file; a secret that began above them is one here, too."""
+def _masked(material: Material, start: int, lines: list[str]) -> list[str]:
+    """Return lines of a file that begin at `start`, masked; a secret that began above them is one here, too."""
     first = max(start - ABOVE, 0) if material.text else start
     # Those lines are short; looking through long ones would keep the screen waiting.
     above = [line[:ABOVE] for line in material.rows(first, start - first)]
-    return rows([*above, *material.rows(start, count)])[start - first :]
+    return rows([*above, *lines])[len(above) :]
 
 
 class MaterialPage(ModalScreen[None]):
@@ -122,15 +128,16 @@ class MaterialPage(ModalScreen[None]):
     }
     """
 
-    def __init__(self, directory: Path, refs: Sequence[Ref]) -> None:
+    def __init__(self, directory: Path, refs: Sequence[Ref], *, unmasked: bool = False) -> None:
         super().__init__()
+        self._unmasked = unmasked
         self._directory, self._refs, self._at = directory, refs, 0
         self._leaving = False
 
     def compose(self) -> ComposeResult:
         """The lines, a message, and the keys."""
         with Vertical(id="material-page"):
-            yield MaterialRows()
+            yield MaterialRows(self._unmasked)
             yield StripLines(id="material-says")
             yield StripLines(id="material-keys")
 
@@ -150,7 +157,9 @@ class MaterialPage(ModalScreen[None]):
     def _open(self) -> None:
         rows, ref = self.query_one(MaterialRows), self.ref
         place = f"file {self._at + 1} of {len(self._refs)}  " if len(self._refs) > 1 else ""
-        rows.border_title = content(f"{place}{ref.media}  {size(ref.size)}  {ref.sha256[:12]}", 120)
+        rows.border_title = content(
+            f"{'NOT MASKED  ' * self._unmasked}{place}{ref.media}  {size(ref.size)}  {ref.sha256[:12]}", 120
+        )
         rows.read(None, "Checking it against its hash…")
         self._say("")
         background(self, self._check, ref, group="check", latest=True)
@@ -201,10 +210,13 @@ class MaterialPage(ModalScreen[None]):
     async def _whole(self, material: Material, index: int) -> None:
         try:
             text = await asyncio.to_thread(material.whole, index)
+            if not self._unmasked:
+                (text,) = await asyncio.to_thread(_masked, material, index, [text])
         except StoreTrouble as trouble:
             self._say(str(trouble), "crit")
             return
-        self.app.push_screen(Page(f"Line {index + 1:,}", [Para(text, "content", agent=True)]))
+        para = Para(text, "content", agent=True, unmasked=self._unmasked)
+        self.app.push_screen(Page(f"Line {index + 1:,}", [para]))
 
     def action_save(self) -> None:
         """Ask where to, then copy it there."""

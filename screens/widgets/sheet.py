@@ -18,7 +18,8 @@ class Para(NamedTuple):
     """One paragraph.
 
     `agent`: words of an agent, shown in a block of their own, so that nobody takes them for ours. `beside`: a second
-    text with its label, shown to the right of the first where there is room, else under it.
+    text with its label, shown to the right of the first where there is room, else under it. `unmasked`: as it is on
+    the record, because an entry says that somebody looks at it.
     """
 
     text: str
@@ -26,6 +27,7 @@ class Para(NamedTuple):
     tone: str = ""
     agent: bool = False
     beside: tuple[str, str] | None = None
+    unmasked: bool = False
 
 
 class SheetLine(NamedTuple):
@@ -35,6 +37,7 @@ class SheetLine(NamedTuple):
     label: str
     text: str
     tone: str
+    unmasked: bool = False
 
 
 class Sheet(ListRows[SheetLine]):
@@ -56,21 +59,27 @@ class Sheet(ListRows[SheetLine]):
         lines: list[SheetLine] = []
         for para in self._flat(width):
             if para.beside is not None:
-                lines += _abreast(para.label, para.text, *para.beside, width)
+                lines += _abreast(para, *para.beside, width)
                 continue
             label = LABEL if para.label and width > 3 * LABEL else 0
             if para.agent:
-                folded, escaped = block(para.text, width - 2)
+                folded, escaped = block(para.text, width - 2, unmasked=para.unmasked)
                 marks = f", {escaped} control characters shown as marks" if escaped else ""
                 lines.append(
                     SheetLine(len(lines), "", f"{para.label or 'words from outside'}, inert{marks}:", "quiet")
                 )
-                lines += [SheetLine(0, "", f"│ {line}", "agent") for line in folded]
+                lines += [SheetLine(0, "", f"│ {line}", "agent", para.unmasked) for line in folded]
                 continue
-            folded, _ = block(para.text, width - label)
+            folded, _ = block(para.text, width - label, unmasked=para.unmasked)
             for place, line in enumerate(folded):
                 lines.append(
-                    SheetLine(0, para.label if label and not place else " " * bool(label), line, para.tone)
+                    SheetLine(
+                        0,
+                        para.label if label and not place else " " * bool(label),
+                        line,
+                        para.tone,
+                        para.unmasked,
+                    )
                 )
         self.show([line._replace(number=number) for number, line in enumerate(lines)])
 
@@ -81,7 +90,7 @@ class Sheet(ListRows[SheetLine]):
                 yield para
             else:
                 yield para._replace(beside=None)
-                yield Para(para.beside[0], para.beside[1], para.tone, para.agent)
+                yield para._replace(text=para.beside[0], label=para.beside[1], beside=None)
 
     def on_resize(self) -> None:
         """Fold again."""
@@ -114,16 +123,21 @@ class Sheet(ListRows[SheetLine]):
     def paint(self, row: SheetLine, width: int) -> Cells:
         """Return one folded line."""
         if row.label:
-            return [(fit(row.label, LABEL), "quiet"), (fit(row.text, width - LABEL), row.tone)]
-        return [(fit(row.text, width), row.tone)]
+            return [
+                (fit(row.label, LABEL), "quiet"),
+                (fit(row.text, width - LABEL, unmasked=row.unmasked), row.tone),
+            ]
+        return [(fit(row.text, width, unmasked=row.unmasked), row.tone)]
 
 
-def _abreast(label: str, text: str, other: str, other_label: str, width: int) -> list[SheetLine]:
+def _abreast(para: Para, other: str, other_label: str, width: int) -> list[SheetLine]:
     """Return two texts folded side by side, each under its label."""
-    half = (width - 3) // 2
-    left, right = block(text, half)[0], block(other, half)[0]
-    lines = [SheetLine(0, "", f"{fit(label, half)} │ {fit(other_label, half)}", "quiet")]
+    half, unmasked = (width - 3) // 2, para.unmasked
+    left = block(para.text, half, unmasked=unmasked)[0]
+    right = block(other, half, unmasked=unmasked)[0]
+    lines = [SheetLine(0, "", f"{fit(para.label, half)} │ {fit(other_label, half)}", "quiet")]
     lines += [
-        SheetLine(0, "", f"{fit(a, half)} │ {b}", "agent") for a, b in zip_longest(left, right, fillvalue="")
+        SheetLine(0, "", f"{fit(a, half, unmasked=unmasked)} │ {b}", "agent", unmasked)
+        for a, b in zip_longest(left, right, fillvalue="")
     ]
     return lines
