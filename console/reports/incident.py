@@ -202,6 +202,8 @@ def _corrections(events: Sequence[Event], state: Incident) -> Iterator[str]:
         what = inert(said.get(body.target, ""))
         if isinstance(body, EntryAmended):
             what += f" → {inert(body.text)}"
+            if state.roster.counts(event):
+                said[body.target] = body.text
         role = f" ({inert(event.role)})" if event.role else ""
         rows.append(
             (

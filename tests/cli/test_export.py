@@ -54,7 +54,8 @@ def written(warroom: Warroom) -> Warroom:
     run("declare", "refunds | in a *loop* <b>", "--severity", "P1")
     run("--as", "dee", "note", "-10m", "first refund seen [x](http://evil.example)")
     (note,) = run("note", "agent planner-3", "--json").values
-    run("amend", note["id"], "agent planner-4", "--reason", "misread")
+    run("--as", "dee", "amend", note["id"], "agent planner-4", "--reason", "misread")
+    run("amend", note["id"], "agent planner-4, tenant acme")
     (wrong,) = run("note", "other incident", "--json").values
     run("retract", wrong["id"], "not ours")
     run("tick", "stop-harm")
@@ -80,6 +81,14 @@ def test_the_report_holds_the_incident_and_marks_what_changed(warroom: Warroom) 
     }
     assert "CORRECTED; before: agent planner-3" in lines["planner-4"]
     assert "RETRACTED: ~~other incident~~" in lines["other incident"]
+    changed = report.split("## Corrections and retractions")[1].split("## ")[0].splitlines()
+    corrected, again, retracted = (line.split(" | ") for line in changed if line.startswith("| 2"))
+    assert corrected[2:] == ["corrected", "dee", "misread", "agent planner-3 → agent planner-4 |"]
+    assert again[2] == "corrected"
+    assert again[4:] == ["no reason given", "agent planner-4 → agent planner-4, tenant acme |"]
+    assert retracted[2] == "retracted"
+    assert retracted[3].endswith(" (ic)")
+    assert retracted[4:] == ["not ours", "other incident |"]
     first = next(line for line in report.splitlines() if "first refund" in line)
     assert "(written 20" in first
     timeline = report.split("## Timeline")[1].split("## ")[0]

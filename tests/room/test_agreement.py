@@ -1,5 +1,6 @@
 """What the timeline shows, what the report says and what the state of the incident is: one truth, whoever wrote when."""
 
+import asyncio
 import random
 import sqlite3
 from collections.abc import Sequence
@@ -12,15 +13,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from console import events as ev
+from console.desk import Desk
 from console.events import Body, entry, read
 from console.incident import Fold
 from console.reports.incident import timeline
+from console.room import Room
 from console.timeline import CORRECTED, DISPUTED, RETRACTED, project
-from data.clock import iso
+from data.case import Case, adopt
+from data.clock import ManualClock, iso
 from data.envelope import Event, Header, case_id, encode_header
+from data.home import Home
 from data.line import Put
-from data.log import read_row
+from data.log import connect, read_row
+from data.parcels import parcels, spans
 from data.projection import Projection
+from data.segment import Parcel, pack, unpack
 from tests.room.strand import SECOND, T0
 from tests.room.test_incident import DECLARED
 
@@ -172,3 +179,55 @@ def test_timeline_report_and_state_agree_whoever_counts_and_whatever_arrives_whe
     if writers.dice.random() < 0.5:
         writers.dice.shuffle(arrival)
     agree(tmp_path_factory.mktemp("agreement"), writers, [0, *arrival])
+
+
+def sent(directory: Path) -> list[Parcel]:
+    """All that a case holds, through the bytes that would travel."""
+    with closing(connect(directory / "log.db")) as db:
+        return [unpack(*pack(parcel)) for span in spans(db) for parcel in parcels(db, span)]
+
+
+async def said(room: Room, parcels: Sequence[Parcel] = ()) -> list[tuple[str, int]]:
+    """The notes on the timeline of a room, once it has taken in what another console sent."""
+    for parcel in parcels:
+        await asyncio.wrap_future(room.case.merge(parcel))
+    await room.refresh()
+    while await room.lines.upto() < await room._reader.last():
+        await room.lines.changed()
+        await asyncio.sleep(0.02)
+    lines = await room.lines.window(0, 500)
+    return [
+        (line.text, line.flags & (CORRECTED | RETRACTED)) for line in lines if line.kind == "note.written"
+    ]
+
+
+@pytest.mark.req("S001-EV-1")
+async def test_a_strangers_corrections_wait_for_the_roster_and_end_with_it(tmp_path: Path) -> None:
+    ana = await Desk.open(Home.open(tmp_path / "ana", clock=ManualClock(T0)), "ana")
+    clock = ManualClock(T0 + SECOND)
+    home = Home.open(tmp_path / "eve", clock=clock)
+    eve = await Desk.open(home, "eve")
+    try:
+        room = await ana.declare("refunds in a loop", 2)
+        hold, agent = await room.note("hold the refunds"), await room.note("agent is etl-7")
+        first, *_ = brought = sent(room.case.directory)
+        case = Case.open(adopt(home, first), home, project)
+        await asyncio.gather(*(asyncio.wrap_future(case.merge(parcel)) for parcel in brought))
+        await asyncio.to_thread(case.close)
+        there = await eve.enter(room.code)
+        await there.retract(hold.hash, "not needed")
+        await there.amend(agent.hash, "agent is nobody", "wrong")
+        as_written = [("hold the refunds", 0), ("agent is etl-7", 0)]
+        as_eve_says = [("hold the refunds", RETRACTED), ("agent is nobody", CORRECTED)]
+        assert await said(room, sent(there.case.directory)) == as_written
+        await room.admit(home.replica)
+        assert await said(room) == as_eve_says
+        await room.expel(home.replica, "a laptop was stolen")
+        clock.advance(SECOND)
+        await there.reinstate(hold.hash, "needed after all")
+        assert await said(room, sent(there.case.directory)) == as_eve_says
+        await room.revoke(home.replica, T0, "stolen before the incident began")
+        assert await said(room) == as_written
+    finally:
+        await ana.close()
+        await eve.close()
