@@ -24,13 +24,11 @@ NAMED = {
 }  # fmt: skip
 
 
-@pytest.mark.req(*NAMED)
 @pytest.mark.parametrize(("requirement", "name"), NAMED.items())
 def test_each_field_that_is_asked_for_has_a_name(requirement: str, name: str) -> None:
     assert requirement in schema.BY_NAME[name].sources
 
 
-@pytest.mark.req("S001-EV-9", "S001-EV-11", "S004-PR-12", "S004-DU-2", "S000-CP-7")
 @pytest.mark.parametrize(
     ("requirement", "names"),
     [
