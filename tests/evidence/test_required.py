@@ -39,13 +39,13 @@ class Kept(NamedTuple):
     Attributes:
         warroom: its home; the watcher is gone, and so is its window.
         exhibit: what `warroom evidence --json` says of the exhibit.
-        index: the index that is part of it.
+        contents: the index that is part of it.
         records: what the agent sent, as it is kept.
     """
 
     warroom: Warroom
     exhibit: dict[str, Any]
-    index: dict[str, Any]
+    contents: dict[str, Any]
     records: list[dict[str, Any]]
 
 
@@ -72,9 +72,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
     file.unlink()
     shutil.rmtree(warroom.home / "watch")
     (exhibit,) = warroom.quick("evidence", "--json").values[0]["exhibits"]
-    index = json.loads(raw(warroom, made["id"], 1, "index.json"))
+    contents = json.loads(raw(warroom, made["id"], 1, "index.json"))
     records = [json.loads(each) for each in raw(warroom, made["id"], 2, "records.jsonl").splitlines()]
-    return Kept(warroom, exhibit, index, records)
+    return Kept(warroom, exhibit, contents, records)
 
 
 CARRIED: dict[str, dict[str, str]] = {
@@ -121,7 +121,7 @@ CARRIED: dict[str, dict[str, str]] = {
 def test_what_telemetry_carries_is_kept_and_read_back(
     kept: Kept, requirement: str, fields: dict[str, str]
 ) -> None:
-    named = {each["name"]: each for each in kept.index["fields"]}
+    named = {each["name"]: each for each in kept.contents["fields"]}
     for name, value in fields.items():
         assert value in kept.exhibit["fields"][name], "on the record"
         assert any(value in each for each in named[name]["values"]), "in the index that goes with it"
