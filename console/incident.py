@@ -15,6 +15,7 @@ from console.events import (
     ActionClass,
     AlertFacts,
     AlertLinked,
+    AutomationGranted,
     Body,
     Budget,
     BudgetMet,
@@ -35,6 +36,9 @@ from console.events import (
     EvidenceFailed,
     EvidenceRequested,
     Forked,
+    FreezeExempted,
+    FreezeLifted,
+    FreezeSet,
     HoldLifted,
     HoldSet,
     ImpactStated,
@@ -45,6 +49,8 @@ from console.events import (
     MomentRecorded,
     NoteWritten,
     ObservabilityFound,
+    PlaybookClosed,
+    PlaybookOpened,
     RecordVerified,
     RemoteAlarmed,
     RemoteProbed,
@@ -56,14 +62,22 @@ from console.events import (
     RollbackState,
     RosterAsked,
     SeveritySet,
+    StepApproved,
+    StepDecided,
+    StepFinished,
+    StepSet,
+    StepSettled,
+    StepStarted,
     Titled,
     Unknown,
     UpdatePromised,
     UpdateSent,
+    ValueFilled,
     instant,
     read,
 )
 from console.roster import ROSTER, Roster, roster
+from console.runner.state import Plays
 from data.envelope import Event, Ref
 from data.record import ACTOR
 
@@ -237,6 +251,8 @@ class Incident:
     """Event that tells of a remote giving back something else; taken back, it was looked into."""
     checkpoints: dict[str, Checkpointed] = field(default_factory=dict)
     """Replica to its newest checkpoint: what it is a witness of."""
+    plays: Plays = field(default_factory=Plays)
+    """The playbooks that were opened, and everything that ran."""
 
     @property
     def contested(self) -> set[str]:
@@ -414,7 +430,7 @@ def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
         case Unknown():
             state.unknown[body.kind] = state.unknown.get(body.kind, 0) + 1
         case _:
-            pass
+            state.plays.apply(event, body)
 
 
 def _stamp_chain(state: Incident, event: Event, linked: AlertLinked) -> None:
@@ -509,8 +525,7 @@ class Fold:
         for _, event, body in self._kept:
             if not members.counts(event):
                 _meet(state, event, body)
-            # The founding event can't be withdrawn: without it there is no incident to be right about.
-            elif not withdrawn.get(event.hash) or isinstance(body, Declared):
+            elif not withdrawn.get(event.hash) or isinstance(body, LASTING):
                 _apply(state, event, body)
         self.incident, self._withdrawn = state, withdrawn
 
@@ -538,8 +553,21 @@ UNDOABLE = (
     ContainmentConfirmed,
     Closed,
     Reopened,
+    PlaybookClosed,
+    ValueFilled,
+    StepApproved,
+    StepSet,
+    StepDecided,
+    StepSettled,
+    AutomationGranted,
+    FreezeSet,
+    FreezeLifted,
+    FreezeExempted,
 )
 """What undo takes back: decisions about the state. What the program or a declaration brought with it stays."""
+
+LASTING = (Declared, PlaybookOpened, StepStarted, StepFinished)
+"""What nobody can take back: without the first there is no incident to be right about, and a program that ran, ran."""
 
 
 def fold(events: Iterable[Event]) -> Incident:

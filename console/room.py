@@ -48,7 +48,7 @@ from console.events import (
     moment,
     read,
 )
-from console.incident import COMMANDER, Fold, Incident
+from console.incident import COMMANDER, LASTING, Fold, Incident
 from console.refusal import Refused
 from console.scribe import Written, parse
 from console.timeline import sentence
@@ -262,6 +262,10 @@ class Room:
         event = await self.event(target)
         if event.seq == 1 and event.prev == "":
             raise Refused("The declaration can't be taken back.", "Close the incident, with the reason.")
+        if isinstance(read(event), LASTING):
+            raise Refused(
+                "What ran, ran: that can't be taken back.", "Write what is wrong with it as a note."
+            )
         return (await self.record(EntryRetracted(event.hash, reason)))[0]
 
     async def reinstate(self, target: str, reason: str) -> Event:

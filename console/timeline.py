@@ -16,6 +16,9 @@ from console.events import (
     AlertMoved,
     AlertOpened,
     AlertSilenced,
+    AutomationAnnounced,
+    AutomationGranted,
+    AutomationWithdrawn,
     BudgetMet,
     CadenceSet,
     ChecklistAdopted,
@@ -34,6 +37,9 @@ from console.events import (
     EvidenceRequested,
     Exported,
     Forked,
+    FreezeExempted,
+    FreezeLifted,
+    FreezeSet,
     HoldLifted,
     HoldSet,
     ImpactStated,
@@ -43,6 +49,8 @@ from console.events import (
     MomentRecorded,
     NoteWritten,
     ObservabilityFound,
+    PlaybookClosed,
+    PlaybookOpened,
     RecordVerified,
     RemoteAlarmed,
     RemoteProbed,
@@ -57,11 +65,19 @@ from console.events import (
     RosterRevoked,
     RosterRotated,
     SeveritySet,
+    StepApproved,
+    StepDecided,
+    StepFinished,
+    StepSet,
+    StepSettled,
+    StepStarted,
+    StopAsked,
     Style,
     Titled,
     Unknown,
     Unmasked,
     UpdatePromised,
+    ValueFilled,
     WatchFounded,
     WatchStarted,
     WatchStopped,
@@ -164,10 +180,12 @@ def _alert(lead: str, facts: AlertFacts) -> Put:
 _DECISIONS = (
     Declared, SeveritySet, ImpactStated, ContainmentConfirmed, Closed, Reopened,
     EntryDisputed, Erased, Forked, HoldLifted, HoldSet, RemoteAlarmed, RosterRevoked,
+    AutomationAnnounced, AutomationGranted, AutomationWithdrawn, FreezeLifted, FreezeSet, StepDecided, StepSettled,
 )  # fmt: skip
 _DEEDS = (
     RoleAssigned, RollbackMoved, BudgetMet, ItemSet,
     EntrySettled, EvidenceCaptured, EvidenceFailed, Exported, RosterAdded, RosterRemoved, RosterRotated, Unmasked,
+    FreezeExempted, PlaybookClosed, PlaybookOpened, StepApproved, StepFinished, StepSet, StepStarted, StopAsked,
 )  # fmt: skip
 
 
@@ -297,6 +315,47 @@ def sentence(body: object) -> str:
             return f"exported {body.what} {body.digest[:12]}{withheld}{_because(body.reason)}"
         case Erased():
             return f"ERASED the text of {_many(len(body.targets), 'event')}{_because(body.reason)}"
+        case PlaybookOpened():
+            return f"playbook {body.id} {body.version} opened: {body.title}{_because(body.why)}"
+        case PlaybookClosed():
+            return f"playbook {body.playbook} closed{_because(body.reason)}"
+        case ValueFilled():
+            return f"{body.playbook}: {body.name} is " + (body.value or "not known again")
+        case StepApproved():
+            return f"step {body.step} approved as {body.role}"
+        case StepStarted():
+            how = "dry run" if body.dry else "RUNS BY ITSELF" if body.automatic else "runs for real"
+            return f"step {body.step} {how} ({body.run}): {' '.join(body.what)}"
+        case StepFinished():
+            how = body.outcome.replace("_", " ")
+            code = (
+                f", exit {body.exit}" if body.exit is not None else f", {body.status}" if body.status else ""
+            )
+            return f"run {body.run} {how}{code}, {body.milliseconds / 1000:.1f} s{_because(body.note)}"
+        case StopAsked():
+            return f"run {body.run} is to stop{_because(body.reason)}"
+        case StepSettled():
+            word = {"happened": "took effect", "not": "had no effect", "repeat": "is to be repeated"}[
+                body.word
+            ]
+            return f"step {body.step}: run {body.run} {word}{_because(body.reason)}"
+        case StepSet():
+            shown = f" ({body.evidence})" if body.evidence else ""
+            return f"step {body.step} {STATES[body.state]}{shown}{_because(body.reason)}"
+        case StepDecided():
+            return f"decided {body.step}: {body.option}{_because(body.reason)}"
+        case AutomationGranted():
+            return f"may run by itself until {body.until}: {', '.join(body.steps)} ({body.scope}){_because(body.reason)}"
+        case AutomationWithdrawn():
+            return f"nothing runs by itself any more{_because(body.reason)}"
+        case AutomationAnnounced():
+            return f"step {body.step} will run by itself at {body.at} unless somebody stops it"
+        case FreezeSet():
+            return f"CHANGES FROZEN{' in ' + body.scope if body.scope else ''}{_because(body.reason)}"
+        case FreezeLifted():
+            return f"change freeze lifted{_because(body.reason)}"
+        case FreezeExempted():
+            return f"the freeze lets step {body.step} through{_because(body.reason)}"
         case RecordVerified():
             found = _many(body.damage, "damage") if body.damage else "sound"
             return f"record verified: {_many(body.events, 'event')}, {found}"
