@@ -104,12 +104,13 @@ class Rule(Part):
 
     Attributes:
         when: empty: always; used as the last rule.
-        ends: whether later rules are not looked at any more once this one holds.
+        also: what else comes with the proposal, such as `security-led`.
     """
 
     id: Id
     when: dict[Id, tuple[Answer, ...]] = Field(default_factory=dict)
     proposes: Answer
+    also: tuple[Id, ...] = ()
     reason: Line
     sources: Sources
 
@@ -223,16 +224,28 @@ class Cadence(Part):
     every: Seconds
 
 
+class NamedDuration(Part):
+    """A length of time with a name, so that two which happen to be equal are never taken for one."""
+
+    id: Id
+    title: Line
+    lasts: Seconds
+    sources: Sources
+
+
 class Messages(Document):
-    """Message templates, the rhythm of updates, and words that say nothing."""
+    """Message templates, the rhythm of updates, named durations, and words that say nothing."""
 
     templates: Annotated[tuple[Template, ...], Field(min_length=1)]
     cadence: tuple[Cadence, ...] = ()
+    durations: tuple[NamedDuration, ...] = ()
     vague: tuple[Line, ...] = ()
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Messages:
         unique("template", [template.id for template in self.templates])
+        unique("duration", [duration.id for duration in self.durations])
+        unique("severity", [str(cadence.severity) for cadence in self.cadence])
         return self
 
 
@@ -299,7 +312,7 @@ class RegulatoryClock(Part):
 
     Attributes:
         starts: what starts it.
-        within: seconds; None for "without delay".
+        within: as text such as `72 h`, held in seconds; None for "without delay".
         business_days: counted instead of seconds where the law counts business days.
         read: how well the text is known: read in the source, or from others.
     """
@@ -309,7 +322,7 @@ class RegulatoryClock(Part):
     article: Line
     case: Line
     starts: Line
-    within: Annotated[int, Field(ge=1)] | None = None
+    within: Seconds | None = None
     business_days: Annotated[int, Field(ge=1, le=90)] | None = None
     tell: Line
     note: Annotated[str, Field(max_length=1000)] = ""
