@@ -88,6 +88,7 @@ def report(events: Sequence[Event], made_at: int, sound: str = "") -> Iterator[s
     yield from _corrections(events, state)
     yield from _checklist(state)
     yield from _rollback(state)
+    yield from _evidence(state)
 
 
 def _head(state: Incident, events: Sequence[Event], made_at: int, sound: str) -> Iterator[str]:
@@ -249,6 +250,30 @@ def _rollback(state: Incident) -> Iterator[str]:
         for row in state.rollback.values()
     ]
     yield from table(("Class", "State", "Effects", "Clocks from containment", "Note"), rows)
+
+
+TRACED = ("trace_id", "session_id", "run_id", "approval_id")
+"""What a ticket names of the evidence, so that it is found elsewhere again."""
+
+
+def _evidence(state: Incident) -> Iterator[str]:
+    yield "## Evidence kept"
+    yield ""
+    rows = []
+    for each in state.exhibits:
+        fields = {known.name: known.value for known in (*each.body.ids, *each.body.fields)}
+        named = "; ".join(f"{name} {fields[name]}" for name in TRACED if fields.get(name))
+        rows.append(
+            (
+                short(each.hash),
+                f"{each.body.what}: {inert(each.body.title)}",
+                inert(named),
+                f"{inert(each.by)} {iso(each.at, 0)}",
+                inert(each.body.reason),
+                ", ".join(ref.sha256 for ref in each.refs),
+            )
+        )
+    yield from table(("Exhibit", "What", "Found again by", "Kept by, UTC", "Why", "SHA-256"), rows)
 
 
 def _clocks(state: Incident, row: Rollback) -> Iterator[str]:

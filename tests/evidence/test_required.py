@@ -236,3 +236,12 @@ def test_chat_and_tool_output_are_kept_unaltered_and_a_change_of_them_is_found(d
     blob.write_bytes(chat.replace(b"done", b"none"))
     found = declared.within("verify")
     assert (found.code, "blob" in found.out) == (1, True)
+
+
+@pytest.mark.req("S002-SLO-3")
+def test_the_ticket_names_the_traces_of_what_is_kept(kept: Kept) -> None:
+    ticket = kept.warroom.quick("export").out.split("## Evidence kept")[1].replace("\\", "")
+    assert "trace_id trace-1; session_id session-1; run_id " in ticket
+    assert "run-2; approval_id approval-5" in ticket
+    assert kept.exhibit["id"] in ticket
+    assert all(blob["sha256"] in ticket for blob in kept.exhibit["blobs"])
