@@ -10,6 +10,7 @@ bytes, so a remote that lies, loses, cuts or mixes up objects is found out, and 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import secrets
 import sqlite3
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -26,7 +28,7 @@ from data.blobs import Blobs, only_of
 from data.case import Case
 from data.clock import iso, parse_iso
 from data.durable import make_directory, publish, write_temporary
-from data.envelope import Event, Ref, decode_header
+from data.envelope import Event, Ref, Sealed, decode_header
 from data.log import NAME as LOG
 from data.log import connect
 from data.parcels import Span, parcels, spans
@@ -35,6 +37,9 @@ from data.remotes import Absent, Remote, RemoteTrouble
 from data.segment import BadSegment, Name, Parcel, pack, prefix, unpack
 from data.trouble import StoreTrouble, explain
 from data.unpacking import Unpacker
+
+if TYPE_CHECKING:
+    from data.bundle import Rendering
 
 DIRECTORY = "sync"
 QUARANTINE = "quarantine"
@@ -51,14 +56,31 @@ MANY = 20
 Stop = Callable[[], bool]
 
 
+class Mask(Protocol):
+    """Decides what a remote does not get. `id`: another policy has another one."""
+
+    id: str
+
+    def event(self, event: Sealed) -> Rendering | None:
+        """What is masked in an event; None if its text may go there."""
+        ...
+
+    def blob(self, ref: Ref, data: bytes) -> Rendering | None:
+        """What is masked in a blob; None if it may go there."""
+        ...
+
+
 class _Seen(msgspec.Struct, frozen=True):
     """An object that is known to be good: its name, and the hash of the last event in it.
 
-    `last` is empty if the object is no full copy of its events, so that nobody counts on it.
+    `last` is empty if the object is no full copy of its events, so that nobody counts on it. `withheld`: events whose
+    text we left out of it, with the kinds of what was masked there, by the policy `mask`.
     """
 
     name: str
     last: str
+    mask: str = ""
+    withheld: dict[str, list[str]] = {}
 
 
 @dataclass
@@ -112,9 +134,10 @@ class Sync:
         remote: The remote.
         name: What the remote is called here: letters, digits and `-`.
         replica: Who we are, 32 hex digits.
+        mask: What the remote does not get; None = it gets everything.
     """
 
-    def __init__(self, case: Case, remote: Remote, name: str, replica: str) -> None:
+    def __init__(self, case: Case, remote: Remote, name: str, replica: str, mask: Mask | None = None) -> None:
         self.case = case
         self.remote = remote
         self._replica = replica
@@ -127,6 +150,17 @@ class Sync:
         self._refs: dict[str, Ref] = {}
         self._blobs_seen: set[str] = set()
         self._scanned = 0
+        self._mask = mask
+        self.blobs_withheld: dict[str, list[str]] = {}
+        """Blobs that the remote does not get, with the kinds of what is masked in them."""
+        for seen in list(self._seen.values()):
+            if seen.withheld and (mask is None or seen.mask != mask.id):
+                self._forget(seen.name)  # the policy is another one now: what it held back goes there
+
+    @property
+    def withheld(self) -> dict[str, list[str]]:
+        """Events whose text the remote does not get, with the kinds of what is masked in them."""
+        return {name: kinds for seen in self._seen.values() for name, kinds in seen.withheld.items()}
 
     def turn(self, stop: Stop = lambda: False) -> Turn:
         """Take in what is new there and put what is missing there.
@@ -355,6 +389,7 @@ class Sync:
                 yield span, rest
 
     def _put(self, parcel: Parcel, turn: Turn) -> int:
+        parcel, withheld = self._masked(parcel)
         for attempt in range(TRIES):
             name, raw = pack(parcel, secrets.randbelow(2**31) if attempt else 0)
             self.remote.put(name, raw)
@@ -364,12 +399,25 @@ class Sync:
             except Absent:
                 continue
             if back == raw:
-                self._remember(name, parcel)
+                self._remember(name, parcel, withheld=withheld)
                 return len(parcel.events)
             turn.bad[name] = "what came back is not what was put"
             self._forget(name)
             self._quarantine(back)
         raise self._unreturned()
+
+    def _masked(self, parcel: Parcel) -> tuple[Parcel, dict[str, list[str]]]:
+        """Leave out what the remote does not get: such an event travels as an erased one does."""
+        withheld: dict[str, list[str]] = {}
+        if self._mask is None:
+            return parcel, withheld
+        events = list(parcel.events)
+        for at, event in enumerate(events):
+            found = self._mask.event(event) if event.salt else None
+            if found is not None:
+                withheld[event.hash.hex()] = sorted({kind for _, kind in found.withheld})
+                events[at] = msgspec.structs.replace(event, salt=b"", body=b"")
+        return dataclasses.replace(parcel, events=events), withheld
 
     def _unreturned(self) -> RemoteTrouble:
         return RemoteTrouble(
@@ -412,7 +460,7 @@ class Sync:
                 if raw is not None:
                     blobs.put(raw, ref.media)
                     turn.blobs += 1
-            elif not any(name in self._blobs_seen for name in names):
+            elif digest not in self.blobs_withheld and not any(name in self._blobs_seen for name in names):
                 try:
                     raw = blobs.read(ref)
                 except StoreTrouble as trouble:
@@ -420,6 +468,10 @@ class Sync:
                     continue
                 # What lies there already may be torn: whoever has the blob looks once.
                 if self._fetch_blob(ref, names, turn) is None:
+                    found = None if self._mask is None else self._mask.blob(ref, raw)
+                    if found is not None:
+                        self.blobs_withheld[digest] = sorted({kind for _, kind in found.withheld})
+                        continue
                     self._put_blob(at + digest, raw)
                     turn.blobs += 1
 
@@ -482,8 +534,11 @@ class Sync:
             covered.setdefault(place[0], []).append(place[1])
         return covered
 
-    def _remember(self, name: str, parcel: Parcel, *, whole: bool = True) -> None:
-        seen = _Seen(name, parcel.events[-1].hash.hex() if whole else "")
+    def _remember(
+        self, name: str, parcel: Parcel, *, whole: bool = True, withheld: dict[str, list[str]] | None = None
+    ) -> None:
+        mask = self._mask.id if self._mask is not None and withheld else ""
+        seen = _Seen(name, parcel.events[-1].hash.hex() if whole else "", mask, withheld or {})
         self._seen[name] = seen
         self._note(seen)
 
@@ -529,6 +584,18 @@ def unseen(remote: Remote, directory: Path, name: str, case: str) -> bool:
     """
     seen = _read_seen(directory / DIRECTORY / f"{name}.seen")
     return any(each not in seen and Name.read(each) is not None for each in remote.list(prefix(case)))
+
+
+def withheld_from(directory: Path, name: str) -> set[str]:
+    """The events of a case whose text a remote did not get, as far as is known here; opens nothing.
+
+    Args:
+        directory: The case directory.
+        name: What the remote is called here.
+    """
+    return {
+        each for seen in _read_seen(directory / DIRECTORY / f"{name}.seen").values() for each in seen.withheld
+    }
 
 
 def holding_objects(directory: Path, events: Iterable[Event]) -> dict[str, list[str]]:
