@@ -1,86 +1,43 @@
-"""Reads the documents of the runbook. Each is read and checked once per process."""
+"""What the documents of the library say, by name. Each is read and checked once per process."""
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from playbooks import yaml
+from playbooks.library import SHIPPED as LIBRARY
+from playbooks.library import Library, in_force
+from playbooks.reading import PlaybookTrouble, Problem, document
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-    from pydantic_core import ErrorDetails
+    from playbooks.guidance import Move
+    from playbooks.response import Playbook
+    from playbooks.schema import Checklist, Document, Level, Role, RollbackClass, Scenario, SeverityScale
 
-    from playbooks.schema import Checklist, Level, Role, RollbackClass, Scenario, SeverityScale
+    D = TypeVar("D", bound=Document)
+
+__all__ = ["LIBRARY", "PROFILES", "PlaybookTrouble", "Problem", "document"]
 
 PROFILES = ("merged", "s001-10min", "s002-ics-15min", "s003-overlay", "s004-bundle")
-LIBRARY = Path(__file__).parent
-
-M = TypeVar("M", bound="BaseModel")
-
-
-class Problem(NamedTuple):
-    """One mistake in a document: the file's name, the line (from 1), and one sentence."""
-
-    file: str
-    line: int
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.what}"
+DEFAULT = "default"
+"""Id of the playbook from which the others take over the sections that they leave empty."""
 
 
-class PlaybookTrouble(ValueError):
-    """A document cannot be used; `problems` names every mistake in it."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
+def documents(model: type[D]) -> tuple[D, ...]:
+    """All documents of a model (raises PlaybookTrouble when a shipped one is broken, as all of these do)."""
+    return in_force().documents(model)
 
 
-def document(source: Path, model: type[M]) -> M:
-    """Read one YAML document and check it against its model.
-
-    Raises:
-        PlaybookTrouble: the file is missing, is not the YAML we read, or breaks the model.
-    """
-    from pydantic import ValidationError
-
-    name = source.name
-    try:
-        with source.open("rb") as stream:
-            tree = yaml.read(stream.read(yaml.MAX_BYTES + 1))
-    except OSError as error:
-        raise PlaybookTrouble([Problem(name, 1, f"cannot be read: {error.strerror or error}")]) from None
-    except yaml.BadYaml as error:
-        raise PlaybookTrouble([Problem(name, error.line, error.what)]) from None
-    try:
-        return model.model_validate(tree.value)
-    except ValidationError as error:
-        problems = []
-        mistakes = error.errors(include_url=False, include_input=False)
-        for mistake in mistakes:
-            if mistake["type"] == "too_short" and _has_parts(mistake["loc"], mistakes):
-                continue
-            where = ".".join(map(str, mistake["loc"]))
-            said = mistake["msg"].removeprefix("Value error, ")
-            problems.append(Problem(name, tree.line(mistake["loc"]), f"{where}: {said}" if where else said))
-        raise PlaybookTrouble(problems) from None
+def named(model: type[D], id: str) -> D:
+    """One document; KeyError: there is none with this id."""
+    return in_force().named(model, id)
 
 
-def _has_parts(path: tuple[str | int, ...], mistakes: list[ErrorDetails]) -> bool:
-    """Whether a mistake lies inside `path`: that bad part was counted as missing, which says nothing new."""
-    return any(len(other["loc"]) > len(path) and other["loc"][: len(path)] == path for other in mistakes)
+def only(model: type[D]) -> D:
+    """The one document of a kind that has only one; KeyError: there is none."""
+    return in_force().only(model)
 
 
-def _folder(root: Path, name: str) -> list[Path]:
-    """The YAML files of a folder of the library, by name."""
-    return sorted((root / name).glob("*.yaml"))
-
-
-@cache
-def checklist(profile: str = "merged", root: Path = LIBRARY) -> Checklist:
+def checklist(profile: str = "merged", library: Library | None = None) -> Checklist:
     """The first-response checklist, with the items that the profile shows.
 
     Raises:
@@ -89,14 +46,15 @@ def checklist(profile: str = "merged", root: Path = LIBRARY) -> Checklist:
     """
     from playbooks.schema import Checklist
 
-    whole = document(root / "checklists" / "first-response.yaml", Checklist)
-    keys = dict(whole.profiles)[_profile(profile)]
+    whole = (library or in_force()).named(Checklist, "first-response")
+    keys = whole.profiles.get(_profile(profile))
+    if keys is None:  # a team's own list need not know our profiles
+        return whole
     shown = tuple(item for item in whole.items if any(source[:4] in keys for source in item.sources))
     return whole.model_copy(update={"items": shown})
 
 
-@cache
-def rollback_classes(root: Path = LIBRARY) -> tuple[RollbackClass, ...]:
+def rollback_classes(library: Library | None = None) -> tuple[RollbackClass, ...]:
     """The action classes in the order of their numbers. A new class is a new file in `rollback/`.
 
     Raises:
@@ -104,21 +62,11 @@ def rollback_classes(root: Path = LIBRARY) -> tuple[RollbackClass, ...]:
     """
     from playbooks.schema import RollbackClass
 
-    classes = [document(source, RollbackClass) for source in _folder(root, "rollback")]
-    for name in ("id", "number"):
-        taken: dict[object, str] = {}
-        for each in classes:
-            value = getattr(each, name)
-            if value in taken:
-                raise PlaybookTrouble(
-                    [Problem("rollback", 1, f"`{each.title}` and `{taken[value]}` share the {name} {value}")]
-                )
-            taken[value] = each.title
+    classes = (library or in_force()).documents(RollbackClass)
     return tuple(sorted(classes, key=lambda each: each.number))
 
 
-@cache
-def severity_scale(profile: str = "merged", root: Path = LIBRARY) -> SeverityScale:
+def severity_scale(profile: str = "merged", library: Library | None = None) -> SeverityScale:
     """The severity scale of a profile.
 
     Raises:
@@ -127,42 +75,42 @@ def severity_scale(profile: str = "merged", root: Path = LIBRARY) -> SeveritySca
     """
     from playbooks.schema import SeverityScale
 
-    for source in _folder(root, "severity"):
-        scale = document(source, SeverityScale)
+    # A scale that a team adds for a profile comes after ours.
+    for scale in reversed((library or in_force()).documents(SeverityScale)):
         if _profile(profile) in scale.profiles:
             return scale
     raise KeyError(profile)
 
 
-def severities(profile: str = "merged", root: Path = LIBRARY) -> tuple[Level, ...]:
+def severities(profile: str = "merged") -> tuple[Level, ...]:
     """The levels of the profile's severity scale, worst first (raises as `severity_scale`)."""
-    return severity_scale(profile, root).levels
+    return severity_scale(profile).levels
 
 
-def level(text: str, profile: str = "merged", root: Path = LIBRARY) -> Level | None:
+def level(text: str, profile: str = "merged") -> Level | None:
     """The level that a person means by a number, a label or an alias (`2`, `SEV-2`, `sev2`, `P1`, `S2`)."""
     wanted = _plain(text)
-    for each in severities(profile, root):
+    for each in severities(profile):
         if wanted in {str(each.severity), *map(_plain, (each.label, *each.aliases))}:
             return each
     return None
 
 
-@cache
-def roles(root: Path = LIBRARY) -> tuple[Role, ...]:
+def roles() -> tuple[Role, ...]:
     """The roles that people take in an incident (raises PlaybookTrouble when the document is broken)."""
     from playbooks.schema import Roles
 
-    return document(root / "roles.yaml", Roles).roles
+    return only(Roles).roles
 
 
-def scenarios(root: Path = LIBRARY) -> tuple[str, ...]:
+def scenarios() -> tuple[str, ...]:
     """The names of the drill scenarios."""
-    return tuple(path.stem for path in _folder(root, "scenarios"))
+    from playbooks.schema import Scenario
+
+    return tuple(each.id for each in documents(Scenario))
 
 
-@cache
-def scenario(name: str, root: Path = LIBRARY) -> Scenario:
+def scenario(name: str) -> Scenario:
     """A drill scenario.
 
     Raises:
@@ -171,9 +119,37 @@ def scenario(name: str, root: Path = LIBRARY) -> Scenario:
     """
     from playbooks.schema import Scenario
 
-    if name not in scenarios(root):
-        raise KeyError(name)
-    return document(root / "scenarios" / f"{name}.yaml", Scenario)
+    return named(Scenario, name)
+
+
+def playbooks() -> tuple[Playbook, ...]:
+    """The playbooks as they are written: a section without steps is empty."""
+    from playbooks.response import Playbook
+
+    return documents(Playbook)
+
+
+def playbook(id: str) -> Playbook:
+    """A playbook with every empty section taken over from the default one.
+
+    Raises:
+        KeyError: no such playbook.
+        PlaybookTrouble: a document is broken.
+    """
+    from playbooks.response import Playbook
+
+    found = named(Playbook, id)
+    try:
+        return found.completed(named(Playbook, DEFAULT))
+    except KeyError:
+        return found
+
+
+def moves() -> dict[str, Move]:
+    """The catalogue of verbs."""
+    from playbooks.guidance import Moves
+
+    return {move.verb: move for move in only(Moves).moves}
 
 
 def _profile(name: str) -> str:

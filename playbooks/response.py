@@ -38,13 +38,30 @@ class Value(Part):
 
     @model_validator(mode="after")
     def _the_pattern_can_be_read(self) -> Value:
+        from pydantic_core import SchemaError
+
         try:
-            compiled = re.compile(self.pattern)
-        except re.error as error:
-            raise ValueError(f"the pattern of `{self.name}` is not a regular expression: {error}") from None
-        if self.example and self.pattern and compiled.fullmatch(self.example) is None:
+            matches = self.accepts(self.example)
+        except SchemaError:
+            raise ValueError(
+                f"the pattern of `{self.name}` is not a regular expression without look-around"
+            ) from None
+        if self.example and not matches:
             raise ValueError(f"the example of `{self.name}` does not match its own pattern")
         return self
+
+    def accepts(self, text: str) -> bool:
+        """Whether `text` may stand here: one line that matches the pattern as a whole.
+
+        The engine is linear: no pattern of a document can hold the console up, whatever is typed.
+        """
+        if not self.pattern:
+            return text.isprintable()
+        from pydantic_core import SchemaValidator, core_schema
+
+        for pattern in (self.pattern, f"^(?:{self.pattern})$"):  # the first alone sees unbalanced brackets
+            validator = SchemaValidator(core_schema.str_schema(pattern=pattern))
+        return validator.isinstance_python(text)
 
 
 class Trigger(Part):

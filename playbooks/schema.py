@@ -13,7 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from playbooks import duration
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
-Requirement = Annotated[str, Field(pattern=r"^(S\d{3}-[A-Z0-9]+(-[0-9A-Za-z.]+)*|X-\d{1,3})$")]
+Requirement = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{0,15}(-[0-9A-Za-z.]{1,32}){1,4}$")]
+"""An id of our list (`playbooks/ids.txt`), or one of the organisation's own, such as `OPS-12`."""
 Line = Annotated[str, Field(min_length=1, max_length=500)]
 Profile = Literal["merged", "s001-10min", "s002-ics-15min", "s003-overlay", "s004-bundle"]
 Severity = Annotated[int, Field(ge=1, le=5)]

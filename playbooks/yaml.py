@@ -49,6 +49,16 @@ class Tree:
             path = path[:-1]
         return self.lines.get(path, 1)
 
+    def at(self, path: Path) -> Any:
+        """The value at `path`; None where there is nothing."""
+        value = self.value
+        for key in path:
+            try:
+                value = value[key]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
 
 def read(raw: bytes) -> Tree:
     """Read one document.

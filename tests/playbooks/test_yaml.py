@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playbooks import yaml
+from playbooks.library import Library
 from playbooks.load import PlaybookTrouble, document, rollback_classes
 from playbooks.schema import Roles
 
@@ -115,7 +116,7 @@ def test_a_new_action_class_is_a_new_file_and_clashes_are_named(tmp_path: Path) 
     folder = tmp_path / "rollback"
     folder.mkdir()
     (folder / "8-code-execution.yaml").write_text(NEW_CLASS)
-    assert [(each.id, each.clocks[0].budget) for each in rollback_classes(tmp_path)] == [
+    assert [(each.id, each.clocks[0].budget) for each in rollback_classes(Library(root=tmp_path))] == [
         ("code-execution", 1800)
     ]
     other = tmp_path / "other"
@@ -123,4 +124,4 @@ def test_a_new_action_class_is_a_new_file_and_clashes_are_named(tmp_path: Path) 
     (other / "rollback" / "a.yaml").write_text(NEW_CLASS)
     (other / "rollback" / "b.yaml").write_text(NEW_CLASS.replace("id: code-execution", "id: other"))
     with pytest.raises(PlaybookTrouble, match="share the number 8"):
-        rollback_classes(other)
+        rollback_classes(Library(root=other))

@@ -6,15 +6,9 @@ from pathlib import Path
 import pytest
 
 from playbooks import load, yaml
-from playbooks.schema import Checklist, Document, Roles, RollbackClass, Scenario, SeverityScale
+from playbooks.library import placed
+from playbooks.schema import Roles
 
-MODELS: dict[str, type[Document]] = {
-    "checklists": Checklist,
-    "rollback": RollbackClass,
-    "severity": SeverityScale,
-    "scenarios": Scenario,
-    "playbooks": Roles,
-}
 DOCUMENTS = sorted(load.LIBRARY.rglob("*.yaml"))
 
 
@@ -24,7 +18,9 @@ def test_a_document_has_its_front_matter(path: Path) -> None:
     written = yaml.read(path.read_bytes()).value
     assert isinstance(written, dict)
     assert {"owner", "last_review", "status", "tags", "references", "version", "audience"} <= written.keys()
-    read = load.document(path, MODELS[path.parent.name])
+    kind = placed(path)
+    assert kind is not None
+    read = load.document(path, kind.model)
     assert read.owner
     assert read.audience
     assert read.corrections
