@@ -33,7 +33,10 @@ class Pool:
         try:
             yield connection
         except BaseException:
-            connection.close()  # whatever state it is in; the next one is fresh
+            # Whatever state it is in, the next one is fresh: what broke this one may have broken those that wait,
+            # and each of them would cost a try of its own.
+            connection.close()
+            self.close()
             raise
         with self._lock:
             keep = len(self._idle) < pacing.AT_ONCE

@@ -244,3 +244,16 @@ def test_a_connection_that_was_cut_is_made_anew(spare: str, case: str) -> None:
             remote.get(f"{case}/a")
         assert caught.value.passing
         assert remote.get(f"{case}/a") == b"x"
+
+
+def test_connections_that_were_cut_together_cost_one_try(spare: str, case: str) -> None:
+    with closing(Postgres(spare, {})) as remote, psycopg.connect(spare, autocommit=True) as other:
+        remote.probe()  # its races leave several behind
+        cut = other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'warroom'"
+        ).fetchall()
+        assert len(cut) > 2
+        with pytest.raises(RemoteTrouble):
+            remote.put(f"{case}/a", b"x")
+        assert remote.put(f"{case}/a", b"x")
+        assert remote.get(f"{case}/a") == b"x"
