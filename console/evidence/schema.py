@@ -82,6 +82,8 @@ FIELDS: tuple[Field, ...] = (
     Field("idempotency_key", "the key under which an operation can be repeated safely", ("S004-DU-2",),
           ("idempotency key", "Idempotency-Key"), _APPLIES, searched=("idempotency_key",)),
     Field("cost", "what it spent", ("S001-EV-11",), ("cost and latency", "spend")),
+    Field("dashboards", "where latency, error rate, availability, token usage, cost for each request and model quality are shown",
+          ("S002-SLO-2",), ("dashboard links", "telemetry links")),
     Field("latency", "how long its calls took", ("S001-EV-11",), ("duration", "latency_ms")),
     Field("containment_action", "what contains it now", ("S001-EV-12",), ("current containment action", "containment")),
     Field("change_id", "the change or deployment", ("S004-PR-7",), ("change", "deployment_id", "change ID"), searched=("change",)),

@@ -144,6 +144,7 @@ ATTACHED = {
     "S001-EV-6": "tool_configuration",
     "S001-EV-7": "approval_policy",
     "S001-EV-11.2": "latency",
+    "S002-SLO-2": "dashboards",
     "S004-PR-9": "policy_decisions",
     "S004-PR-11": "memory_records",
     "S004-PR-12.1": "allowed_egress",
