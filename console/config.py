@@ -36,6 +36,7 @@ _IN_WORDS = {
 """What a value that does not match is told, instead of the pattern."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Policy = Literal["none", "secrets", "secrets+personal"]
 Place = Annotated[str, Meta(min_length=1, max_length=4096)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Factor = Annotated[float, Meta(ge=0, le=1000)]
@@ -150,6 +151,7 @@ class Remote(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(pattern=_LABEL)]
     url: Annotated[str, Meta(min_length=1, max_length=512)]
     options: dict[Name, Annotated[str, Meta(max_length=4096)]] = {}
+    mask: Policy = "none"
 
 
 class Trust(Struct, frozen=True, forbid_unknown_fields=True):
@@ -161,7 +163,7 @@ class Trust(Struct, frozen=True, forbid_unknown_fields=True):
 class Redaction(Struct, frozen=True, forbid_unknown_fields=True):
     """What is masked in lines, exports and bundles; the record itself stays whole."""
 
-    policy: Literal["none", "secrets", "secrets+personal"] = "secrets"
+    policy: Policy = "secrets"
     extra: Annotated[
         tuple[Annotated[str, Meta(min_length=3, max_length=200)], ...], Meta(max_length=1000)
     ] = ()

@@ -99,7 +99,11 @@ class Desk:
         self.capture = capture
         self._trusting = meeting is not None and meeting.policy == "first-use"
         self._shared_anew = True
-        self.sharing = None if meeting is None or read_only else Sharing(home, meeting.remotes, self._came)
+        self.sharing = (
+            None
+            if meeting is None or read_only
+            else Sharing(home, meeting.remotes, self._came, meeting.masks)
+        )
 
     def _came(self) -> None:
         # From the thread of a remote: the next poll looks, which is never more than a moment away.

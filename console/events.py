@@ -872,6 +872,11 @@ class Erased(Body, record.Erased, frozen=True):
     """Bodies that are gone for good, by duty or by right."""
 
 
+@kind(record.WITHHELD)
+class RemoteWithheld(Body, record.Withheld, frozen=True):
+    """What a policy keeps from a remote: the text of events, and whole files."""
+
+
 class Unknown(Struct, frozen=True):
     """An event of a kind, or with a body, that this version cannot read. Kept and shown, never dropped."""
 

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from console.config import Config
-from console.events import Body, RemoteAlarmed, RemoteProbed, entry
+from console.events import Body, RemoteAlarmed, RemoteProbed, RemoteWithheld, entry
 from console.evidence.holding import carry_out
+from console.evidence.redaction import Redaction
 from console.timeline import project
 from data.case import Case, adopt
 from data.clock import iso
 from data.home import Home
-from data.record import ACTOR
+from data.log import NAME as LOG
+from data.log import connect
+from data.record import ACTOR, MAX_WITHHELD, WITHHELD, read_withheld
 from data.remotes import Findings, Remote, RemoteTrouble
 from data.sync import Sync, Turn, cases, founding, unseen
 from data.trouble import StoreTrouble
@@ -54,6 +59,8 @@ class Standing:
         turned: When the last turn with the open incident came to its end, ns UTC; 0 = none yet.
         error: What went wrong last, in plain words; "" when the last turn went well.
         working: Whether a turn is under way.
+        policy: By which policy it does not get everything; "" if it does: only then it can hold a full copy.
+        withheld: Texts and files of the open incident that it does not get by that policy.
     """
 
     name: str
@@ -64,6 +71,8 @@ class Standing:
     turned: int = 0
     error: str = ""
     working: bool = False
+    policy: str = ""
+    withheld: int = 0
 
 
 Opener = Callable[[], Remote]
@@ -71,10 +80,14 @@ Opener = Callable[[], Remote]
 
 @dataclass(frozen=True)
 class Meeting:
-    """Where consoles meet: name, place and way to open each remote, and how far a new console is trusted."""
+    """Where consoles meet: name, place and way to open each remote, and how far a new console is trusted.
+
+    `masks`: what remotes do not get, by name; those that are not in it get everything.
+    """
 
     remotes: tuple[tuple[str, str, Opener], ...]
     policy: Literal["first-use", "list"] = "first-use"
+    masks: Mapping[str, Redaction] = field(default_factory=dict)
 
 
 def meeting(config: Config, home: Home) -> Meeting | None:
@@ -84,6 +97,11 @@ def meeting(config: Config, home: Home) -> Meeting | None:
     return Meeting(
         tuple((each.name, each.url, partial(_open, each.url, each.options)) for each in config.remote),
         config.trust.policy,
+        {
+            each.name: Redaction(each.mask, config.redaction.extra)
+            for each in config.remote
+            if each.mask != "none"
+        },
     )
 
 
@@ -100,11 +118,17 @@ class Sharing:
         home: Whose incidents.
         remotes: Name and a function that opens the remote; it may raise `RemoteTrouble`.
         changed: Called on any thread whenever a standing changed or something came in; must return at once.
+        masks: What remotes do not get, by name.
     """
 
     def __init__(
-        self, home: Home, remotes: Iterable[tuple[str, str, Opener]], changed: Callable[[], None]
+        self,
+        home: Home,
+        remotes: Iterable[tuple[str, str, Opener]],
+        changed: Callable[[], None],
+        masks: Mapping[str, Redaction] = MappingProxyType({}),
     ) -> None:
+        self._masks = masks
         self._home = home
         self._changed = changed
         self._stop = threading.Event()
@@ -115,7 +139,10 @@ class Sharing:
         self._turns = {name: threading.Lock() for name, _, _ in remotes}
         self._leaving = False
         self._wakes = {name: threading.Event() for name, _, _ in remotes}
-        self.standings = {name: Standing(name, url) for name, url, _ in remotes}
+        self.standings = {
+            name: Standing(name, url, policy=masks[name].name if name in masks else "")
+            for name, url, _ in remotes
+        }
         self._threads = [
             threading.Thread(target=self._run, args=(name, opener), name=f"remote-{name}", daemon=True)
             for name, _, opener in remotes
@@ -129,7 +156,7 @@ class Sharing:
             self._case, self._leaving = case, False
             for name in self.standings:
                 # What was counted in another incident says nothing of this one.
-                self._show(name, pending=0, oldest=None, shared=0, turned=0)
+                self._show(name, pending=0, oldest=None, shared=0, turned=0, withheld=0)
         self.nudge()
 
     def leave(self) -> None:
@@ -160,7 +187,7 @@ class Sharing:
 
     def _run(self, name: str, opener: Opener) -> None:
         remote: Remote | None = None
-        exchange = _Exchange(self._home, name, self._halted)
+        exchange = _Exchange(self._home, name, self._halted, self._masks.get(name))
         failures, looked = 0, 0.0
         wake = self._wakes[name]
         while not self._stop.is_set():
@@ -220,7 +247,14 @@ class Sharing:
 
     def _count(self, name: str, case: Case, sync: Sync) -> None:
         outbox = sync.outbox()
-        self._tell(name, case, pending=outbox.pending, oldest=outbox.oldest, shared=outbox.shared)
+        self._tell(
+            name,
+            case,
+            pending=outbox.pending,
+            oldest=outbox.oldest,
+            shared=outbox.shared,
+            withheld=len(sync.withheld) + len(sync.blobs_withheld),
+        )
 
     def _tell(self, name: str, case: Case | None, **changes: Any) -> None:
         """Show what is true of one incident, if that is the open one."""
@@ -240,8 +274,10 @@ class Sharing:
 class _Exchange:
     """The turns with one remote, for whichever case."""
 
-    def __init__(self, home: Home, name: str, halted: Callable[[], bool]) -> None:
-        self._home, self._name, self._halted = home, name, halted
+    def __init__(
+        self, home: Home, name: str, halted: Callable[[], bool], mask: Redaction | None = None
+    ) -> None:
+        self._home, self._name, self._halted, self._mask = home, name, halted, mask
         self._sync: Sync | None = None
         self._probed: dict[str, int] = {}
         self._findings: Findings | None = None
@@ -252,7 +288,7 @@ class _Exchange:
     def sync(self, remote: Remote, case: Case) -> Sync:
         """What keeps `case` and the remote the same."""
         if self._sync is None or self._sync.case is not case or self._sync.remote is not remote:
-            self._sync = Sync(case, remote, self._name, self._home.replica)
+            self._sync = Sync(case, remote, self._name, self._home.replica, self._mask)
         return self._sync
 
     def turn(self, remote: Remote, case: Case) -> Turn:
@@ -271,7 +307,7 @@ class _Exchange:
                 )
                 for name in self.sync(remote, case).audit(self._halted)
             ]
-        turn = self.sync(remote, case).turn(self._halted)
+        turn = exchange(self.sync(remote, case), self._name, self._mask, self._halted)
         bodies += [
             RemoteAlarmed(self._name, name[-512:], reason[:512])
             for name, reason in turn.bad.items()
@@ -331,13 +367,62 @@ class _Exchange:
         try:
             if not case.writer:
                 return False  # another war room here has it open, and shares it
-            turn = Sync(case, remote, self._name, self._home.replica).turn(self._halted)
+            sync = Sync(case, remote, self._name, self._home.replica, self._mask)
+            turn = exchange(sync, self._name, self._mask, self._halted)
             carry_out(case)
         finally:
             case.close()
         if not turn.waiting:
             self._marks[case_id] = _mark(directory)
         return turn.pulled > 0
+
+
+def exchange(
+    sync: Sync, name: str, mask: Redaction | None, halted: Callable[[], bool] = lambda: False
+) -> Turn:
+    """Take one turn. What a policy keeps from the remote is put on the record, and that goes there with it.
+
+    Without the entry a console that reads there could not tell a text that was kept back from one that was lost.
+    """
+    turn = sync.turn(halted)
+    if mask is None:
+        return turn
+    found = sync.withheld | sync.blobs_withheld
+    if sync.said is None:
+        sync.said = _said(sync.case, name)
+    events = [each for each in sync.withheld if each not in sync.said]
+    blobs = [each for each in sync.blobs_withheld if each not in sync.said]
+    if not events and not blobs:
+        return turn
+    for at in range(0, max(len(events), len(blobs)), MAX_WITHHELD):
+        some, files = events[at : at + MAX_WITHHELD], blobs[at : at + MAX_WITHHELD]
+        kinds = Counter(kind for each in (*some, *files) for kind in found[each])
+        body = RemoteWithheld(name, mask.name, tuple(some), tuple(files), dict(sorted(kinds.items())))
+        sync.case.append(entry(body, ACTOR)).result()
+        sync.said.update(some, files)
+    more = sync.turn(halted)
+    more.pulled, more.pushed, more.blobs = (
+        turn.pulled + more.pulled,
+        turn.pushed + more.pushed,
+        turn.blobs + more.blobs,
+    )
+    more.forked, more.bad = turn.forked or more.forked, turn.bad | more.bad
+    return more
+
+
+def _said(case: Case, name: str) -> set[str]:
+    """What the record says already is kept from a remote of this name."""
+    with closing(connect(case.directory / LOG)) as db:
+        bodies = [
+            read_withheld(body)
+            for (body,) in db.execute("SELECT body FROM events WHERE kind = ?", (WITHHELD,))
+        ]
+    return {
+        each
+        for body in bodies
+        if body is not None and body.remote == name
+        for each in (*body.events, *body.blobs)
+    }
 
 
 def _mark(directory: Path) -> int:

@@ -54,6 +54,7 @@ from console.events import (
     RecordVerified,
     RemoteAlarmed,
     RemoteProbed,
+    RemoteWithheld,
     Reopened,
     RoleAssigned,
     RoleReleased,
@@ -184,7 +185,7 @@ _DECISIONS = (
 )  # fmt: skip
 _DEEDS = (
     RoleAssigned, RollbackMoved, BudgetMet, ItemSet,
-    EntrySettled, EvidenceCaptured, EvidenceFailed, Exported, RosterAdded, RosterRemoved, RosterRotated, Unmasked,
+    EntrySettled, EvidenceCaptured, EvidenceFailed, Exported, RemoteWithheld, RosterAdded, RosterRemoved, RosterRotated, Unmasked,
     FreezeExempted, PlaybookClosed, PlaybookOpened, StepApproved, StepFinished, StepSet, StepStarted, StopAsked,
 )  # fmt: skip
 
@@ -362,6 +363,10 @@ def sentence(body: object) -> str:
         case RemoteProbed():
             warned = f"; {body.warnings[0]}" if body.warnings else ""
             return f"remote {body.remote}: create is {body.create}{warned}"
+        case RemoteWithheld():
+            files = f" and {_many(len(body.blobs), 'file')}" if body.blobs else ""
+            kinds = ", ".join(name.replace("_", " ") for name in sorted(body.kinds))
+            return f"withheld from remote {body.remote} ({body.policy}): {_many(len(body.events), 'text')}{files} with {kinds}"
         case RemoteAlarmed():
             return f"ALARM: remote {body.remote} gave back something else than {body.name[-24:]}{_because(body.reason)}"
         case Forked():

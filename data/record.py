@@ -1,7 +1,8 @@
 """What the log itself writes on the record: its own kinds of events, beside those that a console brings.
 
 They are ordinary events; only their meaning is known here, because the log acts on it: a checkpoint is a
-witness of other strands, a fork starts a new incarnation, an erasure takes a body away.
+witness of other strands, a fork starts a new incarnation, an erasure takes a body away, and what was
+withheld may be missing where it did not get.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from data.envelope import Entry
 CHECKPOINT = "record.checkpoint"
 FORKED = "record.forked"
 ERASED = "record.erased"
+WITHHELD = "remote.withheld"
 ACTOR = "warroom"
 """Who writes what nobody decided."""
 
 MAX_HEADS = 4000
 """So many heads fit into the body of an event."""
+MAX_WITHHELD = 1000
+"""Events, and as many blobs, that one entry names as withheld."""
 CHECKPOINT_EVENTS = 1000
 CHECKPOINT_SECONDS = 60.0
 
@@ -70,6 +74,19 @@ class Erased(msgspec.Struct, frozen=True):
     authority: Annotated[str, msgspec.Meta(max_length=512)] = ""
 
 
+class Withheld(msgspec.Struct, frozen=True):
+    """A policy kept these from a remote: it has the events without their text, and the blobs not at all.
+
+    `kinds`: what was masked, and in how many of them.
+    """
+
+    remote: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    policy: Annotated[str, msgspec.Meta(max_length=128)]
+    events: Annotated[tuple[Digest, ...], msgspec.Meta(max_length=MAX_WITHHELD)] = ()
+    blobs: Annotated[tuple[Digest, ...], msgspec.Meta(max_length=MAX_WITHHELD)] = ()
+    kinds: Annotated[dict[str, Number], msgspec.Meta(max_length=100)] = {}
+
+
 def entry(kind: str, body: msgspec.Struct, actor: str = ACTOR, role: str = "") -> Entry:
     """Return one of these bodies as an entry for the log."""
     return Entry(kind=kind, body=encode(msgspec.to_builtins(body)), actor=actor, role=role)
@@ -84,6 +101,7 @@ T = TypeVar("T")
 _checkpoint = msgspec.json.Decoder(Checkpoint)
 _erased = msgspec.json.Decoder(Erased)
 _forked = msgspec.json.Decoder(Forked)
+_withheld = msgspec.json.Decoder(Withheld)
 
 
 def read_checkpoint(body: bytes | None) -> Checkpoint | None:
@@ -99,6 +117,11 @@ def read_forked(body: bytes | None) -> Forked | None:
 def read_erased(body: bytes | None) -> Erased | None:
     """Return what an erasure's body says, or None if it cannot be read."""
     return _tolerant(_erased, body)
+
+
+def read_withheld(body: bytes | None) -> Withheld | None:
+    """Return what was kept from a remote, or None if it cannot be read."""
+    return _tolerant(_withheld, body)
 
 
 def _tolerant(decoder: msgspec.json.Decoder[T], body: bytes | None) -> T | None:

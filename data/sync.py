@@ -153,6 +153,8 @@ class Sync:
         self._mask = mask
         self.blobs_withheld: dict[str, list[str]] = {}
         """Blobs that the remote does not get, with the kinds of what is masked in them."""
+        self.said: set[str] | None = None
+        """What of that stands on the record, for whoever puts it there; None = not looked up."""
         for seen in list(self._seen.values()):
             if seen.withheld and (mask is None or seen.mask != mask.id):
                 self._forget(seen.name)  # the policy is another one now: what it held back goes there

@@ -62,7 +62,8 @@ class Verdict:
         strands: The strands and where they end.
         blobs: Distinct blobs that events speak of.
         erased: Bodies that are gone, as an entry says.
-        withheld: Bodies that were kept back from this console, as the signed manifest of a bundle says.
+        withheld: Bodies that were kept back from this console, as the signed manifest of a bundle says, or another
+            console on the record of what it keeps from a remote.
         missing: Events that other consoles have seen and that are not here yet.
         damage: What is wrong, in order of arrival; empty if the record holds together.
         note: What this check cannot see.
@@ -193,18 +194,20 @@ class _Checker:
         self.verdict.events = last
         erased = {target for part in parts for target in part.erased}
         bare = [each for part in parts for each in part.bare]
-        if bare:
+        if bare or self._lacks_blobs(directory):
             from data.bundle import withheld_here  # most records lack nothing
 
             withheld = withheld_here(directory)
+            kept_back = _kept_back(db)
             for n, rep, digest in bare:
                 if digest in erased:
                     self.verdict.erased += 1
-                elif digest in withheld.events:
+                elif digest in withheld.events or digest in kept_back:
                     self.verdict.withheld += 1
                 else:
                     self.damaged("body", n, rep, "its body is missing, and no entry says that it was erased")
-            self.spared = withheld.blobs | blobs.only_of(db, {digest for _, _, digest in bare} & erased)
+            gone = {digest for _, _, digest in bare} & erased
+            self.spared = withheld.blobs | kept_back | blobs.only_of(db, gone)
         self._witnesses(db, ends, parts, held)
         self.verdict.strands = [
             Strand(end.rep, end.inc, end.at, end.prev or "", end.sealed, bool(end.root))
@@ -305,6 +308,10 @@ class _Checker:
                     self.damaged(kind, n, head.rep, what)
         self.verdict.missing = sum(missing.values())
 
+    def _lacks_blobs(self, directory: Path) -> bool:
+        store = blobs.Blobs(directory)
+        return any(_HEX64(ref.sha256) and not store.path(ref.sha256).exists() for ref in self.refs)
+
     def blobs(self, directory: Path) -> None:
         store = blobs.Blobs(directory)
         self.verdict.blobs = len({ref.sha256 for ref in self.refs})
@@ -314,6 +321,19 @@ class _Checker:
             )
             if problem and not (ref.sha256 in self.spared and not store.path(ref.sha256).exists()):
                 self.damaged("blob", n, rep, f"blob {ref.sha256[:64]}: {problem}")
+
+
+def _kept_back(db: sqlite3.Connection) -> frozenset[str]:
+    """Events and blobs that other consoles say they kept from a remote; what we keep back is still here."""
+    said = (
+        record.read_withheld(body)
+        for (body,) in db.execute(
+            "SELECT e.body FROM events e JOIN strands s ON s.id = e.strand"
+            " WHERE e.kind = ? AND s.rep NOT IN (SELECT rep FROM writes)",
+            (record.WITHHELD,),
+        )
+    )
+    return frozenset(each for one in said if one is not None for each in (*one.events, *one.blobs))
 
 
 def _blob(path: Path, ref: Ref) -> str:

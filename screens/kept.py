@@ -122,8 +122,15 @@ def kept(room: Room, desk: Desk, sight: Sight, now: int) -> Words:
     if not room.case.writer:
         # The other one counts; this one only hands its entries over.
         return Words("saved · another war room here shares it", "saved", "ok")
-    counted = [each for each in standings if sight.counted(each)]
+    # What a policy keeps back cannot be had from a remote, which is then no copy of the record.
+    whole = [each for each in standings if not each.policy]
+    counted = [each for each in whole or standings if sight.counted(each)]
     holders = [each for each in counted if not each.pending]
+    if holders and not whole:
+        name, withheld = holders[0].name, f"withholds {holders[0].withheld:,} by policy"
+        return Words(
+            f"saved · {name} {withheld}: no full copy", f"saved · {fit(name, 10).strip()} masked", ""
+        )
     if holders:
         by = holders[0].name if len(standings) == 1 else f"{len(holders)} of {len(standings)}"
         sealed = _sealed(room.incident, desk.home.replica, max(each.shared for each in holders))
@@ -238,7 +245,7 @@ def entry_kept(room: Room, desk: Desk, sight: Sight, event: Event) -> str:
     else:
         single = _incarnations(state, mine) <= {event.inc}
         names = [
-            each.name
+            each.name + (" (masked)" if each.policy else "")
             for each in desk.standings
             if room.case.writer
             and ((sight.counted(each) and not each.pending) or (single and event.seq <= each.shared))

@@ -343,6 +343,12 @@ def _remote(parser: Parser) -> None:
         default=[],
         help="what its client needs beside; repeatable (no secrets: those belong into the environment)",
     )
+    add(
+        "--mask",
+        choices=("none", "secrets", "secrets+personal"),
+        default="none",
+        help="what it does not get (default: none); with a policy it holds no full copy",
+    )
     add("--no-probe", action="store_true", help="set it up without trying it first")
 
 

@@ -18,6 +18,7 @@ from console.shown import visible
 from data.trouble import StoreTrouble
 
 if TYPE_CHECKING:
+    from console.evidence.redaction import Redaction
     from data.home import Home
     from data.remotes import Findings, Remote
 
@@ -56,7 +57,7 @@ def sync(options: Namespace) -> int:
             continue
         try:
             with contextlib.closing(opener()) as remote:
-                for value in _turns(home, name, remote):
+                for value in _turns(home, name, remote, meet.masks.get(name)):
                     context.say(_told(name, value), {"remote": name, **value})
                     failed = failed or bool(value["bad"])
         except StoreTrouble as error:
@@ -75,7 +76,8 @@ async def _trust(context: Context, home: Home) -> None:
                 await desk.trust(await desk.enter(state.case))
 
 
-def _turns(home: Home, name: str, remote: Remote) -> Iterator[dict[str, Any]]:
+def _turns(home: Home, name: str, remote: Remote, mask: Redaction | None) -> Iterator[dict[str, Any]]:
+    from console.sharing import exchange
     from console.timeline import project
     from data.case import Case, adopt
     from data.sync import Sync, cases, founding
@@ -90,9 +92,9 @@ def _turns(home: Home, name: str, remote: Remote) -> Iterator[dict[str, Any]]:
             if not case.writer:
                 yield {**value, "elsewhere": True}
                 continue
-            exchange = Sync(case, remote, name, home.replica)
-            turn = exchange.turn()
-            outbox = exchange.outbox()
+            sync = Sync(case, remote, name, home.replica, mask)
+            turn = exchange(sync, name, mask)
+            outbox = sync.outbox()
             yield {
                 **value,
                 "pulled": turn.pulled,
@@ -101,6 +103,7 @@ def _turns(home: Home, name: str, remote: Remote) -> Iterator[dict[str, Any]]:
                 "bad": turn.bad,
                 "forked": turn.forked,
                 "pending": outbox.pending,
+                "withheld": len(sync.withheld) + len(sync.blobs_withheld),
             }
         finally:
             case.close()
@@ -113,6 +116,8 @@ def _told(name: str, value: dict[str, Any]) -> str:
     text = head + f"{value['pulled']:,} events in, {value['pushed']:,} out, {value['blobs']:,} blobs"
     if value["pending"]:
         text += f", {value['pending']:,} not shared"
+    if value["withheld"]:
+        text += f"; {_withholds(value['withheld'])}"
     if value["forked"]:
         text += "\n  FORK: somebody else wrote in this console's name; both are kept (see `warroom log`)"
     for bad, reason in value["bad"].items():
@@ -120,9 +125,21 @@ def _told(name: str, value: dict[str, Any]) -> str:
     return text
 
 
+def _withholds(count: int) -> str:
+    return f"withholds {count:,} {'text' if count == 1 else 'texts'} by policy"
+
+
 def _list(context: Context) -> int:
+    from data.sync import withheld_from
+
+    cases = sorted((context.directory / "cases").glob("*"))
     for each in context.config.remote:
-        context.say(f"{each.name}  {each.url}", {"name": each.name, "url": each.url})
+        value: dict[str, Any] = {"name": each.name, "url": each.url, "mask": each.mask}
+        text = f"{each.name}  {each.url}"
+        if each.mask != "none":
+            value["withheld"] = sum(len(withheld_from(case, each.name)) for case in cases)
+            text += f"  masked by {each.mask}, no full copy: {_withholds(value['withheld'])}"
+        context.say(text, value)
     if not context.config.remote:
         context.say("No remote is set up: incidents stay on this machine alone.")
     return exits.OK
@@ -135,7 +152,8 @@ def _add(context: Context) -> int:
     if any(each.name == name for each in context.config.remote):
         raise Refused(f"There is a remote {name} already.", f"Remove it first: warroom remote remove {name}.")
     options = dict(_option(text) for text in context.options.option)
-    setting = Setting(name=name, url=url, options=options)
+    mask = context.options.mask
+    setting = Setting(name=name, url=url, options=options, mask=mask)
     # Probed before it is written down: a remote that cannot be reached is better noticed now than at 03:00.
     code = _probe(context, setting) if not context.options.no_probe else exits.OK
     import tomlkit
@@ -144,6 +162,8 @@ def _add(context: Context) -> int:
     document = tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
     table = tomlkit.table()
     table.update({"name": name, "url": url, **({"options": options} if options else {})})
+    if mask != "none":
+        table["mask"] = mask
     if "remote" not in document:
         document["remote"] = tomlkit.aot()
     document["remote"].append(table)

@@ -36,7 +36,15 @@ Scope = Literal["case", "event", "subject"]
 
 AUTHORISED = frozenset({"ic", "security", "legal", "privacy"})
 """Roles that may erase and lift holds; everybody may set one."""
-LASTING = ("record.", "roster.", "hold.", "evidence.exported", "evidence.unmasked", "watch.")
+LASTING = (
+    "record.",
+    "roster.",
+    "hold.",
+    "remote.withheld",
+    "evidence.exported",
+    "evidence.unmasked",
+    "watch.",
+)
 """Kinds that are never erased: without them nobody could tell what counts, what is held and what was erased."""
 MAX_TARGETS = 1000
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
@@ -277,12 +278,15 @@ class Redaction:
 
     Attributes:
         name: What the policy is called on the record.
+        id: Another policy has another one, also when only the further text differs.
         unscanned: How many blobs it could not look into, as they are no text.
     """
 
     def __init__(self, name: PolicyName = "secrets", extra: tuple[str, ...] = ()) -> None:
         extra = tuple(word for word in extra if word)
         self.name = f"{name}+listed" if extra else str(name)
+        words = sha256("\n".join(sorted(extra)).encode("utf-8", "backslashreplace")).hexdigest()
+        self.id = f"{self.name}-{words[:8]}" if extra else self.name
         self.unscanned = 0
         self._rules = _rules(name, extra)
         self._always = [order for order, rule in enumerate(self._rules) if not rule.hints]

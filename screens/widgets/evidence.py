@@ -175,6 +175,8 @@ def standing_words(standing: Standing, now: int) -> tuple[str, str]:
     if standing.pending:
         age = f", the oldest {minutes(now - standing.oldest)}" if standing.oldest is not None else ""
         return f"{standing.pending:,} of ours wait{age}", ""
+    if standing.policy:
+        return f"withholds {many(standing.withheld, 'text')} by policy {standing.policy}: no full copy", ""
     return "has everything of ours", "ok"
 
 
