@@ -1,0 +1,249 @@
+"""What is in the way of a step. Pure: the state, who asks, and the time decide; nothing else is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from console.refusal import Refused
+from console.runner.document import LIMITED, Step
+from console.runner.fill import Filled, Unfilled, fill, fill_check, values
+
+if TYPE_CHECKING:
+    from console.incident import Incident
+    from console.runner.state import Play, StepState
+
+COMMANDER = "ic"
+BY_ITSELF = ("triage", "mitigation", "recovery")
+"""Sections of which steps may run by themselves; what is said to people and what is learnt never does."""
+
+
+class Refusal(NamedTuple):
+    """One thing in the way. `code` for programs; `what` is one sentence; `instead`: who can, or what to do."""
+
+    code: str
+    what: str
+    instead: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.instead}".strip()
+
+
+class Asked(NamedTuple):
+    """How a step is meant to run, and who asks.
+
+    Attributes:
+        roles: what the actor holds in this incident.
+        real: whether it is to take effect.
+        automatic: whether it runs by itself.
+        confirmed: the id of the step, typed once more, where something is destroyed.
+        two_persons: whether recovery is approved by somebody else than who runs it.
+        verbs: the actions that something here can carry out.
+    """
+
+    actor: str
+    roles: Collection[str] = ()
+    real: bool = False
+    automatic: bool = False
+    confirmed: str = ""
+    two_persons: bool = False
+    verbs: Collection[str] = ()
+
+
+class Hindered(Refused):
+    """A step does not run; `refusals` says everything that is in the way."""
+
+    def __init__(self, refusals: list[Refusal]) -> None:
+        super().__init__(" ".join(map(str, refusals)))
+        self.refusals = refusals
+
+
+def obstacles(play: Play, state: StepState, incident: Incident, asked: Asked, now: int) -> list[Refusal]:
+    """Return everything that is in the way of a step; empty: it may run. A dry run asks for less."""
+    return list(_obstacles(play, state, incident, asked, now))
+
+
+def approvers(step: Step, section: str, severity: int) -> tuple[str, ...]:
+    """Return the roles of which one must approve a step at a severity; empty: it needs no approval."""
+    # What brings a system back in the worst of incidents is always a person's word (S000-AR-2, X-12).
+    worst = severity <= 1 and section == "recovery" and step.acts
+    if not worst and severity not in step.approval:
+        return ()
+    return step.approvers or (COMMANDER,)
+
+
+def snapshot_missing(play: Play, state: StepState) -> Refusal | None:
+    """Return what is in the way of destroying evidence: its copy was neither kept nor waived (X-17)."""
+    step = state.step
+    if not step.destroys_evidence:
+        return None
+    copy = play.steps.get(step.snapshot or "")
+    if copy is None:
+        return Refusal(
+            "snapshot",
+            f"{step.id} destroys evidence, and the playbook names no step that keeps a copy.",
+            "Keep one (`warroom attach`), do it by hand, and tick it with --evidence.",
+        )
+    if copy.standing == "done" or (copy.standing == "waived" and copy.reason):
+        return None
+    return Refusal(
+        "snapshot",
+        f"{step.id} destroys evidence, and {copy.step.id} has not kept a copy.",
+        f"`warroom play run {copy.step.id} --for-real`, or waive it: "
+        f"`warroom play skip {copy.step.id} --waive --reason WHY`.",
+    )
+
+
+def frozen(play: Play, state: StepState, incident: Incident) -> Refusal | None:
+    """Return the change freeze that is in the way of a step, if one is (X-18)."""
+    step, plays = state.step, incident.plays
+    changes = step.command is not None or step.http is not None
+    if not plays.freezes or not changes or step.reach == "nothing" or state.section in ("triage", "comms"):
+        return None
+    if step.freeze_exempt or (play.id, step.id) in plays.exempted:
+        return None
+    why = next(iter(plays.freezes.values())).reason
+    return Refusal(
+        "freeze",
+        f"Changes are frozen in {incident.code}: {why.rstrip('.')}.",
+        f"If {step.id} belongs to this incident: `warroom play exempt {step.id} --reason WHY`.",
+    )
+
+
+def by_itself(play: Play, state: StepState, incident: Incident, now: int) -> Refusal | None:
+    """Return why a step must not run by itself, if it must not (S000-AR-1, S000-AR-2, X-12)."""
+    step = state.step
+    if not step.automatic:
+        return Refusal(
+            "automatic", f"The playbook does not let {step.id} run by itself.", "A person runs it."
+        )
+    if step.reach not in LIMITED:
+        return Refusal("reach", f"{step.id} may touch everything.", "A person runs it.")
+    if step.destroys_evidence:
+        return Refusal("reach", f"{step.id} destroys evidence.", "A person runs it.")
+    if state.section not in BY_ITSELF or not step.acts:
+        return Refusal("automatic", f"Steps of {state.section} never run by themselves.", "A person does it.")
+    if state.section == "recovery" and incident.severity <= 1:
+        return Refusal("recovery", f"Recovery at {incident.label or 'SEV-1'} waits for a person.", "Run it.")
+    if incident.plays.grant(play, step, now) is None:
+        return Refusal(
+            "grant",
+            f"Nobody granted that {step.id} runs by itself, or the time is over.",
+            f"`warroom play grant {step.id} --for 1h --reason WHY`.",
+        )
+    if any(not run.dry for run in state.runs):
+        return Refusal("again", f"{step.id} ran already; nothing repeats itself.", "A person runs it again.")
+    return None
+
+
+def who(incident: Incident, roles: Iterable[str]) -> str:
+    """Return who holds one of `roles`, for people: `ana (ic)`, or that nobody does and how to change that."""
+    roles = tuple(dict.fromkeys(roles))
+    held = [f"{person} ({role})" for role in roles for person in incident.roles.get(role, ())]
+    if held:
+        return f"{', '.join(held)} can."
+    return f"Nobody is {' or '.join(roles)}: `warroom assign {roles[0]} NAME`." if roles else ""
+
+
+def _obstacles(play: Play, state: StepState, incident: Incident, asked: Asked, now: int) -> Iterator[Refusal]:
+    step = state.step
+    if step.kind in ("manual", "decision"):
+        hand = f"`warroom play {'decide' if step.decision else 'tick'} {step.id}`"
+        yield Refusal("manual", f"{step.id} is done by a person.", f"{hand} when it is.")
+        return
+    if not play.open:
+        yield Refusal("closed", f"Playbook {play.id} is closed.", f"`warroom play open {play.id}`.")
+    if (running := state.running) is not None and step.kind != "wait":
+        yield Refusal(
+            "running",
+            f"{step.id} runs already ({running.id}, by {running.by}).",
+            f"`warroom play stop {running.id}` ends it.",
+        )
+    yield from _unfilled(play, step, incident, now, real=asked.real)
+    if step.action is not None and step.action.verb not in asked.verbs:
+        yield Refusal(
+            "actuator",
+            f"No actuator is configured for {step.action.verb}.",
+            f"Do it by hand and tick it: `warroom play tick {step.id}`.",
+        )
+    if not asked.real:
+        return
+    yield from _again(state)
+    if asked.automatic:
+        if (refusal := by_itself(play, state, incident, now)) is not None:
+            yield refusal
+    elif (refusal := _not_yours(step, incident, asked)) is not None:
+        yield refusal
+    if (refusal := snapshot_missing(play, state)) is not None:
+        yield refusal
+    if step.destroys_evidence and not asked.automatic and asked.confirmed != step.id:
+        yield Refusal(
+            "confirm",
+            f"{step.id} destroys something for good.",
+            f"Type its name once more: `--confirm {step.id}`.",
+        )
+    if (refusal := frozen(play, state, incident)) is not None:
+        yield refusal
+    if (refusal := _unapproved(play, state, incident, asked, now)) is not None:
+        yield refusal
+
+
+def _unfilled(play: Play, step: Step, incident: Incident, now: int, *, real: bool) -> Iterator[Refusal]:
+    known = values(play, incident, now)
+    try:
+        fill(step, play, known)
+        fill_check(step, play, known)
+        if not real:
+            fill(step, play, known, dry=True)
+    except Unfilled as unfilled:
+        yield Refusal("values", unfilled.what, unfilled.next_step)
+
+
+def _again(state: StepState) -> Iterator[Refusal]:
+    step, real = state.step, state.real
+    if state.standing == "unclear" and real is not None:
+        words = "|".join(("happened", "not", "repeat"))
+        yield Refusal(
+            "unclear",
+            f"Nobody knows whether run {real.id} of {step.id} took effect ({real.outcome.replace('_', ' ')}).",
+            f"Look, then say: `warroom play settle {step.id} {words} --reason WHAT-YOU-SAW`.",
+        )
+    elif state.settled:
+        yield Refusal(
+            "settled",
+            f"{step.id} is {state.standing.replace('_', ' ')} already.",
+            f"To run it again: `warroom play tick {step.id} --open`.",
+        )
+
+
+def _not_yours(step: Step, incident: Incident, asked: Asked) -> Refusal | None:
+    held = incident.roles.get(step.role, ())
+    mine = {step.role, COMMANDER, *step.approvers}.intersection(asked.roles)
+    # With nobody in the role whoever is there acts: waiting for an assignment would stop nothing.
+    if not held or asked.actor in held or mine:
+        return None
+    return Refusal("role", f"{step.id} belongs to {step.role}.", who(incident, (step.role, COMMANDER)))
+
+
+def _unapproved(play: Play, state: StepState, incident: Incident, asked: Asked, now: int) -> Refusal | None:
+    step = state.step
+    roles = approvers(step, state.section, incident.severity)
+    if not roles:
+        return None
+    try:
+        filled: Filled | None = fill(step, play, values(play, incident, now))
+    except Unfilled:
+        return None  # said already, and nobody can approve it before
+    digest = filled.digest if filled is not None else ""
+    good = [each for each in state.approvals if each.digest == digest and each.role in roles]
+    two = asked.two_persons and state.section == "recovery"
+    if any(not two or each.by != asked.actor for each in good):
+        return None
+    label = incident.label or f"SEV-{incident.severity}"
+    if good:
+        what = f"{step.id} needs two persons: {good[0].by} approved it and does not run it."
+    elif state.approvals:
+        what = f"{step.id} was approved with other values, or by a role that may not."
+    else:
+        what = f"{step.id} needs approval at {label} by {' or '.join(roles)}."
+    return Refusal("approval", what, f"{who(incident, roles)} `warroom play approve {step.id}`.")
