@@ -171,3 +171,30 @@ def test_objects_of_a_remote_that_are_not_what_they_say_are_named_and_left_out(w
     done = warroom.within("verify", "--against", remote)
     assert done.code == 0
     assert "left out there:" in done.out
+
+
+def test_what_another_console_saw_counts_where_the_segments_themselves_are_gone(warroom: Warroom) -> None:
+    """Ana takes her own segments off the remote and puts back an older copy; Ben's checkpoint there saw more."""
+    older = warroom.folder / "older"
+    shutil.copytree(case_dir(warroom), older)
+    warroom.quick("--as", "ana", "note", "ana approved the refunds herself")
+    shared(warroom)
+    share = warroom.folder / "share"
+    ben = Warroom(warroom.folder / "ben")
+    ben.folder.mkdir()
+    ben.quick("remote", "add", "team", f"dir:{share}")
+    ben.quick("sync")
+    ben.quick("--as", "ben", "note", "I read all that")
+    ben.quick("sync")
+    replica = Home.open(warroom.home).replica
+    mine = [each for each in share.rglob("*.seg") if each.parent.name.startswith(replica)]
+    assert mine
+    for each in mine:
+        each.unlink()
+    there = case_dir(warroom)
+    shutil.rmtree(there)
+    shutil.copytree(older, there)
+    assert warroom.within("verify").code == 0
+    code, found = against(warroom, "team")
+    assert (code, found["agrees"]) == (1, False)
+    assert replica in {each["rep"] for each in found["differences"]}  # type: ignore[attr-defined]
