@@ -593,6 +593,14 @@ class EvidenceFailed(Body, frozen=True):
     reason: Text
 
 
+@kind("evidence.unchanged")
+class EvidenceUnchanged(Body, frozen=True):
+    """A request that found just what an exhibit keeps already: it was looked again, and nothing is added."""
+
+    request: Digest
+    exhibit: Digest
+
+
 @kind("observability.found")
 class ObservabilityFound(Body, frozen=True):
     """Something that should have been recorded and was not; work for afterwards, with an owner (S001-RV-6)."""

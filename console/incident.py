@@ -35,6 +35,7 @@ from console.events import (
     EvidenceCaptured,
     EvidenceFailed,
     EvidenceRequested,
+    EvidenceUnchanged,
     Forked,
     FreezeExempted,
     FreezeLifted,
@@ -139,13 +140,17 @@ class Rollback:
 
 @dataclass(slots=True)
 class Request:
-    """Evidence that somebody asked for. `failed`: why nothing came, "" while it is open or done."""
+    """Evidence that somebody asked for. `failed`: why nothing came, "" while it is open or done.
+
+    `same`: the exhibit that kept all of it already, if one did.
+    """
 
     body: EvidenceRequested
     by: str
     at: int
     done: bool = False
     failed: str = ""
+    same: str = ""
 
 
 @dataclass(slots=True)
@@ -401,6 +406,9 @@ def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
             state.exhibits.append(Exhibit(event.hash, body, event.actor, event.at, event.refs))
             if (request := state.requests.get(body.request)) is not None:
                 request.done, request.failed = True, ""
+        case EvidenceUnchanged():
+            if (request := state.requests.get(body.request)) is not None:
+                request.done, request.failed, request.same = True, "", body.exhibit
         case EvidenceFailed():
             if (request := state.requests.get(body.request)) is not None and not request.done:
                 request.failed = body.reason

@@ -35,6 +35,7 @@ from console.events import (
     EvidenceCaptured,
     EvidenceFailed,
     EvidenceRequested,
+    EvidenceUnchanged,
     Exported,
     Forked,
     FreezeExempted,
@@ -300,6 +301,8 @@ def sentence(body: object) -> str:
             count = f", {_many(body.count, 'record')}" if body.count else ""
             missing = f"; {_many(len(body.missing), 'field')} not recorded" if body.missing else ""
             return f"kept {body.what}: {body.title}{count}{missing}"
+        case EvidenceUnchanged():
+            return f"looked for evidence again: exhibit {short(body.exhibit)} has all of it"
         case EvidenceFailed():
             return f"evidence not to be had: {body.reason}"
         case ObservabilityFound():

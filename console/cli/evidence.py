@@ -83,6 +83,13 @@ def _say_outcome(context: Context, room: Room, request: str, failed: str) -> Non
     if failed:
         context.say(f"nothing was kept: {failed}", {"request": request, "failed": failed})
         return
+    asked = room.incident.requests[request]
+    if asked.same:
+        context.say(
+            f"nothing is added: exhibit {short(asked.same)} has all of it",
+            {"request": request, "same": asked.same},
+        )
+        return
     made = next(each for each in reversed(room.incident.exhibits) if each.body.request == request)
     missing = f"; not recorded: {', '.join(made.body.missing)}" if made.body.missing else ""
     context.say(
@@ -280,6 +287,7 @@ def _whole(state: Incident, begins: str) -> dict[str, Any]:
                 "at": iso(each.at, 9),
                 "state": "done" if each.done else "failed" if each.failed else "open",
                 "failed": each.failed,
+                "same": each.same,
             }
             for name, each in state.requests.items()
         ],

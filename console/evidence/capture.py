@@ -25,6 +25,7 @@ from console.events import (
     EvidenceCaptured,
     EvidenceFailed,
     EvidenceRequested,
+    EvidenceUnchanged,
     Known,
     ObservabilityFound,
     entry,
@@ -34,7 +35,7 @@ from console.events import (
 )
 from console.evidence import schema, search
 from console.evidence.window import NAME, reach, segments
-from console.incident import Incident
+from console.incident import Exhibit, Incident
 from console.refusal import Refused
 from console.room import Room
 from data.blobs import Blobs
@@ -310,6 +311,10 @@ async def _carry_out(room: Room, home: Home, request: Event, tell: Tell) -> None
             f"no telemetry could be kept: {reason}"[:16_000]
         ))  # fmt: skip
         return
+    same = _same(room.incident, body, found)
+    if same is not None:
+        await _append(room, request, EvidenceUnchanged(request.hash, same.hash))
+        return
     shown = _shown(room.incident, body, found)
     attached = {known.name for exhibit in room.incident.exhibits for known in exhibit.body.fields}
     missing = schema.missing(shown.keys() | attached, (known.name for known in body.ids))
@@ -337,6 +342,16 @@ async def _carry_out(room: Room, home: Home, request: Event, tell: Tell) -> None
         for name in missing
     ]
     await _append(room, request, captured, *findings, refs=refs)
+
+
+def _same(state: Incident, body: EvidenceRequested, found: search.Found) -> Exhibit | None:
+    """The exhibit that keeps, for these ids, just what was found."""
+    blobs = {blob.sha256 for blob in found.blobs}
+    for exhibit in state.exhibits:
+        telemetry = {ref.sha256 for ref in exhibit.refs if ref.media == search.MEDIA}
+        if telemetry == blobs and set(body.ids) <= set(exhibit.body.ids):
+            return exhibit
+    return None
 
 
 async def _append(

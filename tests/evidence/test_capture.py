@@ -24,6 +24,7 @@ from console.room import Room
 from console.telemetry.action import Action
 from data.blobs import Blobs
 from data.clock import ManualClock
+from data.envelope import short
 from data.home import Home
 from data.lock import Lock
 from data.trouble import StoreTrouble
@@ -132,6 +133,10 @@ async def test_what_is_asked_for_is_kept_with_custody(desk: Desk, home: Home) ->
     assert verify(room.case.directory).blobs == 2
 
 
+def _done(state: Incident) -> bool:
+    return all(each.done for each in state.requests.values())
+
+
 @pytest.mark.req("X-25")
 async def test_the_index_names_every_field_under_all_its_names(desk: Desk, home: Home) -> None:
     fill(home, *(action(n, agent_version=f"v{n % 3}", session="s") for n in range(10)))
@@ -153,7 +158,8 @@ async def test_the_index_names_every_field_under_all_its_names(desk: Desk, home:
 async def test_each_gap_is_found_once_and_can_be_given_an_owner(desk: Desk, home: Home) -> None:
     fill(home, action(1))
     room = await desk.declare("refunds")
-    for _ in range(2):
+    for number in (2, 3):
+        fill(home, action(number))
         asked = await capture.preserve(room, [("trace", "t1")])
         await capture.finish(room, home, asked.hash)
     missing = room.incident.exhibits[0].body.missing
@@ -272,7 +278,8 @@ async def test_it_begins_by_itself_when_an_alert_becomes_an_incident(
     await room.contain("switched off")
     state = await until(desk, lambda state: len(state.exhibits) == 3)
     alert(home, ev.AlertClosed(facts(id="bbbb2222")))
-    state = await until(desk, lambda state: len(state.exhibits) == 4)
+    state = await until(desk, lambda state: len(state.requests) == 4 and _done(state))
+    assert len(state.exhibits) == 3, "the last one found what is kept"
     assert [each.body.reason for each in state.requests.values()] == [JOINED, JOINED, CONTAINED, ENDED]
     shown = {known.name: known.value for known in state.exhibits[2].body.fields}
     assert shown["containment_action"] == "switched off"
@@ -284,6 +291,39 @@ async def test_it_begins_by_itself_when_an_alert_becomes_an_incident(
     assert desk.capture is not None
     assert desk.capture._task is None
     await desk.close()
+
+
+@pytest.mark.req("S000-CO-5")
+async def test_looking_again_adds_what_is_new_and_nothing_twice(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "PAUSE", 0.05)
+    fill(home, action(1), action(2))
+    alert(home, ev.AlertOpened(facts()))
+    desk = await Desk.open(home, "ana", capture=Capture(home))
+    room = await desk.declare("refunds", alerts=["aaaa2222"])
+    state = await until(desk, lambda state: bool(state.exhibits))
+    (exhibit,) = state.exhibits
+    await room.contain("switched off")
+    state = await until(desk, lambda state: len(state.requests) == 2 and _done(state))
+    assert state.exhibits == [exhibit]
+    _, again = state.requests.values()
+    assert (again.body.reason, again.same) == (CONTAINED, exhibit.hash)
+    await on_timeline(room, lambda lines: any(exhibit_name(exhibit) in line.text for line in lines))
+    # What has come since is not what is kept.
+    fill(home, action(1), action(2), action(3))
+    alert(home, ev.AlertClosed(facts()))
+    state = await until(desk, lambda state: len(state.exhibits) == 2)
+    assert [each.id for each in kept(room, state.exhibits[1])] == ["a1", "a2", "a3"]
+    # Neither is the same under another name: whoever asks for it finds it under what was asked for.
+    asked = await capture.preserve(room, [("trace", "t1")])
+    assert await capture.finish(room, home, asked.hash) == ""
+    assert room.incident.exhibits[-1].body.request == asked.hash
+    await desk.close()
+
+
+def exhibit_name(exhibit: Exhibit) -> str:
+    return f"looked for evidence again: exhibit {short(exhibit.hash)}"
 
 
 async def test_without_a_window_nothing_begins_by_itself(home: Home) -> None:
