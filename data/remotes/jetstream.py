@@ -223,6 +223,8 @@ class JetStream:
         except (msgspec.MsgspecError, RecursionError):
             raise troubles.nonsense(self._url, "that is no answer of JetStream") from None
         if answer.error is not None:
+            if answer.error.err_code == NO_STREAM and client is self._client:
+                await client.close()  # it was there and is gone: whoever connects next makes it anew
             raise Refused(answer.error)
         return answer
 

@@ -126,6 +126,18 @@ def test_listings_longer_than_an_answer(
     assert list(remote.list(f"{case}/", names[12])) == names[13:]
 
 
+def test_a_stream_that_was_deleted_is_made_anew_at_the_next_try(nats: Place, case: str) -> None:
+    server, name = nats[0].rpartition("/")[0], f"gone{case[-8:].lower()}"
+    with closing(Nats(f"{server}/{name}", {})) as remote:
+        remote.put(f"{case}/a", b"x")
+        assert "error" not in asked(server, f"$JS.API.STREAM.DELETE.{name}", b"")
+        with pytest.raises(RemoteTrouble, match="stream not found"):
+            list(remote.list(f"{case}/"))
+        assert list(remote.list(f"{case}/")) == []
+        assert remote.put(f"{case}/a", b"x")
+        assert remote.get(f"{case}/a") == b"x"
+
+
 def test_without_jetstream_it_is_said() -> None:
     with servers.nats(jetstream=False) as (url, _), closing(Nats(url, {"timeout": "2"})) as remote:
         with pytest.raises(RemoteTrouble) as caught:
