@@ -122,7 +122,7 @@ def about_entry(events: Sequence[Event], standing: Standing) -> list[Para]:
     versions = [(first, body.text if isinstance(body, NoteWritten) else _projected(first))]
     log: list[Para] = []
     retracted = disputed = ""
-    gone = first.body is None
+    gone = False
     for event in events[1:]:
         about = read(event)
         because = f"{event.actor}: {getattr(about, 'reason', '') or 'no reason given'}"
@@ -144,11 +144,20 @@ def about_entry(events: Sequence[Event], standing: Standing) -> list[Para]:
             case Erased():
                 gone, did = True, "erased its text"
             case _ if event.body is None:
-                did = "corrected it; that text was erased"
+                did = "corrected it; that text is not here"
             case _:
                 continue
         log.append(Para(f"{stamp(event.wall)} {event.actor} {did}: {because.partition(': ')[2]}", "history"))
     paras = [Para(said, "state", "med") for said in (retracted, disputed) if said]
+    if first.body is None and not gone:
+        paras.append(
+            Para(
+                "WITHHELD: its text is not here, and no entry erased it. A policy keeps it from the remote or the bundle"
+                " that the entry came with, or it was lost here: V tells which. The console that wrote it has it.",
+                "state",
+                "med",
+            )
+        )
     if gone:
         paras.append(
             Para(

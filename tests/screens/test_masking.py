@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from console import shown
@@ -16,6 +17,7 @@ from screens.dialogs.material import MaterialPage, MaterialRows
 from screens.dialogs.page import Page
 from screens.dialogs.search import Search
 from screens.display import fit
+from screens.reading import Standing, about_entry
 from screens.widgets.alerts import Alerts
 from screens.widgets.evidence import EvidenceList
 from screens.widgets.sheet import Sheet
@@ -203,3 +205,13 @@ def test_the_policy_of_the_configuration_decides(policy: Redaction) -> None:
     line = f"{TOKEN} of ana@example.org at ACME"
     expected = line if policy.name == "none" else "[masked github token] of [masked email] at [masked listed]"
     assert fit(line, 80).strip() == expected
+
+
+async def test_an_entry_whose_text_was_kept_back_is_not_called_erased(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        note = await stage.room.note("what another console does not get")
+        bare = msgspec.structs.replace(note, body=None)
+        standing = Standing("shared", "ana (0123)", "founded the incident")
+        text = " ".join(para.text for para in about_entry([bare], standing))
+        assert "WITHHELD: its text is not here" in text
+        assert "ERASED" not in text
