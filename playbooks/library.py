@@ -97,12 +97,15 @@ class File(NamedTuple):
 
 
 def files(directory: Path) -> Iterator[File]:
-    """Yield the documents of a directory: its own files and those of its folders, by name.
+    """Yield the documents of a directory: its own files and those of its folders, by name. A file is itself.
 
     Raises:
         PlaybookTrouble: it cannot be listed, or holds too many files to be a library.
     """
     count = 0
+    if directory.exists() and not directory.is_dir():
+        yield File(directory, str(directory), placed(directory))
+        return
     try:
         places = [directory, *sorted(each for each in directory.iterdir() if _is_folder(each))]
         for place in places:
