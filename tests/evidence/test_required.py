@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from console.evidence import schema
 from tests.cli.conftest import Warroom
 from tests.watch.process import Watching, until
 from tests.watch.test_watcher import INVENTORY, line, now
@@ -88,6 +89,10 @@ CARRIED: dict[str, dict[str, str]] = {
     "S001-EV-10": {"reviewer_labels": "approved by rita"},
     "S001-EV-11.1": {"cost": "1.500000000 USD"},
     "S001-EV-12": {"containment_action": "the refund tool is denied"},
+    "S001-PRI-3.1": {"tool_calls": "payments/refund 1 times"},
+    "S001-PRI-3.2": {"approval_id": "approval-5", "approval_decisions": "approved by rita at "},
+    "S001-PRI-3.4": {"network_path": "POST bank.example /refunds", "mcp_server_id": "payments"},
+    "S001-PRI-3.6": {"agent_version": "release-3", "bundle_id": "bundle-7"},
     "S004-PR-1": {"trace_id": "trace-1"},
     "S004-PR-2": {"session_id": "session-1"},
     "S004-PR-3": {"agent_id": "support"},
@@ -148,6 +153,9 @@ ATTACHED = {
     "S004-PR-9": "policy_decisions",
     "S004-PR-11": "memory_records",
     "S004-PR-12.1": "allowed_egress",
+    "S001-PRI-3.3": "retrieved_context",
+    "S001-PRI-3.5": "workflow_branches",
+    "S001-PRI-3.7": "human_handoffs",
     "S000-CP-7.3": "mcp_server_logs",
     "S000-CP-7.4": "webhook_request_headers",
 }
@@ -163,7 +171,9 @@ def test_what_telemetry_does_not_carry_is_missing_until_somebody_attaches_it(
 ) -> None:
     warroom = Warroom(tmp_path)
     shutil.copytree(kept.warroom.home, warroom.home)
-    if requirement.startswith("S000-CP-7"):  # only some incidents have such a thing: it is asked for by name
+    if (
+        schema.BY_NAME[name].needed != "always"
+    ):  # only some incidents have such a thing: it is asked for by name
         file = warroom.folder / "later.jsonl"
         file.write_text(line(now(), 1, trace="trace-2"))
         with Watching(warroom.home, "--jsonl", str(file), config=INVENTORY) as watching:
