@@ -95,6 +95,25 @@ class Question(Part):
     help: Annotated[str, Field(max_length=1000)] = ""
     sources: Sources
 
+    def allows(self, answer: str) -> bool:
+        """Whether it can be answered like this; `unknown` answers every question."""
+        match self.answer:
+            case "yes-no":
+                return answer in ("yes", "no", "unknown")
+            case "choice":
+                return answer in (*self.choices, "unknown")
+            case "number":
+                return answer == "unknown" or (answer.isascii() and answer.isdigit())
+            case "text":
+                return bool(answer.strip())
+
+    @model_validator(mode="after")
+    def _a_choice_has_choices(self) -> Question:
+        unique("choice", list(self.choices))
+        if (self.answer == "choice") != bool(self.choices) or "unknown" in self.choices:
+            raise ValueError(f"`{self.id}`: `choices` belong to a choice, and unknown is always one of them")
+        return self
+
 
 Answer = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -130,11 +149,13 @@ class Form(Document):
     def _rules_ask_known_questions(self) -> Form:
         unique("question", [question.id for question in self.questions])
         unique("rule", [rule.id for rule in self.rules])
-        ids = {question.id for question in self.questions}
+        questions = {question.id: question for question in self.questions}
         for rule in self.rules:
-            for asked in rule.when:
-                if asked not in ids:
+            for asked, expected in rule.when.items():
+                if asked not in questions:
                     raise ValueError(f"rule `{rule.id}` asks for `{asked}`, which is no question here")
+                if wrong := [answer for answer in expected if not questions[asked].allows(answer)]:
+                    raise ValueError(f"rule `{rule.id}` waits for `{wrong[0]}`, which answers no `{asked}`")
         return self
 
 

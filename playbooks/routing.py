@@ -1,0 +1,60 @@
+"""Who must be told of an incident, and why. Rules that can be read; a person may always tell more people."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from playbooks.guidance import Route, Routing
+
+
+class Told(NamedTuple):
+    """Somebody who must be told: a contact of the routing table or a role of the incident.
+
+    Attributes:
+        page: whether one of the routes wakes them.
+        reasons: one for each route that leads to them.
+    """
+
+    who: str
+    page: bool
+    reasons: tuple[str, ...]
+
+
+def told(
+    routing: Routing,
+    *,
+    severity: int,
+    types: Collection[str] = (),
+    tripwires: Collection[str] = (),
+    security: bool = False,
+) -> tuple[Told, ...]:
+    """Everybody who must be told, those who are woken first, otherwise in the order of the table.
+
+    Args:
+        routing: the table.
+        severity: canonical, 1 to 5.
+        types: the incident's types.
+        tripwires: ids of the tripwires that set it off.
+        security: whether it is led by the security lead.
+    """
+    found: dict[str, Told] = {}
+    for route in routing.routes:
+        if not _fits(route, severity, types, tripwires, security):
+            continue
+        for who in route.tell:
+            known = found.get(who, Told(who, False, ()))
+            found[who] = Told(who, known.page or route.page, (*known.reasons, route.reason))
+    return tuple(sorted(found.values(), key=lambda each: not each.page))
+
+
+def _fits(
+    route: Route, severity: int, types: Collection[str], tripwires: Collection[str], security: bool
+) -> bool:
+    return (
+        (not route.types or bool(set(route.types) & set(types)))
+        and (not route.severities or severity in route.severities)
+        and (not route.tripwires or bool(set(route.tripwires) & set(tripwires)))
+        and route.security in (None, security)
+    )
