@@ -122,6 +122,7 @@ def kept(room: Room, desk: Desk, sight: Sight, now: int) -> Words:
     if not room.case.writer:
         # The other one counts; this one only hands its entries over.
         return Words("saved · another war room here shares it", "saved", "ok")
+    sight.look(room, standings)  # a room that was entered this moment is drawn before the next beat looks
     # What a policy keeps back cannot be had from a remote, which is then no copy of the record.
     whole = [each for each in standings if not each.policy]
     counted = [each for each in whole or standings if sight.counted(each)]

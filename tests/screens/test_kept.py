@@ -101,6 +101,13 @@ def test_what_a_remote_said_of_another_incident_is_not_believed_of_this_one() ->
     assert "shared to" not in said(there, desk(standing), sight)
 
 
+def test_the_first_frame_of_a_room_claims_nothing_that_was_counted_before_it_was_entered() -> None:
+    sight = Sight()
+    for turned in (1, 2, 3):
+        sight.look(None, [usb(turned=turned)])
+    assert said(room(), desk(usb(turned=NOW)), sight) == "saved · being shared"
+
+
 @pytest.mark.parametrize(
     ("standing", "words"),
     [
