@@ -50,7 +50,7 @@ from console.events import (
 )
 from console.incident import COMMANDER, LASTING, Fold, Incident
 from console.refusal import Refused
-from console.scribe import Written, parse
+from console.scribe import AHEAD, Written, parse
 from console.timeline import sentence
 from data.case import Case
 from data.clock import Clock, iso
@@ -232,7 +232,7 @@ class Room:
     async def note(self, line: str, typed: int | None = None) -> Event:
         """Write a line of the scribe (grammar: console/scribe.py). `typed`: when typing began, ns UTC."""
         now = self.clock.now()
-        return await self.write(parse(line, now if typed is None else typed, now))
+        return await self.write(parse(line, now if typed is None else typed, now, AHEAD))
 
     async def write(self, written: Written) -> Event:
         """Append a parsed line."""

@@ -5,7 +5,8 @@ r"""What the scribe types: one line in, one timeline entry out.
     >revoked the egress token                     an action taken
     +status page says identified                  a communication
     \!starts with a bang, \-5m with a time        a plain note
-    14:05 first refund seen                       back-dated to the last 14:05 UTC
+    14:05 first refund seen                       back-dated to the last 14:05 UTC; typed at 14:03 it means this day:
+                                                  clocks differ by some minutes
     14:05:20 …   2026-11-20T23:50Z …              to the second; to a date
     -5m …   -90s …   -2h …   -5 min …             back-dated by that much
 
@@ -25,6 +26,8 @@ from data.clock import iso, parse_iso
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
 LONGEST = 16_384
+AHEAD = 300 * SECOND
+"""How far ahead of this console's clock a time of day in an entry may be: the scribe reads another clock."""
 SIGILS: dict[str, Style] = {"!": "decision", "?": "hypothesis", ">": "action", "+": "comms"}
 
 _AGO = re.compile(
@@ -54,8 +57,10 @@ class Written:
         return self.at != self.typed
 
 
-def parse(line: str, typed: int, now: int) -> Written:
+def parse(line: str, typed: int, now: int, ahead: int = 0) -> Written:
     """Return what `line`, begun at `typed`, says. `typed`, `now`: ns UTC.
+
+    A time of day is the last one before `now`, or one that is at most `ahead` nanoseconds after it.
 
     Raises:
         Refused: the line is empty, too long, or its time lies in the future or cannot be.
@@ -63,7 +68,7 @@ def parse(line: str, typed: int, now: int) -> Written:
     text = line.strip()
     literal = text.startswith("\\")
     style, text, sigil = _sigil(text)
-    at, text = (typed, text) if literal else _time(text, typed, now)
+    at, text = (typed, text) if literal else _time(text, typed, now, ahead)
     found = None if literal or at != typed else _DOUBT.match(text)
     if not sigil:
         style, text, _ = _sigil(text)
@@ -91,7 +96,7 @@ def _sigil(text: str) -> tuple[Style, str, bool]:
     return (style, text[1:].lstrip(), True) if style else ("note", text, False)
 
 
-def _time(text: str, typed: int, now: int) -> tuple[int, str]:
+def _time(text: str, typed: int, now: int, ahead: int) -> tuple[int, str]:
     """Return the time that `text` begins with (else `typed`) and the rest of it."""
     if found := _AGO.match(text):
         ago = int(found[1]) * _UNITS[found[2][0].lower()]
@@ -116,6 +121,10 @@ def _time(text: str, typed: int, now: int) -> tuple[int, str]:
                 f"{found[0].strip()} is not a time of day.", "Write hours and minutes in UTC, as in 14:05."
             )
         at = typed - typed % DAY + (hours * 3600 + minutes * 60 + seconds) * SECOND
-        # Just after midnight 23:58 means yesterday; there is no other way for it to have happened already.
-        return (at if at <= now else at - DAY), text[found.end() :]
+        # Just after midnight 23:58 means yesterday, and just before it 00:01 may be by a clock that is ahead.
+        if at + DAY <= typed + ahead:
+            at += DAY
+        elif at > now + ahead:
+            at -= DAY
+        return at, text[found.end() :]
     return typed, text

@@ -16,6 +16,11 @@ def hms(ns: int) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
+def day_hms(ns: int, now: int) -> str:
+    """Return the time of day of `ns` as `hms` does, with the date before it unless it is that of `now`."""
+    return hms(ns) if ns // DAY == now // DAY else f"{stamp(ns)[:10]} {hms(ns)}"
+
+
 def hm(ns: int) -> str:
     """Return the time of day of `ns` (nanoseconds UTC) as `14:02`."""
     return hms(ns)[:5]

@@ -83,7 +83,16 @@ def note(options: Namespace) -> int:
     text = " ".join(word.removeprefix(" ") for word in options.text)
     if text in ("", "-"):
         text = _piped()
-    return _in_room(options, lambda room: room.note(text), "noted", typed=text)
+
+    from console.events import instant, read
+
+    async def write(room: Room) -> Outcome:
+        event = await room.note(text)
+        # With its date: a time of day that has not come yet is one of the day before.
+        backdated = event.at != instant(getattr(read(event), "typed", ""))
+        return event, f"at {iso(event.at, 0)}" if backdated else ""
+
+    return _in_room(options, write, "noted", typed=text)
 
 
 def amend(options: Namespace) -> int:

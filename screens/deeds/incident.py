@@ -12,7 +12,7 @@ from screens.console_screen import ConsoleScreen, does
 from screens.deeds.alerts import SEVERITIES
 from screens.dialogs.form import Choice, Form, Option, Text
 from screens.display import fit
-from screens.times import DAY, MINUTE, hms
+from screens.times import DAY, MINUTE, day_hms
 
 ROLES = (
     ("1", "ic", "incident commander: decides, owns severity and updates"),
@@ -95,7 +95,7 @@ def contain(screen: ConsoleScreen, words: str = "") -> None:
         # The grammar of the scribe gives the time: `14:05 text` or `-5m text`.
         said = parse(answers["how"], now, now)
         event = await room.contain(said.note.text, said.at if said.backdated else None)
-        screen.say(f"contained at {hms(event.at)}Z; the rollback clocks run", "ok")
+        screen.say(f"contained at {day_hms(event.at, now)}Z; the rollback clocks run", "ok")
 
     how = Text(
         "how",
@@ -119,7 +119,7 @@ def harm(screen: ConsoleScreen, words: str = "") -> None:
         now = room.clock.now()
         said = parse(answers["what"], now, now)
         await room.state_moment("harm_confirmed", said.at, "recorded", said.note.text[:512])
-        screen.say(f"harm confirmed at {hms(said.at)}Z: 30 seconds to containment", "crit")
+        screen.say(f"harm confirmed at {day_hms(said.at, now)}Z: 30 seconds to containment", "crit")
 
     what = Text(
         "what",

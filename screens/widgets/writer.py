@@ -16,7 +16,7 @@ from textual.widgets.text_area import Edit, EditResult
 
 from console.refusal import Refused
 from screens.display import content
-from screens.times import hms
+from screens.times import day_hms, hms
 from screens.widgets.strips import Piece, StripLines
 
 LONGEST = 16_384
@@ -237,18 +237,20 @@ class Writer(Vertical):
         if not text.strip():
             line.show(([self._message], []))
             return
-        from console.scribe import parse  # the grammar is not needed for the first frame
+        from console.scribe import AHEAD, parse  # the grammar is not needed for the first frame
 
+        now = self._now()
         try:
-            written = parse(text, self.typed or self._now(), self._now())
+            written = parse(text, self.typed or now, now, AHEAD)
         except Refused as refused:
             line.show(([self._message if self._message[0] else (str(refused), "high", 0)], []))
             return
         note = written.note
         pieces: list[Piece] = [(note.style.upper(), "strong", 0)]
+        shift = ", ahead of this console's clock" if written.at > now else ", back-dated"
         pieces.append(
             (
-                f"at {hms(written.at)}Z" + (", back-dated" if written.backdated else ""),
+                f"at {day_hms(written.at, now)}Z" + (shift if written.backdated else ""),
                 "info" if written.backdated else "quiet",
                 0,
             )

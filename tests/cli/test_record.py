@@ -67,6 +67,7 @@ def test_a_note_is_back_dated_and_says_so(declared: Warroom) -> None:
     (value,) = declared.ok("note", "-5m", "first refund seen", "--json").values
     gap = parse_iso(value["saved_at"]) - parse_iso(value["at"])
     assert 300 * 10**9 <= gap < 330 * 10**9
+    assert value["done"] == f"noted at {value['at'][:19]}Z"
     (line,) = (line for line in declared.ok("log", "--json").values if line["id"] == value["id"])
     assert (line["text"], line["backdated"]) == ("first refund seen", True)
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from console.events import NoteWritten, UpdateSent, instant
 from console.refusal import Refused
-from console.scribe import LONGEST, parse
+from console.scribe import AHEAD, DAY, LONGEST, parse
 from data.clock import parse_iso
 
 SECOND = 1_000_000_000
@@ -61,6 +61,30 @@ def test_backdating(line: str, at: str) -> None:
     assert written.at == parse_iso(at)
     assert instant(written.note.typed) == TYPED
     assert written.backdated == (line != "now")
+
+
+@pytest.mark.parametrize(
+    ("typed", "line", "at"),
+    [
+        ("2026-11-21T14:03:00Z", "14:05 seen", "2026-11-21T14:05:00Z"),
+        ("2026-11-21T14:03:00Z", "14:08 seen", "2026-11-21T14:08:00Z"),
+        ("2026-11-21T14:03:00Z", "14:09 seen", "2026-11-20T14:09:00Z"),
+        ("2026-11-21T23:58:00Z", "00:01 seen", "2026-11-22T00:01:00Z"),
+        ("2026-11-21T23:50:00Z", "00:01 seen", "2026-11-21T00:01:00Z"),
+        ("2026-11-21T00:02:00Z", "23:58 seen", "2026-11-20T23:58:00Z"),
+    ],
+)
+def test_a_scribe_whose_clock_is_some_minutes_ahead_means_this_day(typed: str, line: str, at: str) -> None:
+    began = parse_iso(typed)
+    assert parse(line, began, began + SECOND, AHEAD).at == parse_iso(at)
+
+
+def test_what_must_have_happened_is_never_ahead() -> None:
+    assert parse("14:03 seen", TYPED, NOW).at == parse_iso("2026-11-20T14:03:00Z")
+
+
+def test_a_line_that_was_begun_the_day_before_means_that_day() -> None:
+    assert parse("14:00 seen", TYPED, TYPED + DAY, AHEAD).at == parse_iso("2026-11-21T14:00:00Z")
 
 
 @pytest.mark.parametrize(

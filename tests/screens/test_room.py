@@ -21,6 +21,7 @@ from screens.dialogs.page import Page
 from screens.dialogs.search import Search
 from screens.home import HomeScreen, Incidents
 from screens.room import RoomScreen
+from screens.times import stamp
 from screens.warroom import WarRoomApp
 from screens.widgets.alerts import Alerts
 from screens.widgets.checklist import Checklist
@@ -208,6 +209,20 @@ async def test_an_entry_is_saved_with_the_time_of_its_first_key(tmp_path: Path) 
         line = (await stage.room.lines.search("hold pay.refund"))[0]
         assert (line.at, line.mark, line.text) == (NOW, "!", "hold pay.refund #refund")
         assert stage.room.drafts.get("write") is None
+
+
+async def test_a_time_of_another_day_is_shown_with_its_date(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:  # it is 14:02:31
+        await stage.press("i")
+        await stage.type("14:30 seen first")
+        assert "at 2026-11-20 14:30:00Z, back-dated" in stage.said
+        await stage.press("ctrl+u")
+        await stage.type("14:05 seen first")
+        assert "at 14:05:00Z, ahead of this console's clock" in stage.said
+        await stage.press("enter")
+        await stage.until_said("saved")
+        line = (await stage.room.lines.search("seen first"))[0]
+        assert stamp(line.at) == "2026-11-21T14:05:00Z"
 
 
 @pytest.mark.parametrize(
