@@ -55,6 +55,13 @@ class Context:
         settings = self.config.redaction
         return Redaction(getattr(self.options, "policy", None) or settings.policy, settings.extra)
 
+    @property
+    def unmasks(self) -> bool:
+        """Whether --policy shows what the configuration masks."""
+        order = ("none", "secrets", "secrets+personal")
+        asked = getattr(self.options, "policy", None) or self.config.redaction.policy
+        return order.index(asked) < order.index(self.config.redaction.policy)
+
     @cached_property
     def directory(self) -> Path:
         """The home directory, which need not exist."""

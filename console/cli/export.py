@@ -53,8 +53,8 @@ async def _export(context: Context) -> int:
         directory = desk.home.case_dir(state.case)
         events = await _read(directory)
         lines = _lines(context, directory, desk.clock.now(), events)
-        if target is None and sys.stdout is not None and sys.stdout.isatty():
-            # Looking at it is no copy that leaves.
+        if target is None and not context.unmasks and sys.stdout is not None and sys.stdout.isatty():
+            # Looking at it is no copy that leaves; looking behind the mask stands on the record all the same.
             _print(lines)
             return exits.OK
         text = list(lines)

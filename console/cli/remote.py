@@ -249,7 +249,8 @@ def _findings(name: str, found: Findings) -> Iterator[str]:
     yield f"  lists what was written at once: {'yes' if found.lists else 'NO'}"
     if found.skew_ms is not None:
         yield f"  its clock: {found.skew_ms:+,} ms from ours"
-    for title, text in (("durability", found.durable), ("versions and locks", found.locked)):
+    locked = found.locked or "none seen"
+    for title, text in (("durability", found.durable), ("versions and locks", locked)):
         if text:
             yield f"  {title}: {visible(text, 200)}"
     for warning in found.warnings:

@@ -10,6 +10,7 @@ from data.clock import SECOND
 
 _LOCKS = {
     "x-amz-object-lock-retain-until-date": "object lock until",
+    "x-amz-object-lock-legal-hold": "legal hold",
     "x-goog-retention-expiration": "retained until",
     "x-ms-immutability-policy-until-date": "immutable until",
 }

@@ -1,5 +1,6 @@
 """The command line of bundles, imports, holds, erasure and masks, as somebody types it."""
 
+import io
 import json
 import os
 import re
@@ -30,6 +31,11 @@ def named(warroom: Warroom, text: str) -> str:
 def kinds(warroom: Warroom) -> list[str]:
     lines = warroom.quick("export", "--format", "jsonl", "--policy", "none").lines
     return [json.loads(line)["kind"] for line in lines]
+
+
+def kinds_masked(warroom: Warroom) -> list[str]:
+    """The same with the policy of the configuration, which leaves no entry on a terminal."""
+    return [json.loads(line)["kind"] for line in warroom.quick("export", "--format", "jsonl").lines]
 
 
 def elsewhere(warroom: Warroom, name: str) -> Warroom:
@@ -120,6 +126,77 @@ def test_what_is_masked_is_masked_everywhere_and_looking_is_recorded(warroom: Wa
     config.mkdir(parents=True)
     (config / "config.toml").write_text('[redaction]\npolicy = "none"\nextra = ["THE AGENT"]\n')
     assert f"[masked listed] printed {SECRET}" in warroom.quick("log").out
+
+
+@pytest.mark.req("S002-PB3-F")
+def test_no_command_shows_a_secret(warroom: Warroom, tmp_path: Path) -> None:
+    token = "ghp_" + "a7" * 18
+    warroom.quick("title", f"leak of {token}")
+    warroom.quick("note", f"two lines\n{SECRET}\n-----BEGIN PRIVATE KEY-----\nMIIEabcdefabcdefabcdef")
+    warroom.quick("--as", f"eve {SECRET}", "note", "who am I")
+    warroom.quick("scope", f"the tenant of {token}")
+    warroom.quick("hold", f"lawsuit about {token}")
+    file = tmp_path / "a.txt"
+    file.write_text(
+        f"x\n-----BEGIN PRIVATE KEY-----\nMIIEabcdefabcdefabcdef\n-----END PRIVATE KEY-----\n{SECRET}\n"
+    )
+    warroom.quick("attach", str(file), "--reason", f"has {SECRET}", "--title", f"printout {token}")
+    (exhibit,) = (each["exhibits"] for each in warroom.quick("evidence", "--json").values)
+    shown = str(exhibit[0]["id"])
+    for command in (
+        ("show",),
+        ("incidents",),
+        ("log", "--all", "--system"),
+        ("log", "--search", "9f8a7b6c5d4e"),
+        ("log", "--history", named(warroom, "two lines")),
+        ("evidence",),
+        ("evidence", "show", shown),
+        ("hold", "--list"),
+        ("roster",),
+    ):
+        for form in ((), ("--json",)):
+            done = warroom.quick(*command, *form)
+            assert done.lines, command
+            for secret in (token, token[:10], "9f8a7b6c5d4e", "MIIEabc"):
+                assert secret not in done.out + done.err, command
+    assert "[masked github token]" in warroom.quick("show").out
+    assert warroom.quick("evidence", "show", shown).out.count("[masked private key]") == 3
+
+
+def test_a_looser_policy_on_a_terminal_stands_on_the_record(
+    warroom: Warroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("io.StringIO", Terminal)
+    warroom.quick("export", "--format", "jsonl")
+    warroom.quick("export", "--format", "jsonl", "--policy", "secrets+personal")
+    assert "evidence.exported" not in kinds_masked(warroom)
+    assert SECRET in warroom.quick("export", "--format", "md", "--policy", "none").out.replace("\\", "")
+    assert kinds_masked(warroom).count("evidence.exported") == 1
+
+
+def test_a_masked_remote_is_set_up_counted_and_lifted(warroom: Warroom) -> None:
+    share = warroom.folder / "share"
+    share.mkdir()
+    warroom.quick("remote", "add", "team", f"dir:{share}", "--mask", "secrets")
+    assert "withholds 1 text by policy" in warroom.quick("sync").out
+    assert "masked by secrets, no full copy: withholds 1 text" in warroom.quick("remote").out
+    other = elsewhere(warroom, "ben")
+    other.quick("remote", "add", "team", f"dir:{share}")
+    other.quick("sync")
+    (verdict,) = other.quick("verify", "--json").values
+    assert (verdict["sound"], verdict["withheld"]) == (True, 1)
+    assert "withheld from remote team (secrets): 1 text with password" in other.quick("log").out
+    assert not any(SECRET.encode() in path.read_bytes() for path in share.rglob("*") if path.is_file())
+    warroom.quick("remote", "remove", "team")
+    warroom.quick("remote", "add", "team", f"dir:{share}")
+    warroom.quick("sync")
+    other.quick("sync")
+    (verdict,) = other.quick("verify", "--json").values
+    assert (verdict["sound"], verdict["withheld"]) == (True, 0)
 
 
 def test_holds_and_erasure(warroom: Warroom) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -11,8 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from obstore.store import S3Store
 
-from data.remotes import Absent, Remote, RemoteTrouble
+from data.remotes import Absent, Remote, RemoteTrouble, headers
 from data.remotes.opening import open_remote
 from tests.remotes import servers
 from tests.remotes.conftest import S3, Place
@@ -326,6 +328,21 @@ def test_versions_of_a_bucket_are_seen() -> None:
         closing(open_remote("s3://evidence", {"endpoint": endpoint, **S3})) as remote,
     ):
         assert remote.probe().locked == "versions are kept"
+
+
+def test_locks_of_an_object_are_seen(web: Web) -> None:
+    web.headers = {
+        "Date": "Sat, 21 Nov 2026 14:02:31 GMT",
+        "x-amz-object-lock-retain-until-date": "2033-11-21T00:00:00Z",
+        "x-amz-object-lock-legal-hold": "ON",
+    }
+    place = f"http://127.0.0.1:{web.port}"
+    keys = {"access_key_id": "a", "secret_access_key": "b", "region": "eu-west-1"}
+    store = S3Store("evidence", config={"endpoint": place, **keys}, client_options={"allow_http": True})
+    assert asyncio.run(headers.ask(store, "probe"))[1] == (
+        "object lock until 2033-11-21T00:00:00Z",
+        "legal hold ON",
+    )
 
 
 def test_a_wrong_token_is_said(https: Place) -> None:
