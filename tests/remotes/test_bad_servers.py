@@ -337,8 +337,11 @@ def test_locks_of_an_object_are_seen(web: Web) -> None:
         "x-amz-object-lock-legal-hold": "ON",
     }
     place = f"http://127.0.0.1:{web.port}"
-    keys = {"access_key_id": "a", "secret_access_key": "b", "region": "eu-west-1"}
-    store = S3Store("evidence", config={"endpoint": place, **keys}, client_options={"allow_http": True})
+    store = S3Store(
+        "evidence",
+        config={"endpoint": place, "access_key_id": "a", "secret_access_key": "b", "region": "eu-west-1"},
+        client_options={"allow_http": True},
+    )
     assert asyncio.run(headers.ask(store, "probe"))[1] == (
         "object lock until 2033-11-21T00:00:00Z",
         "legal hold ON",
