@@ -128,7 +128,7 @@ def test_what_is_masked_is_masked_everywhere_and_looking_is_recorded(warroom: Wa
     assert f"[masked listed] printed {SECRET}" in warroom.quick("log").out
 
 
-@pytest.mark.req("S002-PB3-F")
+@pytest.mark.req("S002-PB3-F.2")
 def test_no_command_shows_a_secret(warroom: Warroom, tmp_path: Path) -> None:
     token = "ghp_" + "a7" * 18
     warroom.quick("title", f"leak of {token}")
@@ -161,6 +161,10 @@ def test_no_command_shows_a_secret(warroom: Warroom, tmp_path: Path) -> None:
                 assert secret not in done.out + done.err, command
     assert "[masked github token]" in warroom.quick("show").out
     assert warroom.quick("evidence", "show", shown).out.count("[masked private key]") == 3
+    # The record itself is not touched by any of this.
+    whole = warroom.quick("export", "--format", "jsonl", "--policy", "none").out
+    assert all(secret in whole for secret in (token, SECRET, "MIIEabc"))
+    assert warroom.quick("verify", "--json").values[0]["sound"]
 
 
 def test_a_looser_policy_on_a_terminal_stands_on_the_record(

@@ -87,7 +87,7 @@ async def test_what_the_policy_masks_does_not_get_there_and_the_record_says_so(c
     assert note.hash.encode() in body
     assert file.refs[0].sha256.encode() in body
     assert b'"kinds":{"password":2}' in body
-    assert (await room.event(note.hash)).body is not None
+    assert (await room.event(note.hash)).body == note.body
     assert verify(ana.home.case_dir(room.case.id)).sound
 
     ben = await consoles.open("ben")
