@@ -6,12 +6,15 @@ whether the record here still holds just that.
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from data import log
@@ -77,14 +80,25 @@ def in_directory(directory: Path) -> tuple[str, Elsewhere]:
     Raises:
         StoreTrouble: There is none, or it does not hold together.
     """
+    path = directory / log.NAME
+    if not has_wal(path) or os.access(directory, os.W_OK):
+        return _in_directory(directory, directory)
+    # Copied from a war room that was open, onto a medium that is write-protected: SQLite wants to write beside it.
+    with TemporaryDirectory() as scratch:
+        for name in (path.name, f"{path.name}-wal"):
+            shutil.copyfile(path.with_name(name), Path(scratch) / name)
+        return _in_directory(Path(scratch), directory)
+
+
+def _in_directory(directory: Path, called: Path) -> tuple[str, Elsewhere]:
     verdict = verify(directory)
     wrong = next((each for each in verdict.damage if each.kind != "blob"), None)
     if wrong is not None:
-        raise _unsound(directory, wrong.what)
+        raise _unsound(called, wrong.what)
     with closing(_open(directory)) as db:
         founding = db.execute("SELECT hash FROM events WHERE n = 1").fetchone()
     if founding is None:
-        raise _unsound(directory, "it is empty")
+        raise _unsound(called, "it is empty")
     heads = (Head(each.rep, each.inc, each.seq, each.last) for each in verdict.strands)
     return case_id(bytes(founding[0])), Elsewhere(frozenset(heads))
 

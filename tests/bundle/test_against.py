@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from mnemonic import Mnemonic
 
 from data.home import Home
 from tests.cli.conftest import Done, Warroom
@@ -131,6 +132,8 @@ def refused(done: Done) -> str:
 
 def test_what_cannot_be_compared_is_one_sentence(warroom: Warroom) -> None:
     root = words(warroom).split()
+    book = Mnemonic("english")
+    misheard = next(word for word in book.wordlist if not book.check(" ".join([word, *root[1:]])))
     share = warroom.folder / "empty"
     share.mkdir()
     torn = warroom.folder / "torn.tar"
@@ -148,7 +151,7 @@ def test_what_cannot_be_compared_is_one_sentence(warroom: Warroom) -> None:
         str(warroom.home): "the home of this very record",
         " ".join(root[:11]): "these are 11 words",
         " ".join([*root[:11], "hullo"]): "`hullo` is none of the words",
-        " ".join([root[1] if root[1] != root[0] else "zoo", *root[1:]]): "",
+        " ".join([misheard, *root[1:]]): "one of the words is another one",
     }.items():
         assert why in refused(warroom.within("verify", "--against", what))
     assert "One record at a time" in refused(warroom.within("verify", "--all", "--against", str(torn)))
@@ -160,6 +163,24 @@ def test_a_copy_that_does_not_hold_together_proves_nothing(warroom: Warroom) -> 
     with closing(sqlite3.connect(copy / "log.db", isolation_level=None)) as db:
         db.execute("UPDATE events SET body = x'7b7d' WHERE n = 2")
     assert "does not hold together itself" in refused(warroom.within("verify", "--against", str(copy)))
+
+
+def test_a_copy_of_an_open_record_on_a_protected_medium_is_read(
+    warroom: Warroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = warroom.folder / "copy"
+    copy.mkdir()
+    with closing(sqlite3.connect(case_dir(warroom) / "log.db", isolation_level=None)) as db:
+        db.execute("CREATE TABLE beside (a)")
+        db.execute("DROP TABLE beside")
+        for name in ("log.db", "log.db-wal"):
+            shutil.copy(case_dir(warroom) / name, copy / name)
+    assert (copy / "log.db-wal").stat().st_size
+    # Whoever runs this may be root, whom no mode keeps from writing.
+    monkeypatch.setattr("data.against.os.access", lambda path, *_, **__: Path(path) != copy)
+    code, found = against(warroom, str(copy))
+    assert (code, found["agrees"]) == (0, True)
+    assert sorted(each.name for each in copy.iterdir()) == ["log.db", "log.db-wal"]
 
 
 def test_objects_of_a_remote_that_are_not_what_they_say_are_named_and_left_out(warroom: Warroom) -> None:
