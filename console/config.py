@@ -28,9 +28,11 @@ MAX_BYTES = 1 << 20
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
 _PATH = "^/[A-Za-z0-9/_.-]{1,200}$"
 _LABEL = "^[a-z0-9][a-z0-9-]{0,31}$"
+_VARIABLE = "^[A-Za-z_][A-Za-z0-9_]{0,99}$"
 _IN_WORDS = {
     _LINE: "that is one line of printable characters",
     _PATH: "such as `/otlp/v1/traces`",
+    _VARIABLE: "that is the name of a variable, such as `KUBECONFIG`",
     _LABEL: "of up to 32 small letters, digits and `-`, such as `team-bucket`",
 }
 """What a value that does not match is told, instead of the pattern."""
@@ -154,6 +156,13 @@ class Remote(Struct, frozen=True, forbid_unknown_fields=True):
     mask: Policy = "none"
 
 
+class Playbooks(Struct, frozen=True, forbid_unknown_fields=True):
+    """The team's own documents of the runbook, and where those are to which the documents refer."""
+
+    directory: Annotated[str, Meta(max_length=4096)] = ""
+    links: dict[Name, Place] = {}
+
+
 class Trust(Struct, frozen=True, forbid_unknown_fields=True):
     """Whose events count: whoever appears first under a key, or only those that somebody puts on the roster."""
 
@@ -167,6 +176,19 @@ class Redaction(Struct, frozen=True, forbid_unknown_fields=True):
     extra: Annotated[
         tuple[Annotated[str, Meta(min_length=3, max_length=200)], ...], Meta(max_length=1000)
     ] = ()
+
+
+class Runner(Struct, frozen=True, forbid_unknown_fields=True):
+    """How steps of playbooks run: what programs see of the environment, and how automatic ones are announced."""
+
+    environment: Annotated[tuple[Annotated[str, Meta(pattern=_VARIABLE)], ...], Meta(max_length=100)] = (
+        "KUBECONFIG",
+        "CLOUDSDK_CONFIG",
+        "AWS_PROFILE",
+        "AWS_CONFIG_FILE",
+    )
+    announce: Duration = Duration(30 * SECOND)
+    two_persons: bool = False
 
 
 class Screen(Struct, frozen=True, forbid_unknown_fields=True):
@@ -200,8 +222,10 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     agent: tuple[Agent, ...] = ()
     services: dict[Name, Name] = {}
     remote: tuple[Remote, ...] = ()
+    playbooks: Playbooks = Playbooks()
     trust: Trust = Trust()
     redaction: Redaction = Redaction()
+    runner: Runner = Runner()
     screen: Screen = Screen()
     path: str = field(default="", name="-path")
     problems: tuple[Problem, ...] = field(default=(), name="-problems")

@@ -137,7 +137,7 @@ async def command(
     try:
         try:
             # Unbroken: a program that was started and whose number got lost could not be ended.
-            process = await _unbroken(
+            process = await unbroken(
                 asyncio.create_subprocess_exec(
                     program(argv[0]), *argv[1:],
                     stdin=DEVNULL, stdout=PIPE, stderr=PIPE, cwd=place, env=environment(run, names),
@@ -176,7 +176,7 @@ async def _attend(
     except asyncio.CancelledError:
         ended = Ended("cancelled", note=why() or "It was stopped.")
     code = process.returncode if ended.outcome == "done" else None
-    left = await _unbroken(_over(process, run, readers))
+    left = await unbroken(_over(process, run, readers))
     if left.alive:
         pids = ", ".join(map(str, sorted(left.alive)))
         return Ended("unknown", note=f"{ended.note} It could not be ended: {pids} still run.".strip())
@@ -208,7 +208,7 @@ async def _over(process: Process, run: str, readers: asyncio.Future[tuple[None, 
     return _Left(len(there), alive)
 
 
-async def _unbroken(work: Coroutine[object, object, T]) -> T:
+async def unbroken(work: Coroutine[object, object, T]) -> T:
     """Wait to the end, however often somebody cancels: half a start or half an end is none."""
     task = asyncio.ensure_future(work)
     while not task.done():

@@ -352,5 +352,5 @@ class Plays:
                 state.by, state.at = event.actor, event.at
             case AutomationAnnounced():
                 at = instant(body.at)
-                if at is not None and body.grant in self.grants and state.announced is None:
+                if at is not None and body.grant in self.grants:
                     state.announced = at, body.grant

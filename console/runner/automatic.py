@@ -1,0 +1,113 @@
+"""Steps that run by themselves: only under a grant on the record, announced before, stoppable until and during.
+
+A grant holds on the console that wrote it, and there for one process: nothing runs twice because two were looking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from console.events import AutomationAnnounced, entry, moment
+from console.refusal import Refused
+from console.runner.player import AUTOMATION, SECOND
+from console.runner.rules import by_itself, obstacles
+from data.lock import Lock
+from data.trouble import StoreTrouble
+
+if TYPE_CHECKING:
+    from console.runner.output import Tell
+    from console.runner.player import Player
+    from console.runner.state import Play, StepState
+
+LOCK = "automation.lock"
+STALE = 30 * SECOND
+"""ns after which an announcement that did not come true is made again: nobody may remember it."""
+
+
+class Automation:
+    """Carries out what may run by itself in one incident.
+
+    Args:
+        player: the playbooks of the incident.
+        tell: gets the output of what runs.
+
+    Attributes:
+        trouble: why the last step that was due did not run, or "".
+    """
+
+    def __init__(self, player: Player, tell: Tell | None = None) -> None:
+        self._player, self._tell = player, tell
+        self._lock: Lock | None = None
+        self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self.trouble = ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs by itself now."""
+        return any(not task.done() for task in self._running.values())
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a grant of this console stands, so that something may come."""
+        now = self._player.room.clock.now()
+        grants = self._player.plays.grants.values()
+        return any(grant.rep == self._player.replica and now < grant.until for grant in grants)
+
+    async def tend(self) -> None:
+        """Announce what will run, and start what was announced and is due. To be called about once a second."""
+        if self._player.room.read_only or not self.waiting or not await self._ours():
+            return
+        for play in list(self._player.plays.opened.values()):
+            for state in list(play.steps.values()):
+                if play.open and self._may(play, state):
+                    await self._tend(play, state)
+
+    async def leave(self) -> None:
+        """End what runs by itself, and let another process take over."""
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _may(self, play: Play, state: StepState) -> bool:
+        player, now = self._player, self._player.room.clock.now()
+        going = self._running.get((play.id, state.step.id))
+        if (going is not None and not going.done()) or state.settled:
+            return False
+        granted = player.plays.grant(play, state.step, now)
+        if granted is None or granted[1].rep != player.replica:
+            return False
+        return by_itself(play, state, player.incident, now) is None
+
+    async def _tend(self, play: Play, state: StepState) -> None:
+        player, now = self._player, self._player.room.clock.now()
+        granted = player.plays.grant(play, state.step, now)
+        refusals = obstacles(play, state, player.incident, player.asked(real=True, automatic=True), now)
+        if refusals or granted is None:
+            self.trouble = f"{state.step.id} does not run by itself: {' '.join(map(str, refusals))}"
+            return
+        name = granted[0]
+        announced = state.announced
+        if announced is None or announced[1] != name or now > announced[0] + STALE:
+            at = moment(now + player.settings.announce)
+            body = AutomationAnnounced(play.id, state.step.id, at, name)
+            await player.room.append(entry(body, AUTOMATION))
+        elif now >= announced[0]:
+            key = play.id, state.step.id
+            self._running[key] = asyncio.ensure_future(self._run(play, state, name))
+
+    async def _run(self, play: Play, state: StepState, grant: str) -> None:
+        try:
+            await self._player.run(state.step.id, play.id, real=True, grant=grant, tell=self._tell)
+            self.trouble = ""
+        except (Refused, StoreTrouble) as error:
+            self.trouble = f"{state.step.id} did not run by itself: {error}"
+
+    async def _ours(self) -> bool:
+        if self._lock is None:
+            place = self._player.room.case.directory / LOCK
+            self._lock = await asyncio.to_thread(Lock.take, place)
+        return self._lock is not None

@@ -1,0 +1,713 @@
+"""Working through a playbook: every command of a person, and the runs, each with its start and its end on the record.
+
+The order is what makes a crash harmless: the lock of the run, then its start on the disk, then the program, then what
+it printed, then its end. Whoever opens the incident later and finds a start without an end and without a lock
+knows that nobody knows, and says so; only a person can say more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from console.events import (
+    AutomationGranted,
+    AutomationWithdrawn,
+    Body,
+    EvidenceCaptured,
+    FreezeExempted,
+    FreezeLifted,
+    FreezeSet,
+    PlaybookClosed,
+    PlaybookOpened,
+    StepApproved,
+    StepDecided,
+    StepFinished,
+    StepMark,
+    StepSet,
+    StepSettled,
+    StepStarted,
+    StopAsked,
+    ValueFilled,
+    entry,
+    moment,
+)
+from console.refusal import Refused
+from console.runner import actions, processes, run
+from console.runner.document import LIMITED, digest_of, text_of
+from console.runner.fill import Filled, check, fill, fill_check, values
+from console.runner.output import Progress, Tell
+from console.runner.rules import Asked, Hindered, Refusal, approvers, obstacles, snapshot_missing, who
+from console.runner.run import Ended, unbroken
+from console.runner.state import Play, Plays, Run, StepState
+from data.blobs import Blobs
+from data.case import reading_only
+from data.clock import iso
+from data.durable import make_directory
+from data.envelope import Event, Ref
+from data.lock import Lock, holder
+from data.trouble import StoreTrouble
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Literal
+
+    from console.incident import Incident
+    from console.room import Room
+    from playbooks.response import Playbook
+
+SECOND = 1_000_000_000
+RUNS = "runs"
+"""Folder in a case that holds the lock of every run that goes on here."""
+AUTOMATION = "automation"
+"""Who acts when a step runs by itself."""
+LOOK = 0.25
+"""Seconds between two looks whether somebody asked for the end of a run."""
+TEXT = "text/plain; charset=utf-8"
+LONGEST_GRANT = 24 * 3600 * SECOND
+
+
+class Settings(NamedTuple):
+    """What the configuration says about runs.
+
+    Attributes:
+        environment: further variables that programs may see, such as KUBECONFIG.
+        announce: ns between the announcement of an automatic step and its start.
+        two_persons: whether recovery is approved by somebody else than who runs it.
+    """
+
+    environment: tuple[str, ...] = ()
+    announce: int = 30 * SECOND
+    two_persons: bool = False
+
+
+class Player:
+    """The playbooks of one incident.
+
+    Args:
+        room: the incident.
+        replica: this console, as the record knows it.
+        settings: what the configuration says.
+        actuators: what carries out verbs that act on agents and systems.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        replica: str,
+        settings: Settings = Settings(),  # noqa: B008 - immutable
+        actuators: actions.Actuators | None = None,
+    ) -> None:
+        self.room, self.replica, self.settings = room, replica, settings
+        self.actuators: actions.Actuators = actuators or actions.NoActuators()
+
+    # -- state out ---------------------------------------------------------------------------------------
+
+    @property
+    def plays(self) -> Plays:
+        """Everything about playbooks in this incident."""
+        return self.room.incident.plays
+
+    @property
+    def incident(self) -> Incident:
+        """The incident."""
+        return self.room.incident
+
+    @property
+    def verbs(self) -> Collection[str]:
+        """The actions that something here can carry out."""
+        return {*actions.RECORD, *self.actuators.verbs()}
+
+    def asked(self, *, real: bool = False, automatic: bool = False, confirm: str = "") -> Asked:
+        """Return how the actor of this room asks for a step."""
+        actor = AUTOMATION if automatic else self.room.actor
+        return Asked(actor, self.roles, real, automatic, confirm, self.settings.two_persons, self.verbs)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that the actor of this room holds in the incident."""
+        return tuple(role for role, people in self.incident.roles.items() if self.room.actor in people)
+
+    def play(self, name: str = "") -> Play:
+        """Return the open playbook that is meant: by its id or the beginning of it; the only one without a name.
+
+        Raises:
+            Refused: there is none, or more than one fits.
+        """
+        opened = [play for play in self.plays.opened.values() if play.open]
+        fits = [play for play in opened if play.id == name] or [p for p in opened if p.id.startswith(name)]
+        if len(fits) == 1:
+            return fits[0]
+        if not opened:
+            raise Refused(
+                f"No playbook is open in {self.room.code}.",
+                "`warroom play list` shows them, `warroom play open ID` opens one.",
+            )
+        names = ", ".join(play.id for play in opened)
+        what = "Several playbooks are open" if fits else f"{name} is not open"
+        raise Refused(f"{what}: {names}.", "Name one with --playbook.")
+
+    def step(self, name: str, playbook: str = "") -> tuple[Play, StepState]:
+        """Return the step that is meant, by its id or the beginning of it, with its playbook.
+
+        Raises:
+            Refused: there is none, or more than one fits.
+        """
+        if not playbook:
+            found = [play for play in self.plays.opened.values() if play.open and name in play.steps]
+            if len(found) == 1:
+                return found[0], found[0].steps[name]
+        play = self.play(playbook)
+        fits = (
+            [name] if name in play.steps else [each for each in play.steps if name and each.startswith(name)]
+        )
+        if len(fits) != 1:
+            raise Refused(
+                f"{'Several steps' if fits else 'No step'} of {play.id} {'begin with' if fits else 'is'} {name}.",
+                "`warroom play show` lists them.",
+            )
+        return play, play.steps[fits[0]]
+
+    def hindrances(
+        self, play: Play, state: StepState, *, real: bool = True, confirm: str = ""
+    ) -> list[Refusal]:
+        """Return what is in the way of a step for the actor of this room."""
+        return obstacles(
+            play, state, self.incident, self.asked(real=real, confirm=confirm), self.room.clock.now()
+        )
+
+    def values(self, play: Play) -> dict[str, str]:
+        """Return every value that is known now."""
+        return values(play, self.incident, self.room.clock.now())
+
+    def run_named(self, name: str = "") -> Run:
+        """Return the run that is meant, by the beginning of its id or its step; without a name the one that goes on.
+
+        Raises:
+            Refused: there is none, or more than one fits.
+        """
+        runs = list(self.plays.runs.values())
+        fits = [each for each in runs if each.running] if not name else []
+        if name:
+            fits = [each for each in runs if each.id.startswith(name)]
+            fits = fits or [each for each in runs if each.step == name and each.running]
+        if len(fits) != 1:
+            going = ", ".join(f"{each.id} ({each.step})" for each in runs if each.running) or "none"
+            raise Refused(
+                f"{'Several runs fit' if fits else 'There is no such run'}.", f"Going on now: {going}."
+            )
+        return fits[0]
+
+    # -- opening, filling in -----------------------------------------------------------------------------
+
+    async def open(self, playbook: Playbook, why: str = "") -> Play:
+        """Open a completed playbook of the library: the record keeps all of it as it reads now.
+
+        Raises:
+            Refused: it is open already, in the same words.
+        """
+        text = text_of(playbook)
+        digest = digest_of(text)
+        known = self.plays.opened.get(playbook.id)
+        if known is not None and known.open and known.digest == digest:
+            raise Refused(f"{playbook.id} is open already.", "`warroom play show` shows where it stands.")
+        await self._record(
+            PlaybookOpened(playbook.id, playbook.title, playbook.version, digest, text, why.strip())
+        )
+        return self.plays.opened[playbook.id]
+
+    async def close(self, playbook: str = "", reason: str = "") -> None:
+        """Close a playbook; what was done with it stays.
+
+        Raises:
+            Refused: a step of it goes on.
+        """
+        play = self.play(playbook)
+        going = [state for state in play.steps.values() if state.running is not None]
+        if going:
+            raise Refused(f"{going[0].step.id} still runs.", "`warroom play stop` ends it.")
+        await self._record(PlaybookClosed(play.id, reason.strip()))
+
+    async def fill(self, name: str, value: str, playbook: str = "") -> Event:
+        """Fill in a value; an empty one is not known again.
+
+        Raises:
+            Refused: the playbook does not ask for it, or the value is not what it asks for.
+        """
+        play = self.play(playbook)
+        asked = next((each for each in play.document.values if each.name == name), None)
+        if asked is None:
+            names = ", ".join(each.name for each in play.document.values) or "none"
+            raise Refused(f"{play.id} asks for no {name}.", f"Its values: {names}.")
+        if value:
+            check(asked, value)
+        return (await self._record(ValueFilled(play.id, name, value)))[0]
+
+    # -- what people decide ------------------------------------------------------------------------------
+
+    async def approve(self, step: str, playbook: str = "") -> Event:
+        """Approve a step as it would run now, once.
+
+        Raises:
+            Refused: it needs no approval, a value is missing, or the actor holds no role that may.
+        """
+        play, state = self.step(step, playbook)
+        roles = approvers(state.step, state.section, self.incident.severity)
+        if not roles:
+            raise Refused(f"{state.step.id} needs no approval at {self.incident.label}.", "Run it.")
+        mine = next((role for role in roles if role in self.roles), "")
+        if not mine:
+            raise Refused(
+                f"{state.step.id} is approved by {' or '.join(roles)}, which {self.room.actor} is not.",
+                who(self.incident, roles),
+            )
+        filled = fill(state.step, play, self.values(play))
+        if filled is None:
+            raise Refused(f"{state.step.id} runs nothing that could be approved.")
+        return (await self._record(StepApproved(play.id, state.step.id, filled.digest, mine)))[0]
+
+    async def mark(
+        self, step: str, mark: StepMark, reason: str = "", evidence: str = "", playbook: str = ""
+    ) -> Event:
+        """Say that a step is done, not applicable or waived (with a reason), or open again.
+
+        Raises:
+            Refused: there is no reason, it runs, it is a decision, or evidence would be gone without a copy.
+        """
+        play, state = self.step(step, playbook)
+        name, reason = state.step.id, reason.strip()
+        running = state.running
+        if mark in ("waived", "not_applicable") and not reason:
+            raise Refused(f"Leaving {name} out needs a reason.", "Say why in one line: --reason.")
+        if mark == "done" and state.step.kind == "decision":
+            raise Refused(f"{name} is a decision.", f"`warroom play decide {name} OPTION --reason WHY`.")
+        if state.mark == mark and state.standing == mark:
+            raise Refused(f"{name} is {mark.replace('_', ' ')} already.")
+        bodies: list[Body] = []
+        if running is not None:
+            if state.step.wait is None:
+                raise Refused(
+                    f"{name} runs ({running.id}).", f"`warroom play stop {running.id}` ends it first."
+                )
+            bodies.append(self._wait_over(state, running, mark))
+        if mark == "done" and not (evidence and state.step.snapshot is None):
+            missing = snapshot_missing(play, state)
+            if missing is not None:
+                raise Hindered([missing])
+        bodies.append(StepSet(play.id, name, mark, reason, evidence.strip()))
+        return (await self._record(*bodies))[-1]
+
+    def _wait_over(self, state: StepState, running: Run, mark: StepMark) -> StepFinished:
+        wait, now = state.step.wait, self.room.clock.now()
+        passed = (now - running.at) // 1_000_000
+        if mark == "done" and wait is not None and wait.least and passed < wait.least * 1000:
+            raise Refused(
+                f"{state.step.id} lasts until {iso(running.at + wait.least * SECOND, 0)} at least.",
+                f"To go on without it: `warroom play skip {state.step.id} --waive --reason WHY`.",
+            )
+        outcome: Literal["done", "cancelled"] = "done" if mark == "done" else "cancelled"
+        return StepFinished(running.id, outcome, milliseconds=max(0, passed), note="said by a person")
+
+    async def decide(self, step: str, option: str, reason: str, playbook: str = "") -> Event:
+        """Answer a decision.
+
+        Raises:
+            Refused: it is none, has no such option, or there is no reason.
+        """
+        play, state = self.step(step, playbook)
+        decision = state.step.decision
+        if decision is None:
+            raise Refused(f"{state.step.id} is no decision.", f"`warroom play show {state.step.id}`.")
+        if option not in {each.id for each in decision.options}:
+            raise Refused(
+                f"{state.step.id} has no option {option}.",
+                f"Choose one of: {', '.join(each.id for each in decision.options)}.",
+            )
+        if not reason.strip():
+            raise Refused("A decision needs a reason.", "Say why in one line: --reason.")
+        return (await self._record(StepDecided(play.id, state.step.id, option, reason.strip())))[0]
+
+    async def settle(
+        self, step: str, word: Literal["happened", "not", "repeat"], reason: str, playbook: str = ""
+    ) -> Event:
+        """Say what became of a run whose effect nobody knows.
+
+        Raises:
+            Refused: nothing is unknown about the step, it still runs, or there is no reason.
+        """
+        play, state = self.step(step, playbook)
+        await self.lost()
+        play, state = self.step(step, playbook)
+        real = state.real
+        abandoned = real is not None and real.running and real.rep != self.replica
+        if real is None or not (abandoned or real.unclear):
+            if real is not None and real.running:
+                raise Refused(f"Run {real.id} still goes on.", f"`warroom play stop {real.id}` ends it.")
+            raise Refused(
+                f"Nothing is unknown about {state.step.id}.", "`warroom play show` says where it is."
+            )
+        if not reason.strip():
+            raise Refused("Say what you saw.", "As in --reason 'the flag reads off in the console'.")
+        return (await self._record(StepSettled(play.id, state.step.id, real.id, word, reason.strip())))[0]
+
+    async def grant(self, steps: Iterable[str], until: int, reason: str, playbook: str = "") -> Event:
+        """Let steps run by themselves on this console until `until` (ns UTC).
+
+        Raises:
+            Refused: a step must not, they reach differently far, or there is no reason or no such time.
+        """
+        play = self.play(playbook)
+        chosen = [self.step(each, play.id)[1] for each in steps]
+        now = self.room.clock.now()
+        if not chosen:
+            raise Refused("Which steps may run by themselves?", "Name them: `warroom play grant STEP ...`.")
+        if not reason.strip():
+            raise Refused("Letting something run by itself needs a reason.", "Say why in one line: --reason.")
+        if not now < until <= now + LONGEST_GRANT:
+            raise Refused("A grant lasts up to a day.", "As in --for 1h.")
+        for state in chosen:
+            step = state.step
+            if not step.automatic or step.reach not in LIMITED or step.destroys_evidence or not step.acts:
+                raise Refused(
+                    f"{step.id} must not run by itself: "
+                    + (
+                        "it destroys evidence."
+                        if step.destroys_evidence
+                        else f"it reaches {step.reach}, or needs a person."
+                    ),
+                    "A person runs it.",
+                )
+            if state.section == "recovery" and self.incident.severity <= 1:
+                raise Refused(
+                    f"{step.id} is recovery, and at {self.incident.label} that waits for a person.", "Run it."
+                )
+        reaches = {state.step.reach for state in chosen} - {"nothing"}
+        if len(reaches) > 1:
+            raise Refused(f"These steps reach {' and '.join(sorted(reaches))}.", "Grant them one by one.")
+        scope = reaches.pop() if reaches else "nothing"
+        names = tuple(dict.fromkeys(state.step.id for state in chosen))
+        return (await self._record(AutomationGranted(play.id, scope, names, moment(until), reason.strip())))[
+            0
+        ]
+
+    async def withdraw(self, grant: str = "", reason: str = "") -> Event:
+        """Let nothing run by itself any more, at once: anybody may, and without a reason."""
+        name = ""
+        if grant:
+            name = (await self.room.event(grant)).hash
+            if name not in self.plays.grants:
+                raise Refused(
+                    f"{grant} is no grant that stands.", "`warroom play withdraw` ends all of them."
+                )
+        elif not self.plays.grants:
+            raise Refused("Nothing may run by itself.")
+        return (await self._record(AutomationWithdrawn(name, reason.strip())))[0]
+
+    async def freeze(self, reason: str, scope: str = "") -> Event:
+        """Freeze changes, but for those that this incident needs."""
+        if not reason.strip():
+            raise Refused("A change freeze needs a reason.", "Say why in one line: --reason.")
+        return (await self._record(FreezeSet(reason.strip(), scope.strip())))[0]
+
+    async def lift(self, reason: str) -> None:
+        """Lift every change freeze of this incident."""
+        if not self.plays.freezes:
+            raise Refused("No changes are frozen.")
+        await self._record(*(FreezeLifted(each, reason.strip()) for each in self.plays.freezes))
+
+    async def exempt(self, step: str, reason: str, playbook: str = "") -> Event:
+        """Let a step through the change freeze of this incident."""
+        play, state = self.step(step, playbook)
+        if not reason.strip():
+            raise Refused(
+                "An exemption needs a reason.", "Say how the step belongs to this incident: --reason."
+            )
+        return (await self._record(FreezeExempted(play.id, state.step.id, reason.strip())))[0]
+
+    # -- running -----------------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        step: str,
+        playbook: str = "",
+        *,
+        real: bool = False,
+        confirm: str = "",
+        grant: str = "",
+        tell: Tell | None = None,
+    ) -> Run:
+        """Run a step to its end; a dry run unless `real`.
+
+        A wait only begins; `attend` goes on asking whether it holds. Cancelled, the program is ended with all that
+        it started, its end is put on the record, and only then the cancellation goes on.
+
+        Args:
+            step: id of the step, or the beginning of it.
+            playbook: id of its playbook; not needed when only one is open.
+            real: whether it is to take effect.
+            confirm: the id of the step once more, where it destroys something.
+            grant: the grant under which it runs by itself.
+            tell: gets the output as it comes.
+
+        Raises:
+            Hindered: something is in the way; nothing was written and nothing ran.
+            StoreTrouble: the record does not take its start (nothing ran) or its end.
+        """
+        if self.room.read_only:
+            raise reading_only()
+        await self.lost()
+        play, state = self.step(step, playbook)
+        asked = self.asked(real=real, automatic=bool(grant), confirm=confirm)
+        refusals = obstacles(play, state, self.incident, asked, self.room.clock.now())
+        if refusals:
+            raise Hindered(refusals)
+        if state.step.wait is not None:
+            return await self._begin_wait(play, state, real=real)
+        filled = fill(state.step, play, self.values(play), dry=not real)
+        if not real and (filled is None or filled.kind != "command"):
+            return await self._show(play, state)
+        assert filled is not None  # noqa: S101 - a step that acts has something to run
+        name = secrets.token_hex(8)
+        run.ready(filled, name)
+        lock = await asyncio.to_thread(self._lock, name)
+        try:
+            started = self._started(play, state, name, filled, real=real, automatic=bool(grant))
+            await self._say(started, automatic=bool(grant))
+            return await self._carry_out(play, state, name, filled, grant, tell or _nobody)
+        finally:
+            lock.release()
+            await asyncio.to_thread(self._place(name).unlink, missing_ok=True)
+
+    async def stop(self, run: Run, reason: str = "") -> set[int]:
+        """Ask for the end of a run, wherever it goes on; of one that nobody attends any more, end what is left.
+
+        Returns:
+            Processes of it on this machine that could not be ended, when nobody else attends the run.
+        """
+        if not run.outcome:
+            await self._record(StopAsked(run.id, reason.strip()))
+        if run.rep != self.replica or holder(self._place(run.id)) is not None:
+            return set()
+        left = await unbroken(processes.end(run.id))
+        await self.lost()
+        return left
+
+    async def lost(self) -> list[Run]:
+        """Say on the record which runs of this console nobody attends any more. Nothing is repeated."""
+        if self.room.read_only:
+            return []
+        gone: list[Run] = []
+        for each in list(self.plays.runs.values()):
+            state = self.plays.step(each.playbook, each.step)
+            waits = state is not None and state.step.wait is not None
+            if not each.running or waits or each.rep != self.replica:
+                continue
+            if holder(self._place(each.id)) is not None:
+                continue
+            left = await asyncio.to_thread(processes.members, each.id)
+            note = "The console that ran it is gone."
+            if left:
+                note += f" {len(left)} of its processes still run; `warroom play stop {each.id}` ends them."
+            body = StepFinished(each.id, "unknown", note=note)
+            await self.room.append(entry(body, self.room.actor, role=self.room.role, key=f"lost:{each.id}"))
+            await asyncio.to_thread(self._place(each.id).unlink, missing_ok=True)
+            gone.append(self.plays.runs.get(each.id, each))
+        return gone
+
+    async def attend(self, run_id: str, tell: Tell | None = None) -> Run:
+        """Wait until a wait is over: its check holds, its longest time is over, or a person says so.
+
+        It goes on counting from its start, whatever was closed meanwhile. Cancelled, the wait itself goes on.
+        """
+        while (run_state := self.plays.runs[run_id]).running:
+            if run_state.stop is not None:
+                ended = Ended("cancelled", note=run_state.stop)
+            else:
+                ended = await self._look(run_state, tell or _nobody)
+            now = self.room.clock.now()
+            if ended.outcome != "unknown":
+                ended = ended._replace(milliseconds=max(0, (now - run_state.at) // 1_000_000))
+                await unbroken(self._ended(run_state, ended))
+                break
+            await asyncio.sleep(self._pause(run_state))
+            await self.room.refresh()
+        return self.plays.runs[run_id]
+
+    def _pause(self, going: Run) -> float:
+        """Seconds until the next look; without a check only a person or the clock ends a wait."""
+        state = self.plays.step(going.playbook, going.step)
+        wait = state.step.wait if state is not None else None
+        return wait.every if wait is not None and wait.check is not None else LOOK
+
+    async def _look(self, going: Run, tell: Tell) -> Ended:
+        """One look at a wait; `unknown`: it is not over."""
+        state = self.plays.step(going.playbook, going.step)
+        play = self.plays.opened.get(going.playbook)
+        if state is None or play is None or (wait := state.step.wait) is None:
+            return Ended("cancelled", note="The step is gone.")
+        passed = self.room.clock.now() - going.at
+        if wait.most is not None and passed >= wait.most * SECOND:
+            return Ended("failed", note=f"It did not hold within {wait.most} s.")
+        if wait.check is None or (wait.least and passed < wait.least * SECOND):
+            return Ended("unknown")
+        filled = fill_check(state.step, play, self.values(play))
+        if filled is None:
+            return Ended("unknown")
+        run.ready(filled, going.id)
+        looked = await self._execute(
+            filled, secrets.token_hex(8), min(state.step.timeout, wait.most or 10**9), tell, str
+        )
+        return looked._replace(exit=None) if looked.outcome in ("done", "cancelled") else Ended("unknown")
+
+    async def _begin_wait(self, play: Play, state: StepState, *, real: bool) -> Run:
+        if (going := state.running) is not None:
+            return going
+        filled = fill_check(state.step, play, self.values(play))
+        wait = state.step.wait
+        what = (f"wait until {wait.until if wait else ''}", *(filled.recorded if filled is not None else ()))
+        name = secrets.token_hex(8)
+        body = StepStarted(play.id, state.step.id, name, len(state.runs) + 1, not real, False, what)
+        if real:
+            await self._record(body)
+        else:
+            await self._record(body, StepFinished(name, "done", note="shown only"))
+        return self.plays.runs[name]
+
+    async def _show(self, play: Play, state: StepState) -> Run:
+        """A dry run of what knows none: what would happen is shown, and that it was."""
+        filled = fill(state.step, play, self.values(play))
+        assert filled is not None  # noqa: S101 - a step that acts has something to run
+        name = secrets.token_hex(8)
+        started = self._started(play, state, name, filled, real=False, automatic=False)
+        note = (
+            "Shown only: nothing was sent."
+            if filled.kind != "command"
+            else "Shown only: it knows no dry run."
+        )
+        await self._record(started, StepFinished(name, "done", note=note))
+        return self.plays.runs[name]
+
+    def _started(
+        self, play: Play, state: StepState, name: str, filled: Filled, *, real: bool, automatic: bool
+    ) -> StepStarted:
+        attempt = sum(each.dry != real for each in state.runs) + 1
+        return StepStarted(
+            play.id, state.step.id, name, attempt, not real, automatic, filled.recorded, filled.digest
+        )
+
+    async def _carry_out(
+        self, play: Play, state: StepState, name: str, filled: Filled, grant: str, tell: Tell
+    ) -> Run:
+        going = self.plays.runs[name]
+        why = ""
+        work = asyncio.ensure_future(
+            self._execute(
+                filled, name, state.step.timeout, tell, lambda: f"It was stopped: {why}" if why else ""
+            )
+        )
+        watch = asyncio.ensure_future(self._asked_to_end(name, grant))
+        cancelled = False
+        try:
+            await asyncio.wait([work, watch], return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            cancelled, why = True, "the console was told to end."
+        if not work.done():
+            why = why or (watch.result() if watch.done() and not watch.cancelled() else "")
+            work.cancel()
+        watch.cancel()
+        ended = await unbroken(_result(work))
+        await unbroken(self._ended(going, ended, filled))
+        if cancelled:
+            raise asyncio.CancelledError
+        return self.plays.runs[name]
+
+    async def _execute(self, filled: Filled, name: str, seconds: float, tell: Tell, why: object) -> Ended:
+        reason = why if callable(why) else str
+        if filled.kind == "command":
+            return await run.command(
+                filled.argv, name, seconds, tell, names=self.settings.environment, why=reason
+            )
+        if filled.http is not None:
+            return await run.request(filled.http, run.headers(filled, name), name, seconds, tell, why=reason)
+        return await actions.act(self.room, self.actuators, filled.verb, filled.args, name)
+
+    async def _asked_to_end(self, name: str, grant: str) -> str:
+        """Return once somebody wants the end of a run, with the reason."""
+        while True:
+            await asyncio.sleep(LOOK)
+            with suppress(StoreTrouble):
+                await self.room.refresh()
+            going = self.plays.runs.get(name)
+            if going is not None and going.stop is not None:
+                return going.stop or "somebody asked for it."
+            if grant and grant not in self.plays.grants:
+                return "the grant was withdrawn."
+
+    async def _ended(self, going: Run, ended: Ended, filled: Filled | None = None) -> None:
+        """Put the end of a run on the record: first what it printed, then the exhibit and the end together."""
+        blobs = Blobs(self.room.case.directory)
+        refs: list[Ref] = []
+        note = ended.note
+        for _, data in ended.outputs:
+            try:
+                refs.append(await asyncio.to_thread(blobs.put, data, TEXT))
+            except StoreTrouble as trouble:
+                # That it ended is worth more than what it said; a full disk must not keep both back.
+                note = f"{note} What it printed could not be kept: {trouble.what}".strip()
+        by = AUTOMATION if going.automatic else self.room.actor
+        role = "" if going.automatic else self.room.role
+        entries = []
+        if refs:
+            from console.evidence.capture import host, tool
+
+            kind = "dry run" if going.dry else "run"
+            words = tuple(part.encode("utf-8", "replace").decode()[:512] for part in going.what[:100])
+            captured = EvidenceCaptured(
+                "command",
+                f"{going.step}: {kind} {going.id} ({', '.join(name for name, _ in ended.outputs)})"[:512],
+                source=f"{host()}: playbook {going.playbook}"[:512],
+                tool=tool(),
+                command=words,
+                exit=ended.exit,
+                reason=note[:16_000],
+            )
+            entries.append(entry(captured, by, role=role, refs=tuple(refs)))
+        finished = StepFinished(
+            going.id, ended.outcome, ended.exit, ended.status, ended.milliseconds, note[:16_000]
+        )
+        entries.append(entry(finished, by, role=role, refs=tuple(refs)))
+        await self.room.append(*entries)
+
+    def _place(self, name: str) -> Path:
+        return self.room.case.directory / RUNS / f"{name}.lock"
+
+    def _lock(self, name: str) -> Lock:
+        make_directory(self._place(name).parent)
+        lock = Lock.take(self._place(name))
+        assert lock is not None  # noqa: S101 - nobody else knows the name
+        return lock
+
+    async def _say(self, body: Body, *, automatic: bool) -> None:
+        if automatic:
+            await self.room.append(entry(body, AUTOMATION))
+        else:
+            await self.room.record(body)
+
+    async def _record(self, *bodies: Body) -> tuple[Event, ...]:
+        if self.room.read_only:
+            raise reading_only()
+        return await self.room.record(*bodies)
+
+
+def _nobody(_: Progress) -> None:
+    pass
+
+
+async def _result(work: asyncio.Future[Ended]) -> Ended:
+    try:
+        return await work
+    except asyncio.CancelledError:
+        return Ended("cancelled", note="It was stopped.")
