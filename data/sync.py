@@ -180,6 +180,7 @@ class Sync:
             listed = self._listed()
             for name in self._seen.keys() - listed:
                 self._forget(name)
+                self._announced = False  # what lost this may have lost that as well
             self._pull(db, listed, turn, stop)
             self._push(db, listed, turn, stop)
             self._blobs(db, turn, stop)
@@ -431,7 +432,7 @@ class Sync:
     def _announce(self, db: sqlite3.Connection) -> None:
         """Let consoles that look for cases find this one: a name with its time, pointing nowhere else.
 
-        Done at every start, since a remote that lost it cannot say so.
+        Done at every start, and when anything was lost: a remote that lost it alone does not show that.
         """
         if self._announced:
             return

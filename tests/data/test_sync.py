@@ -207,6 +207,16 @@ def test_a_blob_travels_and_a_torn_one_is_replaced(ours: Sync, theirs: Sync, rem
     assert ours.turn().blobs == theirs.turn().blobs == 0
 
 
+def test_a_remote_that_lost_everything_has_the_case_announced_again_at_once(
+    ours: Sync, remote: Remote
+) -> None:
+    ours.turn()
+    remote.objects.clear()
+    ours.turn()
+    assert cases(remote) == [ours.case.id]
+    assert founding(remote, ours.case.id) is not None
+
+
 def test_a_case_is_announced_again_where_that_was_lost(ours: Sync, home: Home, remote: Remote) -> None:
     ours.turn()
     assert cases(remote) == [ours.case.id]
