@@ -103,6 +103,7 @@ class Room:
         self._reader = reader
         self._fold = Fold()
         self._read = 0
+        self._openings = 0
         self._listeners: list[Callable[[], None]] = []
         self.whole: Callable[[Alert], Awaitable[Alert]] = _as_it_is
         """Given an alert of the board, returns it with the ids of its actions."""
@@ -164,11 +165,22 @@ class Room:
         """Read what was appended since the last time, by whomever. Returns whether there was anything."""
         if self._read and not await self._reader.changed():
             return False
+        before, self._openings = self._openings, self.lines.openings
+        if before not in (0, self._openings):
+            await self._read_again()
         while events := await self._reader.since(self._read, limit=5000, skip=NARRATIVE):
             self._fold.add(events)
             self._read = events[-1].n
         self._tell()
         return True
+
+    async def _read_again(self) -> None:
+        """Fold everything anew: texts that were missing may have come, and others may have been erased."""
+        fold, read = Fold(), 0
+        while events := await self._reader.since(read, limit=5000, skip=NARRATIVE):
+            fold.add(events)
+            read = events[-1].n
+        self._fold, self._read = fold, read
 
     def _tell(self) -> None:
         for listener in self._listeners:

@@ -72,6 +72,10 @@ class Lines:
     Every answer comes from one SQL statement, so it is consistent in itself and a cancelled caller
     leaves nothing open. A view that is missing or being made again reads as the lines it has so far, and
     one that was closed as no lines.
+
+    Attributes:
+        openings: How often a view was opened. It is made again when it is lost, and also when texts of events
+            that were here before were erased or came back: whoever keeps what was read then reads it again.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -82,6 +86,7 @@ class Lines:
         self._turn = asyncio.Lock()
         self._closed = False
         self._inode = 0
+        self.openings = 0
         self._version = -1
         self._selections: OrderedDict[Filter, Selection] = OrderedDict()
 
@@ -113,7 +118,7 @@ class Lines:
         async with self._turn:
             await self._reopen()
         rows = await self._rows("PRAGMA data_version")
-        version = rows[0][0] + (self._inode << 32) if rows else -1
+        version = rows[0][0] + (self.openings << 32) if rows else -1
         changed, self._version = version != self._version, version
         return changed
 
@@ -291,6 +296,7 @@ class Lines:
             raise
         else:
             self._db, self._inode = db, inode
+            self.openings += 1
 
 
 def _damaged(error: sqlite3.Error) -> bool:

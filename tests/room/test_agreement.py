@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from console import events as ev
 from console.desk import Desk
@@ -187,14 +188,22 @@ def sent(directory: Path) -> list[Parcel]:
         return [unpack(*pack(parcel)) for span in spans(db) for parcel in parcels(db, span)]
 
 
+def bare(parcel: Parcel, hashes: Sequence[str]) -> Parcel:
+    """The same as a remote gives it back that some texts are withheld from."""
+    withheld = [
+        replace(each, salt=b"", body=b"") if each.hash.hex() in hashes else each for each in parcel.events
+    ]
+    return Parcel(parcel.case, parcel.rep, parcel.inc, parcel.public, parcel.signature, withheld)
+
+
 async def said(room: Room, parcels: Sequence[Parcel] = ()) -> list[tuple[str, int]]:
     """The notes on the timeline of a room, once it has taken in what another console sent."""
     for parcel in parcels:
         await asyncio.wrap_future(room.case.merge(parcel))
     await room.refresh()
     while await room.lines.upto() < await room._reader.last():
-        await room.lines.changed()
         await asyncio.sleep(0.02)
+        await room.refresh()
     lines = await room.lines.window(0, 500)
     return [
         (line.text, line.flags & (CORRECTED | RETRACTED)) for line in lines if line.kind == "note.written"
@@ -231,3 +240,33 @@ async def test_a_strangers_corrections_wait_for_the_roster_and_end_with_it(tmp_p
     finally:
         await ana.close()
         await eve.close()
+
+
+async def test_texts_that_come_later_are_seen_in_rooms_that_are_open(tmp_path: Path) -> None:
+    ana = await Desk.open(Home.open(tmp_path / "ana", clock=ManualClock(T0)), "ana")
+    home = Home.open(tmp_path / "ben", clock=ManualClock(T0 + SECOND))
+    ben, beside = await Desk.open(home, "ben"), await Desk.open(home, "ben")
+    try:
+        room = await ana.declare("refunds in a loop", 2)
+        note = await room.note("the customer is acme")
+        (titled,) = await room.record(ev.Titled("refunds of acme in a loop"))
+        whole = sent(room.case.directory)
+        withheld = [bare(parcel, (note.hash, titled.hash)) for parcel in whole]
+        case = Case.open(adopt(home, withheld[0]), home, project)
+        for parcel in withheld:
+            await asyncio.wrap_future(case.merge(parcel))
+        await asyncio.to_thread(case.close)
+        # The second looks at what the first one writes, as another process does.
+        rooms = [await ben.enter(room.code), await beside.enter(room.code)]
+        for there in rooms:
+            assert await said(there) == [("note.written: its text is not here", 0)]
+            assert there.incident.title == "refunds in a loop"
+        mine = await rooms[0].note("from ben")
+        assert (await said(rooms[0], whole))[0] == ("the customer is acme", 0)
+        for there in rooms:
+            assert ("the customer is acme", 0) in await said(there)
+            assert there.incident.title == "refunds of acme in a loop"
+            assert (await there.event(mine.hash)).actor == "ben"
+    finally:
+        for desk in (ana, ben, beside):
+            await desk.close()
