@@ -180,7 +180,7 @@ async def test_undo_says_what_it_takes_back_and_leaves_the_declaration(desk: Des
         await room.undo()
     await room.end("over")
     event, said = await room.undo()
-    assert (event.kind, said) == ("incident.closed", "closed: over")
+    assert (event.kind, said) == ("incident.closed", "closed: over; the incident is open again")
     assert room.incident.open
     assert room.incident.roles == before.roles == {"ic": ["ana"]}
 
