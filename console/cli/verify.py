@@ -216,7 +216,9 @@ def _against(context: Context) -> int:
 def _told(name: str, source: _Source, differ: list[Damage], covers: int, events: int) -> str:
     if not differ:
         newer = f"; it knows nothing of the other {events - covers:,}" if events > covers else ""
-        return f"{name} agrees with {source.name}, which vouches for {covers:,} of its {events:,} events{newer}"
+        return (
+            f"{name} agrees with {source.name}, which vouches for {covers:,} of its {events:,} events{newer}"
+        )
     text = f"{name} DOES NOT AGREE with {source.name}, {_places(differ)} in {events:,} events"
     text += "".join(f"\n  {each.kind}: {visible(each.what, 400)}" for each in differ[:LISTED])
     text += f"\n  and {len(differ) - LISTED:,} more" if len(differ) > LISTED else ""

@@ -176,7 +176,7 @@ def undo(screen: ConsoleScreen, words: str = "") -> None:
         now = room.undoable
         if now is None or now[0].hash != event.hash:
             raise Refused("Your last change is another one by now.", "Esc, then undo again.")
-        _, undone = await room.undo()
+        undone = (await room.undo())[1]
         screen.say(f"undone: {undone}; the record keeps both", "ok")
 
     about = f"{hms(event.at)}Z you: {deed}"
