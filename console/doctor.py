@@ -99,17 +99,20 @@ def _configuration(config: Config) -> Iterator[Finding]:
 
 def _runbook(profile: str, now: int) -> Iterator[Finding]:
     from playbooks import load
+    from playbooks.library import KINDS, in_force
 
+    library = in_force()
     try:
-        documents = [
-            load.checklist(profile),
-            load.severity_scale(profile),
-            *load.rollback_classes(),
-            *map(load.scenario, load.scenarios()),
-        ]
+        entries = [entry for kind in KINDS for entry in library.entries(kind)]
+        load.checklist(profile)
+        load.severity_scale(profile)
     except load.PlaybookTrouble as trouble:
         yield Finding("runbook", "BROKEN", str(trouble.problems[0]), "Mend the document.")
         return
+    broken = {problem.file: problem for problem in reversed(library.problems)}
+    for problem in broken.values():
+        yield Finding("runbook", "BROKEN", f"{problem}; it is not in force", problem.fix)
+    documents = [entry.document for entry in entries if entry.document.status != "retired"]
     today = iso(now, 0)[:10]
     late = [each for each in documents if each.review_due().isoformat() < today]
     for each in late:
@@ -117,7 +120,11 @@ def _runbook(profile: str, now: int) -> Iterator[Finding]:
         yield Finding("runbook", "note", text, "Review it and set its `last_review`.")
     if not late:
         first = min(each.review_due() for each in documents)
-        yield Finding("runbook", "ok", f"{len(documents)} documents; the next review is due by {first}")
+        own = sum(entry.own for entry in entries)
+        yours = f", {own} of them yours" if own else ""
+        yield Finding(
+            "runbook", "ok", f"{len(documents)} documents{yours}; the next review is due by {first}"
+        )
 
 
 def _terminal() -> Iterator[Finding]:

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from console.config import Config
 from console.events import ActionClass, Budget, ChecklistAdopted, Item, RollbackAdopted
 
 CADENCE = {1: 1800, 2: 1800}
 """Seconds between updates by severity; the others have none until somebody sets it (S002-CK-2)."""
+
+
+def overlays(config: Config, home: Path, given: str = "") -> tuple[Path, ...]:
+    """The directories whose documents lie over the shipped ones; of two with the same document the later counts.
+
+    Args:
+        config: names one in `playbooks.directory`.
+        home: the home directory; `playbooks` in it is one, if it exists.
+        given: one on the command line.
+    """
+    beside = home / "playbooks"
+    named = [Path(each).expanduser() for each in (config.playbooks.directory, given) if each]
+    return (*([beside] if beside.is_dir() else []), *named)
 
 
 def checklist(profile: str = "merged") -> ChecklistAdopted:

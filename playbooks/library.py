@@ -17,6 +17,7 @@ from playbooks import reading, yaml
 from playbooks.reading import PlaybookTrouble, Problem
 
 if TYPE_CHECKING:
+    from playbooks.guidance import Move
     from playbooks.schema import Document
 
 SHIPPED = Path(__file__).parent
@@ -256,7 +257,7 @@ class Library:
                 if tree is None:
                     raise trouble or PlaybookTrouble([])
                 if reading.CONTAINMENT in tree.value:
-                    tree = reading.containment(tree, path.stem, self.verbs())
+                    tree = reading.containment(tree, path.stem, self.moves())
                 if isinstance(tree.value, dict):
                     id = str(tree.value.get("id", id))
                 document = reading.checked(tree, kind.model, str(path))
@@ -296,12 +297,12 @@ class Library:
                 self._problems.setdefault("", []).extend((each, "") for each in error.problems)
         return trees
 
-    def verbs(self) -> dict[str, tuple[str, ...]]:
-        """The arguments of each verb of the catalogue."""
+    def moves(self) -> dict[str, Move]:
+        """The catalogue of verbs; empty where there is none."""
         from playbooks.guidance import Moves
 
         try:
-            return {move.verb: move.args for move in self.only(Moves).moves}
+            return {move.verb: move for move in self.only(Moves).moves}
         except KeyError:
             return {}
 

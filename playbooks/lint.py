@@ -39,6 +39,7 @@ class Finding(NamedTuple):
         line: from 1.
         rule: what was looked at, in one word.
         fix: what to do.
+        kind: of the document; empty where nothing tells it.
     """
 
     level: Level
@@ -47,13 +48,19 @@ class Finding(NamedTuple):
     rule: str
     what: str
     fix: str = ""
+    kind: str = ""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.level}: {self.what}"
 
 
 def lint(
-    library: Library, paths: Iterable[Path] = (), *, today: dt.date, tripwires: Collection[str] = ()
+    library: Library,
+    paths: Iterable[Path] = (),
+    *,
+    today: dt.date,
+    tripwires: Collection[str] = (),
+    links: Collection[str] = (),
 ) -> list[Finding]:
     """Look at documents; changes nothing.
 
@@ -62,12 +69,13 @@ def lint(
         paths: files and directories to look at, as if they lay over the library; none: the library itself.
         today: by which reviews are overdue.
         tripwires: the ids that a document may name; none: they are not checked.
+        links: names of the organisation's documents of which it is known where they are.
     """
     paths = tuple(paths)
     whole = Library(*library.overlays, *paths, root=library.root)
     try:
         problems = whole.problems
-        return _Lint(whole, paths, problems, today, tripwires).findings()
+        return _Lint(whole, paths, problems, today, tripwires, links).findings()
     except PlaybookTrouble as trouble:
         # A shipped document is broken: nothing that refers to it can be judged.
         return [_broken(problem) for problem in trouble.problems]
@@ -85,11 +93,13 @@ class _Lint:
         problems: tuple[Problem, ...],
         today: dt.date,
         tripwires: Collection[str],
+        links: Collection[str],
     ) -> None:
         self.library = library
         self.problems = problems
         self.today = today
         self.tripwires = tripwires
+        self.links = links
         self.scope = {name for path in paths for name in (str(path), *_names(path))}
 
     def findings(self) -> list[Finding]:
@@ -122,7 +132,7 @@ class _Lint:
             yield Finding("error", problem.file, line, "placeholder", what, fix)
 
     def _at(self, entry: Entry, path: yaml.Path, level: Level, rule: str, what: str, fix: str) -> Finding:
-        return Finding(level, _file(entry), entry.tree.line(path), rule, what, fix)
+        return Finding(level, _file(entry), entry.tree.line(path), rule, what, fix, entry.kind.name)
 
     def _document(self, entry: Entry) -> Iterator[Finding]:
         yield from self._age(entry)
@@ -177,6 +187,15 @@ class _Lint:
                 yield self._at(entry, ("references", at), level, "reference", f"`{text}` {what}", fix)
 
     def _reference(self, entry: Entry, text: str) -> tuple[Level, str, str]:
+        if text.startswith("org:"):
+            name = text[4:]
+            if name in self.links:
+                return "note", "", ""
+            return (
+                "note",
+                "is missing: nothing says where it is",
+                f"Set playbooks.links.{name} in the configuration.",
+            )
         name, colon, rest = text.partition(": ")
         target = rest.strip() if colon else name.strip()
         if "://" in target:
@@ -186,8 +205,7 @@ class _Lint:
         if not re.fullmatch(r"[\w./-]+", target) or not ("/" in target or PurePosixPath(target).suffix):
             if not colon and self.library.find(target):
                 return "note", "", ""
-            # A document of the organisation; until it says where that is, it is shown as missing.
-            return "note", "is missing: nothing says where it is", f"Write `{name}: https://…`."
+            return "error", "leads nowhere", "Write `org:name` for a document of yours, or its address."
         if self._resolves(entry, target):
             return "note", "", ""
         return (
@@ -436,12 +454,7 @@ class _Lint:
 
     @cached_property
     def _verbs(self) -> dict[str, Move]:
-        from playbooks.guidance import Moves
-
-        try:
-            return {move.verb: move for move in self.library.only(Moves).moves}
-        except KeyError:
-            return {}
+        return self.library.moves()
 
     @cached_property
     def _authorities(self) -> frozenset[str]:

@@ -147,9 +147,7 @@ def playbook(id: str) -> Playbook:
 
 def moves() -> dict[str, Move]:
     """The catalogue of verbs."""
-    from playbooks.guidance import Moves
-
-    return {move.verb: move for move in only(Moves).moves}
+    return in_force().moves()
 
 
 def _profile(name: str) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
+    from playbooks.guidance import Move
+
 MOST_MISTAKES = 100
 """More of one document are not listed: whoever mends those looks again."""
 
@@ -63,7 +65,7 @@ def tree(source: Path, name: str = "") -> yaml.Tree:
     try:
         return _flat(raw) or yaml.read(raw)
     except yaml.BadYaml as error:
-        fix = "Mend this line; docs/playbooks.md says what a document may hold."
+        fix = "Mend it; docs/playbooks.md says what a document may hold."
         raise PlaybookTrouble([Problem(name, error.line, error.what, fix)]) from None
 
 
@@ -183,18 +185,20 @@ def _flat(raw: bytes) -> yaml.Tree | None:
     ):
         return None
     lines: list[str] = []
-    inside = stepping = mapping = False
+    inside = stepping = mapping = open_step = False
     for line in raw.decode("utf-8-sig", "replace").splitlines():
         text = line.strip()
         if line.startswith(f"{CONTAINMENT}:"):
             inside = True
         elif not inside or not text or text.startswith("#"):
             text = line
-        elif dashed := _DASHED.fullmatch(text):
-            stepping, mapping = True, False
+        elif (dashed := _DASHED.fullmatch(text)) and open_step and ":" not in text:
+            text = f"        - {dashed[1]}"
+        elif dashed:
+            stepping, mapping, open_step = True, False, text.endswith(":")
             text = f"    - {dashed[1]}"
         elif stepping:
-            # What follows a step without a value is its mapping, or else a list of words.
+            # What follows a step without a value is its mapping, or else its list.
             mapping = mapping or re.match(r"[\w-]+: ", text) is not None
             text = f"        {text}" if mapping else f"        - {text}"
         else:
@@ -203,13 +207,13 @@ def _flat(raw: bytes) -> yaml.Tree | None:
     return yaml.read("\n".join(lines).encode())
 
 
-def containment(tree: yaml.Tree, stem: str, verbs: Mapping[str, tuple[str, ...]]) -> yaml.Tree:
+def containment(tree: yaml.Tree, stem: str, moves: Mapping[str, Move]) -> yaml.Tree:
     """Return a containment playbook (`trigger` and `steps`, each a verb with what it is for) as a playbook.
 
     Args:
         tree: its key is `containment_playbook`; keys beside it are front matter.
         stem: name of the file, which is its id if it says none.
-        verbs: names of the arguments of each known verb.
+        moves: the catalogue of verbs.
     """
     front = {key: value for key, value in tree.value.items() if key != CONTAINMENT}
     body = tree.value[CONTAINMENT]
@@ -218,12 +222,15 @@ def containment(tree: yaml.Tree, stem: str, verbs: Mapping[str, tuple[str, ...]]
     trigger = whole.get("trigger")
     said = trigger.replace("_", " ") if isinstance(trigger, str) else trigger
     severity = front.get("severity", 2)  # "if unsure, page as SEV-2"
-    steps = []
+    steps: list[Any] = []
+    copy = ""
     given = whole.get("steps")
     for at, each in enumerate(given if isinstance(given, list) else ()):
         line = tree.line((CONTAINMENT, "steps", at))
         lines[("mitigation", "steps", at)] = line
-        steps.append(_step(at, each, verbs))
+        steps.append(_step(at, each, moves, copy))
+        if isinstance(each, dict) and PRESERVE in each:
+            copy = steps[-1]["id"]
     unknown = {key: whole[key] for key in whole if key not in ("trigger", "steps")}
     for key in unknown:
         lines[(key,)] = tree.line((CONTAINMENT, key))
@@ -251,30 +258,35 @@ def containment(tree: yaml.Tree, stem: str, verbs: Mapping[str, tuple[str, ...]]
     return yaml.Tree(value, lines)
 
 
+PRESERVE = "preserve_evidence"
 NOBODY = "nobody yet"
 """Stands where a containment playbook names no owner; the linter asks for one."""
 
 
-def _step(at: int, given: Any, verbs: Mapping[str, tuple[str, ...]]) -> Any:
+def _step(at: int, given: Any, moves: Mapping[str, Move], copy: str) -> Any:
+    """One step; `copy` is the step before it that preserved evidence."""
     if isinstance(given, str):
         given = {given: None}
     if not isinstance(given, dict) or len(given) != 1:
         return given  # the model says what is wrong with it
     ((verb, value),) = given.items()
-    names = verbs.get(verb, ())
-    first = names[0] if names else "target"
+    move = moves.get(verb)
     if isinstance(value, dict):
         args = {key: _word(each) for key, each in value.items()}
     elif value is None:
         args = {}
     else:
-        args = {first: _word(value)}
+        args = {move.args[0] if move and move.args else "target": _word(value)}
     shown = ", ".join(str(each) for each in args.values())
     return {
-        "id": f"{at + 1}-{verb.replace('_', '-').lower()}"[:64],
+        "id": f"{at + 1}-{re.sub('[^a-z0-9]+', '-', verb.lower())}"[:64],
         "text": f"{verb.replace('_', ' ').capitalize()}{f': {shown}' if shown else ''}"[:500],
         "role": "ops",
         "action": {"verb": verb, "args": args},
+        "expect": move.expect if move else "",
+        "verify": move.verify if move else "",
+        "destroys_evidence": move.destroys_evidence if move else False,
+        "snapshot": copy or None if move and move.destroys_evidence else None,
         "sources": ["S000-CP-1"],
     }
 

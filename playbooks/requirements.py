@@ -68,6 +68,6 @@ def wrong(id: str, *, own: bool = False) -> str:
     # The X rows are settled by several rules each; their parts are numbered where they are carried.
     if not dot or (requirement.home == "" and part.isdecimal()):
         return ""
-    if id not in requirement.part_ids or requirement.parts == 1:
+    if not part.isdecimal() or part[0] == "0" or int(part) > requirement.parts:
         return f"names a part that {requirement.id} does not have"
     return ""

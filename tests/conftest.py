@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 from console import shown
+from playbooks import library
 
 # How long an example takes says how busy the machine is, not whether the program is right.
 settings.register_profile("warroom", deadline=None)
@@ -15,8 +16,9 @@ settings.load_profile("warroom")
 
 @pytest.fixture(autouse=True)
 def _masked_by_default() -> Iterator[None]:
-    """Put the policy of display back: a command that ran in this process may have brought its own."""
+    """Put the policy of display and the library back: a command that ran in this process may have its own."""
     yield
     shown.mask_by(shown.secrets)
+    library.overlay_by(tuple)
     if "screens.display" in sys.modules:
         sys.modules["screens.display"].fit.cache_clear()

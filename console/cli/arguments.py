@@ -391,13 +391,36 @@ STORE = ("home", "json")
 
 COMMANDS: dict[str, Command] = {
     "open": Command(
-        "open the console (what plain `warroom` does)", "open:run", _open, ("home", "incident", "as", "role")
+        "open the console (what plain `warroom` does)",
+        "open:run",
+        _open,
+        ("home", "incident", "as", "role", "playbooks"),
     ),
     "watch": Command("take telemetry in, run the tripwires, record alerts", "watch:run", _watch, STORE),
     "demo": Command(
+def _playbook(parser: Parser) -> None:
+    add = parser.add_argument
+    actions = ("list", "show", "print", "new", "lint")
+    add("action", nargs="?", choices=actions, default="list", help="default: list")
+    add(
+        "names",
+        metavar="ID",
+        nargs="*",
+        help="show, print, new: id of a document, or kind/id; lint: files and directories (default: all)",
+    )
+    add("--kind", metavar="KIND", default="", help="only documents of this kind, such as responses")
+    add("--section", metavar="NAME", default="", help="show: only this part, such as mitigation")
+    add("--like", metavar="ID", default="", help="new: begin with a copy of this document")
+
+
         "rehearse on a synthetic incident in a home of its own", "demo:run", _demo, ("as", "role")
     ),
-    "declare": Command("declare an incident", "record:declare", _declare),
+    "declare": Command(
+        "declare an incident",
+        "record:declare",
+        _declare,
+        ("home", "incident", "as", "role", "playbooks", "json"),
+    ),
     "note": Command("write a line into the timeline", "record:note", _note),
     "amend": Command("correct a line; the old text stays readable", "record:amend", _amend),
     "retract": Command("take an entry back; it stays, struck through", "record:retract", _retract),
@@ -444,7 +467,15 @@ COMMANDS: dict[str, Command] = {
     "sync": Command("exchange events with the remotes now", "remote:sync", _sync, ("home", "json")),
     "roster": Command("whose events count in an incident", "roster:run", _roster),
     "identity": Command("the key of this console, and its passphrase", "roster:identity", _identity, STORE),
-    "doctor": Command("explain what works here and what does not", "doctor:run", _nothing, STORE),
+    "playbook": Command(
+        "the documents of the runbook: read, print, begin and check them",
+        "playbook:run",
+        _playbook,
+        ("home", "playbooks", "json"),
+    ),
+    "doctor": Command(
+        "explain what works here and what does not", "doctor:run", _nothing, ("home", "playbooks", "json")
+    ),
     "config": Command("show or check the configuration", "configuration:run", _config, ("json",)),
     "completion": Command("print a completion script for a shell", "completion:run", _completion, ()),
 }
@@ -500,6 +531,13 @@ class _Version(argparse.Action):
         from importlib.metadata import version
 
         print(f"warroom {version('warroom')}")
+        case "playbooks":
+            add(
+                "--playbooks",
+                metavar="DIR",
+                default=default,
+                help="a directory of documents over the shipped ones (beside playbooks.directory)",
+            )
         parser.exit(exits.OK)
 
 
@@ -512,7 +550,7 @@ def build(only: str = "") -> Parser:
         "wrong, 2 wrong usage, 3 refused, 4 the store failed, 5 the output failed, 130 interrupted.",
     )
     parser.add_argument("--version", action=_Version, help="print the version")
-    for name in ("home", "incident", "as", "role", "json"):
+    for name in ("home", "incident", "as", "role", "playbooks", "json"):
         _shared(name, parser.add_argument, None)
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", title="commands", parser_class=_Parser
@@ -548,7 +586,7 @@ def _command(argv: Sequence[str]) -> str:
     """The first word that is neither an option nor an option's value."""
     words = iter(argv)
     for word in words:
-        if word in ("--home", "--incident", "--as", "--role"):
+        if word in ("--home", "--incident", "--as", "--role", "--playbooks"):
             next(words, None)
         elif not word.startswith("-"):
             return word

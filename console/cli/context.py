@@ -14,6 +14,7 @@ from console.cli.output import printing
 from console.cli.trouble import complain
 from console.config import Config, home_path, load
 from console.refusal import Refused
+from playbooks import library
 
 if TYPE_CHECKING:
     from console.desk import Desk
@@ -35,6 +36,7 @@ class Context:
     def __init__(self, options: Namespace) -> None:
         self.options = options
         shown.mask_by(lambda: self.redaction)
+        library.overlay_by(lambda: self.overlays)
 
     @cached_property
     def config(self) -> Config:
@@ -66,6 +68,13 @@ class Context:
     def directory(self) -> Path:
         """The home directory, which need not exist."""
         return home_path(self.config, self.options.home or "")
+
+    @cached_property
+    def overlays(self) -> tuple[Path, ...]:
+        """The directories with the team's own documents of the runbook."""
+        from console.runbook import overlays
+
+        return overlays(self.config, self.directory, getattr(self.options, "playbooks", None) or "")
 
     @cached_property
     def actor(self) -> str:

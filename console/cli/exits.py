@@ -2,7 +2,7 @@
 
 OK = 0
 FAILED = 1
-"""A check ran and found something wrong: `verify`, `doctor`, `config check`, a headless drill."""
+"""A check ran and found something wrong: `verify`, `doctor`, `config check`, `playbook lint`, a headless drill."""
 USAGE = 2
 """The command line makes no sense."""
 REFUSED = 3
