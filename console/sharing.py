@@ -284,6 +284,7 @@ class _Exchange:
         self._found_at = 0
         self._told: set[str] = set()
         self._marks: dict[str, int] = {}
+        self._announced: set[str] = set()
 
     def sync(self, remote: Remote, case: Case) -> Sync:
         """What keeps `case` and the remote the same."""
@@ -343,6 +344,9 @@ class _Exchange:
         since = iso(max(self._home.clock.now() - RECENT_DAYS * DAY, 0), 0).replace(":", "")
         here = set(self._home.cases())
         announced = cases(remote, since)
+        for case_id in self._announced - set(announced):
+            self._marks.pop(case_id, None)  # it was lost there, and perhaps all of it
+        self._announced = set(announced)
         came = False
         for case_id in announced:
             if case_id not in here and not self._halted():

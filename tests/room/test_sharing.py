@@ -195,6 +195,25 @@ async def test_what_waits_in_an_incident_that_was_left_is_shared_all_the_same(
     await joined(ben, first.code)
 
 
+async def test_what_a_remote_lost_of_an_incident_that_was_left_is_put_there_again(
+    console: Console, tmp_path: Path
+) -> None:
+    ana = await console("ana")
+    first = await ana.declare("left behind", 3)
+    await ana.declare("refund loop", 1)
+    share = tmp_path / "share"
+    begun = share / first.case.id
+    await until(lambda: begun.exists() and len(list((share / "cases").iterdir())) == 2, ana)
+    for _ in range(20):  # it was looked at with all of it there
+        ended = ana.standings[0].turned
+        await until(lambda: ana.standings[0].turned > ended, ana)  # noqa: B023 - called in this round
+    shutil.rmtree(begun)
+    shutil.rmtree(share / "cases")
+    await until(lambda: any(begun.rglob("*.seg")), ana)
+    ben = await console("ben")
+    await joined(ben, first.code)
+
+
 async def test_a_drill_is_shared_with_nobody(tmp_path: Path) -> None:
     from console.config import Config
     from console.config import Remote as Setting
