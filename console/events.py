@@ -640,7 +640,7 @@ class Unmasked(Body, frozen=True):
 class Exported(Body, frozen=True):
     """A copy left: what it was, under which policy, how much was withheld, and for whom."""
 
-    what: Literal["bundle", "report", "events", "timesketch", "iris"]
+    what: Literal["bundle", "report", "events", "timesketch", "iris", "exhibit"]
     digest: Digest
     size: Count
     policy: Name = ""

@@ -342,6 +342,7 @@ async def _own(context: Context) -> int:
 
 
 async def _show(context: Context) -> int:
+    from console.evidence.holding import copied
     from data.blobs import Blobs
 
     options = context.options
@@ -360,6 +361,8 @@ async def _show(context: Context) -> int:
             context.say(
                 f"{len(data):,} bytes written to {options.raw}", {"file": options.raw, "size": len(data)}
             )
+            if trouble := await copied(await desk.enter(state.case), exhibit.refs[parts[0]]):
+                complain(trouble)
             return exits.OK
         for number in parts:
             ref = exhibit.refs[number]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from console.events import Declared, EntryAmended, Erased, HoldLifted, HoldSet, Unmasked, read
+from console.events import Declared, EntryAmended, Erased, Exported, HoldLifted, HoldSet, Unmasked, read
 from console.refusal import Refused
 from console.roster import ROSTER, roster
 from data import record
@@ -159,6 +159,19 @@ async def unmask(room: Room, target: str, reason: str) -> Event:
     event = await room.event(target)
     await room.record(Unmasked(event.hash, reason.strip()))
     return event
+
+
+async def copied(room: Room, ref: Ref) -> str:
+    """Put on the record that a file of an exhibit left as it is, without masks.
+
+    Returns:
+        Why that is not on the record; "" if it is. The copy is there all the same.
+    """
+    try:
+        await room.record(Exported("exhibit", ref.sha256, ref.size, "none"))
+    except (StoreTrouble, Refused) as trouble:
+        return f"this copy is not on the record: {trouble}"
+    return ""
 
 
 def _authorised(room: Room, what: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
@@ -120,12 +121,15 @@ def show(screen: ConsoleScreen, words: str = "") -> None:
 
 def show_files(screen: ConsoleScreen, room: Room, exhibit: Exhibit, *, unmasked: bool = False) -> None:
     """Show the files of an exhibit. `unmasked`: as they were kept, which is on the record."""
+    from console.evidence.holding import copied
     from screens.dialogs.material import MaterialPage
 
     if not exhibit.refs:
         screen.say("This exhibit has no files: everything it says is on its page.", "high")
         return
-    screen.app.push_screen(MaterialPage(room.case.directory, exhibit.refs, unmasked=unmasked))
+    screen.app.push_screen(
+        MaterialPage(room.case.directory, exhibit.refs, partial(copied, room), unmasked=unmasked)
+    )
 
 
 # -- keep more ----------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,6 +28,8 @@ from screens.widgets.sheet import Para
 from screens.widgets.strips import StripLines
 
 Numbered = tuple[int, str]
+Copied = Callable[[Ref], Awaitable[str]]
+"""Puts on the record that a copy was made; returns why it is not there."""
 ABOVE = 150
 """Lines above what is shown in which a secret may begin that goes on there: a private key has up to 130."""
 
@@ -128,8 +130,11 @@ class MaterialPage(ModalScreen[None]):
     }
     """
 
-    def __init__(self, directory: Path, refs: Sequence[Ref], *, unmasked: bool = False) -> None:
+    def __init__(
+        self, directory: Path, refs: Sequence[Ref], copied: Copied, *, unmasked: bool = False
+    ) -> None:
         super().__init__()
+        self._copied = copied
         self._unmasked = unmasked
         self._directory, self._refs, self._at = directory, refs, 0
         self._leaving = False
@@ -224,7 +229,9 @@ class MaterialPage(ModalScreen[None]):
 
         async def submit(answers: Mapping[str, str]) -> None:
             await asyncio.to_thread(Material(self._directory, ref).save, Path(answers["path"]))
-            self._say(f"saved, and checked, as {answers['path']}", "ok")
+            trouble = await self._copied(ref)
+            said = f"saved, and checked, as {answers['path']}" + (f"; {trouble}" if trouble else "")
+            self._say(said, "high" if trouble else "ok")
 
         path = Text(
             "path",

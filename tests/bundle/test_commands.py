@@ -167,6 +167,28 @@ def test_no_command_shows_a_secret(warroom: Warroom, tmp_path: Path) -> None:
     assert warroom.quick("verify", "--json").values[0]["sound"]
 
 
+def test_the_original_of_an_exhibit_leaves_on_the_record_and_a_bundle_that_lacks_only_it_is_sound(
+    warroom: Warroom, tmp_path: Path
+) -> None:
+    file, target = tmp_path / "a.txt", warroom.folder / "a.tar"
+    file.write_text(f"first line\n{SECRET}\n")
+    warroom.quick("attach", str(file), "--reason", "what it printed")
+    (kept,) = warroom.quick("evidence", "--json").values
+    exhibit = str(kept["exhibits"][0]["id"])
+    assert SECRET not in warroom.quick("evidence", "show", exhibit).out
+    warroom.quick("evidence", "show", exhibit, "--raw", str(tmp_path / "b.txt"))
+    assert (tmp_path / "b.txt").read_bytes() == file.read_bytes()
+    assert "exported exhibit" in warroom.quick("log").out
+    name = named(warroom, "the agent printed")
+    warroom.quick("--as", "ana", "erase", name, "--reason", "a", "--authority", "b")
+
+    (sealed,) = warroom.quick("export", "--bundle", "-o", str(target), "--json").values
+    assert (sealed["withheld"], sealed["withheld_blobs"]) == (0, 1)
+    other = elsewhere(warroom, "ben")
+    other.quick("import", str(target))
+    assert other.quick("verify", "--json").values[0]["sound"]
+
+
 def test_a_looser_policy_on_a_terminal_stands_on_the_record(
     warroom: Warroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
