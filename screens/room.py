@@ -20,7 +20,7 @@ from screens.background import background
 from screens.commands import Pane, Situation
 from screens.console_screen import ConsoleScreen
 from screens.display import fit
-from screens.times import SECOND, hms
+from screens.times import SECOND, day_hms, hms
 from screens.widgets.alerts import AlertRow, Alerts, alert_rows
 from screens.widgets.checklist import Checklist
 from screens.widgets.header import Header
@@ -407,7 +407,9 @@ class RoomScreen(ConsoleScreen):
             self.set_focus(writer.box)
             self.say(f"NOT SAVED: {trouble}", "crit" if isinstance(trouble, StoreTrouble) else "high")
         else:
-            self.say(f"saved {hms(room.saved_at)}  {event.short}  {fit(text, 60).strip()}", "ok")
+            day = day_hms(event.at, room.saved_at)
+            when = "" if day == hms(event.at) else f"  at {day}Z"
+            self.say(f"saved {hms(room.saved_at)}{when}  {event.short}  {fit(text, 60).strip()}", "ok")
         room.drafts.clear(box)
 
     def on_click(self, event: events.Click) -> None:

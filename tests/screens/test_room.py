@@ -213,15 +213,17 @@ async def test_an_entry_is_saved_with_the_time_of_its_first_key(tmp_path: Path) 
 
 async def test_a_time_of_another_day_is_shown_with_its_date(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:  # it is 14:02:31
+        count = await stage.room.lines.count()
         await stage.press("i")
         await stage.type("14:30 seen first")
         assert "at 2026-11-20 14:30:00Z, back-dated" in stage.said
-        await stage.press("ctrl+u")
-        await stage.type("14:05 seen first")
+        await stage.press("enter")
+        await stage.until_said("saved 14:02:31  at 2026-11-20 14:30:00Z")
+        await stage.type("14:05 seen ahead")
         assert "at 14:05:00Z, ahead of this console's clock" in stage.said
         await stage.press("enter")
-        await stage.until_said("saved")
-        line = (await stage.room.lines.search("seen first"))[0]
+        await stage.until(lambda: stage.timeline.count > count + 1)
+        line = (await stage.room.lines.search("seen ahead"))[0]
         assert stamp(line.at) == "2026-11-21T14:05:00Z"
 
 
