@@ -371,10 +371,43 @@ def _roster(parser: Parser) -> None:
     )
 
 
+def _play(parser: Parser) -> None:
+    add = parser.add_argument
+    actions = (
+        "list", "open", "close", "show", "fill", "run", "approve", "tick", "skip", "decide", "settle", "stop",
+        "grant", "withdraw", "auto", "freeze", "lift", "exempt",
+    )  # fmt: skip
+    add("action", nargs="?", choices=actions, default="show", help="default: show")
+    add("words", nargs="*", metavar="what", help="the playbook, step, run or value, and what to do with it")
+    add("--playbook", metavar="ID", default="", help="which playbook, where several are open")
+    add("--for-real", action="store_true", help="run: let it take effect (default: a dry run)")
+    add("--confirm", metavar="STEP", default="", help="run: the step once more, where it destroys something")
+    add("--reason", default="", help="why, or what you saw")
+    add("--evidence", metavar="WHAT", default="", help="tick: what shows it, such as the id of an exhibit")
+    add("--open", action="store_true", help="tick: open the step again")
+    add("--waive", action="store_true", help="skip: it applies and is left out (default: it does not apply)")
+    add("--for", dest="duration", metavar="DURATION", default="", help="grant: for how long, as in 1h")
+
+
 def _identity(parser: Parser) -> None:
     parser.add_argument(
         "action", nargs="?", choices=("show", "passphrase", "keyring"), default="show", help="default: show"
     )
+
+
+def _playbook(parser: Parser) -> None:
+    add = parser.add_argument
+    actions = ("list", "show", "print", "new", "lint")
+    add("action", nargs="?", choices=actions, default="list", help="default: list")
+    add(
+        "names",
+        metavar="ID",
+        nargs="*",
+        help="show, print, new: id of a document, or kind/id; lint: files and directories (default: all)",
+    )
+    add("--kind", metavar="KIND", default="", help="only documents of this kind, such as responses")
+    add("--section", metavar="NAME", default="", help="show: only this part, such as mitigation")
+    add("--like", metavar="ID", default="", help="new: begin with a copy of this document")
 
 
 def _completion(parser: Parser) -> None:
@@ -398,21 +431,6 @@ COMMANDS: dict[str, Command] = {
     ),
     "watch": Command("take telemetry in, run the tripwires, record alerts", "watch:run", _watch, STORE),
     "demo": Command(
-def _playbook(parser: Parser) -> None:
-    add = parser.add_argument
-    actions = ("list", "show", "print", "new", "lint")
-    add("action", nargs="?", choices=actions, default="list", help="default: list")
-    add(
-        "names",
-        metavar="ID",
-        nargs="*",
-        help="show, print, new: id of a document, or kind/id; lint: files and directories (default: all)",
-    )
-    add("--kind", metavar="KIND", default="", help="only documents of this kind, such as responses")
-    add("--section", metavar="NAME", default="", help="show: only this part, such as mitigation")
-    add("--like", metavar="ID", default="", help="new: begin with a copy of this document")
-
-
         "rehearse on a synthetic incident in a home of its own", "demo:run", _demo, ("as", "role")
     ),
     "declare": Command(
@@ -447,6 +465,7 @@ def _playbook(parser: Parser) -> None:
     "log": Command("the timeline", "log:run", _log, ("home", "incident", "json")),
     "incidents": Command("the incidents", "show:incidents", _listing, STORE),
     "alerts": Command("the alerts", "show:alerts", _alerts, STORE),
+    "play": Command("work through a playbook: fill in, approve, run, decide", "play:run", _play),
     "preserve": Command("keep telemetry as evidence, by its ids", "evidence:preserve", _preserve),
     "attach": Command("keep a file, pasted text, or what a command prints", "evidence:attach", _attach),
     "evidence": Command("what is kept, what was asked for, what is missing", "evidence:evidence", _evidence),
@@ -512,6 +531,13 @@ def _shared(name: str, add: Callable[..., Any], default: Any) -> None:
                 default=default,
                 help="your role, where you hold none in the incident",
             )
+        case "playbooks":
+            add(
+                "--playbooks",
+                metavar="DIR",
+                default=default,
+                help="a directory of documents over the shipped ones (beside playbooks.directory)",
+            )
         case "json":
             add("--json", action="store_true", default=default or False, help="print JSON, one value a line")
 
@@ -531,13 +557,6 @@ class _Version(argparse.Action):
         from importlib.metadata import version
 
         print(f"warroom {version('warroom')}")
-        case "playbooks":
-            add(
-                "--playbooks",
-                metavar="DIR",
-                default=default,
-                help="a directory of documents over the shipped ones (beside playbooks.directory)",
-            )
         parser.exit(exits.OK)
 
 
@@ -575,6 +594,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         hint = f"; did you mean `{near[0]}`?" if near else ""
         _Parser(prog="warroom").error(f"There is no command `{visible(named, 40)}`{hint}")
     options, rest = build(named).parse_known_args(_guarded(argv, named))
+    if rest and hasattr(options, "words") and not any(word.startswith("-") for word in rest):
+        # What comes behind an option, as in `play run --for-real STEP`.
+        options.words, rest = [*options.words, *rest], []
     if rest:
         build(named).error(f"I do not know {' '.join(rest)}")
     if not options.command:

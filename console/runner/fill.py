@@ -232,7 +232,8 @@ class _Filler:
                 if not _BASE.fullmatch(text) or "/.." in text:
                     raise Unfilled(f"{found[1]} is the beginning of a URL, as in https://flags.example.com.")
                 return text.rstrip("/") if template[found.end() :].startswith("/") else text
-            if "/" not in before.partition("://")[2] and "?" not in before:
+            authority = before.partition("://")[2] if "://" in before else before
+            if "/" not in authority and "?" not in authority:
                 if not _HOST.fullmatch(text):
                     raise Unfilled(f"{found[1]} is a host, as in flags.example.com.")
                 return text

@@ -38,7 +38,7 @@ from console.events import (
 from console.refusal import Refused
 from console.runner import actions, processes, run
 from console.runner.document import LIMITED, digest_of, text_of
-from console.runner.fill import Filled, check, fill, fill_check, values
+from console.runner.fill import Filled, check, fill, fill_check, said, values
 from console.runner.output import Progress, Tell
 from console.runner.rules import Asked, Hindered, Refusal, approvers, obstacles, snapshot_missing, who
 from console.runner.run import Ended, unbroken
@@ -567,7 +567,8 @@ class Player:
             return going
         filled = fill_check(state.step, play, self.values(play))
         wait = state.step.wait
-        what = (f"wait until {wait.until if wait else ''}", *(filled.recorded if filled is not None else ()))
+        until = said(wait.until, self.values(play)) if wait is not None else ""
+        what = (f"wait until {until}", *(filled.recorded if filled is not None else ()))
         name = secrets.token_hex(8)
         body = StepStarted(play.id, state.step.id, name, len(state.runs) + 1, not real, False, what)
         if real:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from console.refusal import Refused
 from console.runner.document import LIMITED, Step
-from console.runner.fill import Filled, Unfilled, fill, fill_check, values
+from console.runner.fill import Unfilled, fill, fill_check, values
 
 if TYPE_CHECKING:
     from console.incident import Incident
@@ -231,10 +231,12 @@ def _unapproved(play: Play, state: StepState, incident: Incident, asked: Asked, 
     if not roles:
         return None
     try:
-        filled: Filled | None = fill(step, play, values(play, incident, now))
+        filled = fill(step, play, values(play, incident, now))
     except Unfilled:
         return None  # said already, and nobody can approve it before
-    digest = filled.digest if filled is not None else ""
+    if filled is None:
+        return None  # a wait: it changes nothing
+    digest = filled.digest
     good = [each for each in state.approvals if each.digest == digest and each.role in roles]
     two = asked.two_persons and state.section == "recovery"
     if any(not two or each.by != asked.actor for each in good):
