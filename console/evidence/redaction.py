@@ -163,7 +163,8 @@ SECRETS = (
         "private key",
         # One whose end was cut off is as secret.
         r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:[\s\S]{16,8192}?"
-        r"-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|(?:\\[nr]|[A-Za-z0-9+/=\s]){16,}…?)",
+        r"-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+        r"|(?:\\[nr]|\s)*[A-Za-z0-9+/=]{16,}(?:(?:\\[nr]|\s)+[A-Za-z0-9+/=]{16,})*(?:\s+[A-Za-z0-9+/=]+(?:…|\Z))?)",
         within=True,
     ),
     Rule("jwt", "eyj", r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
@@ -219,7 +220,8 @@ SECRETS = (
     Rule(
         "password",
         "passw|passph|pwd|secret|apikey|accesskey|privatekey|_key|-key|token",
-        rf"{_NAMED}\\?[\"']?\s{{0,3}}[:=]\s{{0,3}}"
+        # Asking for the first letter before all the names takes a third of the time.
+        rf"(?=[pPsSaAcCtT]){_NAMED}\\?[\"']?\s{{0,3}}[:=]\s{{0,3}}"
         r"(?:\\?[\"'](?=[^\"'\\\n]{3}))?(?P<value>(?<=[\"'])[^\"'\\\n]{3,256}|[^\s\"',;&)\]}<\\]{4,256})",
         _telling,
         within=True,

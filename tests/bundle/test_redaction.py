@@ -213,3 +213,28 @@ def test_checksums_are_checked(number: str) -> None:
     assert iban("DE89370400440532013000")
     assert not iban("DE88370400440532013000")
     assert not iban("ZZ89370400440532013000")
+
+
+KEY = "MIIEpAIBAAKCAQEAabcdefabcdefabcdef"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"x -----BEGIN PRIVATE KEY-----\n{KEY}\n{KEY}\nAb3", "x [masked private key]"),
+        (f"-----BEGIN PRIVATE KEY-----\\n{KEY}\\n{KEY} and so on", "[masked private key] and so on"),
+        ("-----BEGIN PRIVATE KEY----- was found in the output of planner", None),
+    ],
+)
+def test_a_key_whose_end_was_cut_off_is_masked_and_words_about_keys_are_not(
+    text: str, shown: str | None
+) -> None:
+    assert Redaction().mask(text) == (shown or text)
+
+
+def test_lines_stay_lines() -> None:
+    lines = ["a", f"-----BEGIN PRIVATE KEY-----{KEY}", KEY, "-----END PRIVATE KEY-----", "password=hunter2x9"]
+    mark = "[masked private key]"
+    assert Redaction().lines(lines) == ["a", mark, mark, mark, "password=[masked password]"]
+    assert Redaction("none").lines(lines) == lines
+    assert Redaction().lines([]) == []
