@@ -401,7 +401,14 @@ class _Check:
         if isinstance(inner, type) and issubclass(inner, Struct):
             if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
                 raise _Wrong(path, "this is a list of sections", f"Write `[[{_dotted(path)}]]` for each one.")
-            made = [self._struct(inner, item, (*path, at)) for at, item in enumerate(value)]
+            made = []
+            for at, item in enumerate(value):
+                before = len(self._problems)
+                one = self._struct(inner, item, (*path, at))
+                if isinstance(one, Remote) and len(self._problems) > before:
+                    # The mistake may be in the mask, or in its name; what is sent cannot be taken back.
+                    one = msgspec.structs.replace(one, mask="secrets+personal")
+                made.append(one)
             return tuple(item for item in made if item is not None)
         try:
             return msgspec.convert(value, kind, dec_hook=_from_text)

@@ -232,3 +232,14 @@ def test_a_check_without_complaints_says_so(warroom: Warroom) -> None:
     path.write_text('[screen]\ntheme = "warroom-dark"\nkeys = {"alert.ack" = "F7"}\n')
     done = warroom.within("config", "check", more={"WARROOM_CONFIG": str(path)})
     assert (done.code, done.out) == (0, f"{path}: nothing to complain about\n")
+
+
+@pytest.mark.parametrize("wrong", ['mask = "all"', 'maks = "secrets"', 'mask = "none"\noption = "x"'])
+def test_a_mistake_at_a_remote_sends_nothing_that_could_be_meant_to_stay(tmp_path: Path, wrong: str) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(
+        f'[[remote]]\nname = "team"\nurl = "dir:/x"\n{wrong}\n[[remote]]\nname = "own"\nurl = "dir:/y"\n'
+    )
+    found = config.load(file)
+    assert [each.mask for each in found.remote] == ["secrets+personal", "none"]
+    assert len(found.problems) == 1
