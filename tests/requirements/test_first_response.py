@@ -6,7 +6,7 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from playbooks import load
-from playbooks.schema import Item
+from playbooks.schema import Checklist, Item
 from tests.cli.conftest import Warroom
 
 ITEMS = load.checklist().items
@@ -42,7 +42,12 @@ ASKED = [
     Asked("S001-CK-4", ("rollback", "restriction", "fallback", "continued monitoring")),
     Asked("S001-CK-5", ("facts", "impact", "containment", "owner", "next")),
     Asked("S001-CK-6", ("evals", "alerts", "log", "release gates")),
+    Asked("S001-PRI-1", ("stopped", "narrowed", "rolled back", "safely", "before more damage")),
     Asked("S001-PRI-2", ("containment comes before", "prompts")),
+    Asked(
+        "S001-PRI-3",
+        ("tool calls", "approvals", "retrieval", "outside systems", "branches", "versions", "handovers"),
+    ),
     Asked("S002-USE-1", ("decide the severity",), "ic"),
     Asked("S002-USE-2", ("declare", "ticket", "page on-call"), "ic"),
     Asked("S002-USE-3", ("assign", "roles"), "ic"),
@@ -57,6 +62,10 @@ ASKED = [
     Asked("S002-CK-6", ("playbook", "begin", "mitigation")),
     Asked("S002-CK-7", ("channel", "bridge")),
     Asked("S002-CK-8", ("draft", "status page", "support", "executives"), "comms"),
+    Asked("S003-FR-2", ("detection", "when the agent acted")),
+    Asked("S003-FR-2", ("stop or narrow",)),
+    Asked("S003-FR-2", ("rollback", "action class", "clocks run from containment")),
+    Asked("S003-FR-2", ("post-mortem",)),
     Asked("S004-M15-1", ("stop or narrow", "path")),
     Asked("S004-M15-2", ("trace", "session")),
     Asked("S004-M15-3", ("outside side effect", "already happened")),
@@ -125,6 +134,37 @@ def test_one_list_holds_all_windows_and_keeps_every_source_of_a_merged_item() ->
 @pytest.mark.req("S001-PRI-2")
 def test_containment_is_the_first_thing_to_do() -> None:
     assert (ITEMS[0].id, ITEMS[0].phase) == ("stop-harm", "contain")
+
+
+@pytest.mark.req("S003-FR-2")
+def test_the_overlay_shows_one_item_for_each_of_its_four_phases() -> None:
+    overlay = load.checklist("s003-overlay").items
+    assert [item.id for item in overlay] == ["stop-harm", "declare", "side-effects-done", "learn"]
+
+
+SHEET = {
+    "S002-QS-1": ("declare", "roles", "freeze deployments"),
+    "S002-QS-2": ("blast radius", "playbook"),
+    "S002-QS-3": ("roll back", "scale", "clamp", "disable"),
+    "S002-QS-4": ("recover", "monitor", "updates in the rhythm"),
+    "S002-QS-5": ("post-mortem", "preventive action", "owner"),
+}
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        pytest.param(n, words, id=key, marks=pytest.mark.req(key))
+        for n, (key, words) in enumerate(SHEET.items())
+    ],
+)
+def test_the_one_page_sheet_has_its_five_lines_in_order(number: int, words: tuple[str, ...]) -> None:
+    sheet = load.document(load.LIBRARY / "checklists" / "one-page.yaml", Checklist)
+    assert len(sheet.items) == 5
+    text = sheet.items[number].text.lower()
+    places = [text.find(word) for word in words]
+    assert -1 not in places
+    assert places == sorted(places)
 
 
 @pytest.mark.req("S002-CK-9")
