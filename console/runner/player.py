@@ -343,7 +343,7 @@ class Player:
         play, state = self.step(step, playbook)
         real = state.real
         abandoned = real is not None and real.running and real.rep != self.replica
-        if real is None or not (abandoned or real.unclear):
+        if real is None or not (abandoned or state.standing == "unclear"):
             if real is not None and real.running:
                 raise Refused(f"Run {real.id} still goes on.", f"`warroom play stop {real.id}` ends it.")
             raise Refused(

@@ -127,11 +127,16 @@ class StepState:
         real = self.real
         if self.running is not None:
             return "running"
-        if real is not None and real.unclear and not self._marked_since(real):
+        if real is not None and real.unclear and self.touches and not self._marked_since(real):
             return "unclear"
-        if self.mark == "open" and real is not None and real.outcome == "failed":
+        if self.mark == "open" and real is not None and real.outcome not in ("", "done") and not real.word:
             return "failed"
         return self.mark
+
+    @property
+    def touches(self) -> bool:
+        """Whether it may have an effect at all: what only looks is never in doubt."""
+        return self.step.reach != "nothing" and self.step.wait is None
 
     @property
     def settled(self) -> bool:

@@ -28,6 +28,11 @@ def output(room: Room, run_id: str) -> list[str]:
     return [Blobs(room.case.directory).read(ref).decode() for ref in run.refs]
 
 
+def standing(player: Player, name: str) -> str:
+    """How far a step is."""
+    return player.step(name)[1].standing
+
+
 def alive(pid: int) -> bool:
     try:
         said = Path(f"/proc/{pid}/stat").read_bytes()
@@ -198,7 +203,7 @@ async def test_what_a_program_says_by_its_exit_decides(player: Player) -> None:
     run = await player.run("bad", real=True)
     assert (run.outcome, run.exit) == ("failed", 3)
     assert output(player.room, run.id) == ["no\n"]
-    assert player.plays.opened["test"].steps["bad"].standing == "failed"
+    assert standing(player, "bad") == "failed"
     with pytest.raises(Refused, match="no program"):
         await player.run("gone", real=True)
     killed = await player.run("sig", real=True)
@@ -263,7 +268,7 @@ async def test_stopping_ends_a_program_that_ignores_it_with_all_that_it_started(
     pids = [await pid_in(tmp_path / name) for name in ("leader", "session", "unmarked", "closed")]
     assert all(map(alive, pids))
     run = player.run_named()
-    assert player.plays.opened["test"].steps["stubborn"].standing == "running"
+    assert standing(player, "stubborn") == "running"
     with pytest.raises(Hindered, match="runs already"):
         await player.run("stubborn", real=True)
     await player.stop(run, "wrong cluster")
@@ -272,7 +277,7 @@ async def test_stopping_ends_a_program_that_ignores_it_with_all_that_it_started(
     assert processes.members(run.id) == set()
     assert ended.outcome == "cancelled"
     assert "wrong cluster" in ended.note
-    assert player.plays.opened["test"].steps["stubborn"].standing == "unclear"
+    assert standing(player, "stubborn") == "unclear"
 
 
 async def test_what_a_program_leaves_behind_is_ended_and_said(player: Player, tmp_path: Path) -> None:
@@ -312,7 +317,7 @@ async def test_a_cancelled_console_ends_the_program_and_records_it_first(
 
 
 @pytest.mark.parametrize(
-    ("answer", "outcome", "standing"),
+    ("answer", "outcome", "after"),
     [
         ((404, {}, b"no"), "failed", "failed"),
         ((302, {"Location": "http://127.0.0.1:1/elsewhere"}, b""), "failed", "failed"),
@@ -320,13 +325,13 @@ async def test_a_cancelled_console_ends_the_program_and_records_it_first(
     ],
 )
 async def test_another_answer_than_expected_is_no_success(
-    player: Player, server: Server, answer: tuple[int, dict[str, str], bytes], outcome: str, standing: str
+    player: Player, server: Server, answer: tuple[int, dict[str, str], bytes], outcome: str, after: str
 ) -> None:
     server.answer = answer
     await player.open(book(step("call", http={"method": "POST", "url": server.url})))
     run = await player.run("call", real=True)
     assert (run.outcome, run.status) == (outcome, answer[0])
-    assert player.plays.opened["test"].steps["call"].standing == standing
+    assert standing(player, "call") == after
     assert len(server.taken) == 1, "no redirect is followed, and nothing is repeated"
 
 
@@ -340,7 +345,7 @@ async def test_a_request_that_hangs_or_finds_nobody(player: Player, server: Serv
     )
     hung = await player.run("hang", real=True)
     assert hung.outcome == "timed_out"
-    assert player.plays.opened["test"].steps["hang"].standing == "unclear"
+    assert standing(player, "hang") == "unclear"
     nobody = await player.run("nobody", real=True)
     assert nobody.outcome == "failed", "what was never sent had no effect"
 
@@ -370,14 +375,14 @@ async def test_a_wait_counts_from_its_start_and_ends_by_its_check(player: Player
     going = asyncio.ensure_future(player.attend(begun.id))
     mark.touch()
     assert (await going).outcome == "done"
-    assert player.plays.opened["test"].steps["until"].standing == "done"
+    assert standing(player, "until") == "done"
     least = await player.run("least", real=True)
     assert least.running
     assert await player.lost() == [], "a wait goes on without anybody"
     with pytest.raises(Refused, match="at least"):
         await player.mark("least", "done")
     await player.mark("least", "waived", "stable on every graph")
-    assert player.plays.opened["test"].steps["least"].standing == "waived"
+    assert standing(player, "least") == "waived"
     assert not player.plays.runs[least.id].running
 
 
@@ -392,6 +397,6 @@ async def test_verbs_of_the_record_are_done_and_others_are_not_pretended(player:
     assert [each.reason for each in room.incident.plays.freezes.values()] == ["outage"]
     with pytest.raises(Hindered, match="No actuator is configured for disable_mcp_server"):
         await player.run("halt", real=True)
-    assert player.plays.opened["test"].steps["halt"].standing == "open"
+    assert standing(player, "halt") == "open"
     await player.mark("halt", "done", evidence="screenshot of the console")
-    assert player.plays.opened["test"].steps["halt"].standing == "done"
+    assert standing(player, "halt") == "done"
