@@ -167,7 +167,6 @@ def agree(directory: Path, writers: Writers, arrival: Sequence[int]) -> None:
         view.close()
 
 
-@pytest.mark.req("S001-EV-1")
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 2**32), st.integers(1, 40))
 def test_timeline_report_and_state_agree_whoever_counts_and_whatever_arrives_when(
@@ -210,7 +209,6 @@ async def said(room: Room, parcels: Sequence[Parcel] = ()) -> list[tuple[str, in
     ]
 
 
-@pytest.mark.req("S001-EV-1")
 async def test_a_strangers_corrections_wait_for_the_roster_and_end_with_it(tmp_path: Path) -> None:
     ana = await Desk.open(Home.open(tmp_path / "ana", clock=ManualClock(T0)), "ana")
     clock = ManualClock(T0 + SECOND)
