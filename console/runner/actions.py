@@ -85,9 +85,9 @@ async def _assign(room: Room, args: Args) -> str:
 async def _preserve(room: Room, args: Args) -> str:
     from console.evidence import capture
 
-    # Each argument is a name of the evidence schema; several values of one are set apart by commas.
+    # `items` are names of the evidence schema; any other argument is one, with values set apart by commas.
     ids = [
-        (name, value.strip())
+        (value.strip(), "") if name == "items" else (name, value.strip())
         for name, values in args.items()
         if name not in ("reason", "what")
         for value in values.split(",")

@@ -11,6 +11,7 @@ import asyncio
 import secrets
 from collections.abc import Collection, Iterable
 from contextlib import suppress
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from console.events import (
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000_000
 RUNS = "runs"
-"""Folder in a case that holds the lock of every run that goes on here."""
+"""Folder in a case with a lock for every step that ran here: held while somebody attends a run of it."""
 AUTOMATION = "automation"
 """Who acts when a step runs by itself."""
 LOOK = 0.25
@@ -460,6 +461,21 @@ class Player:
             raise reading_only()
         await self.lost()
         play, state = self.step(step, playbook)
+        place = self._place(play.id, state.step.id)
+        # Before the look at the state: of two that start the same step at once, one finds the other at it.
+        lock = await asyncio.to_thread(_lock, place)
+        if lock is None:
+            raise Hindered(
+                [Refusal("running", f"{state.step.id} runs already.", "`warroom play stop` ends it.")]
+            )
+        try:
+            await self.room.refresh()
+            return await self._run(play.id, state.step.id, real, confirm, grant, tell or _nobody)
+        finally:
+            lock.release()
+
+    async def _run(self, playbook: str, step: str, real: bool, confirm: str, grant: str, tell: Tell) -> Run:
+        play, state = self.step(step, playbook)
         asked = self.asked(real=real, automatic=bool(grant), confirm=confirm)
         refusals = obstacles(play, state, self.incident, asked, self.room.clock.now())
         if refusals:
@@ -472,14 +488,10 @@ class Player:
         assert filled is not None  # noqa: S101 - a step that acts has something to run
         name = secrets.token_hex(8)
         run.ready(filled, name)
-        lock = await asyncio.to_thread(self._lock, name)
-        try:
-            started = self._started(play, state, name, filled, real=real, automatic=bool(grant))
-            await self._say(started, automatic=bool(grant))
-            return await self._carry_out(play, state, name, filled, grant, tell or _nobody)
-        finally:
-            lock.release()
-            await asyncio.to_thread(self._place(name).unlink, missing_ok=True)
+        await self._say(
+            self._started(play, state, name, filled, real=real, automatic=bool(grant)), automatic=bool(grant)
+        )
+        return await self._carry_out(play, state, name, filled, grant, tell)
 
     async def stop(self, run: Run, reason: str = "") -> set[int]:
         """Ask for the end of a run, wherever it goes on; of one that nobody attends any more, end what is left.
@@ -489,7 +501,7 @@ class Player:
         """
         if not run.outcome:
             await self._record(StopAsked(run.id, reason.strip()))
-        if run.rep != self.replica or holder(self._place(run.id)) is not None:
+        if run.rep != self.replica or holder(self._place(run.playbook, run.step)) is not None:
             return set()
         left = await unbroken(processes.end(run.id))
         await self.lost()
@@ -505,7 +517,8 @@ class Player:
             waits = state is not None and state.step.wait is not None
             if not each.running or waits or each.rep != self.replica:
                 continue
-            if holder(self._place(each.id)) is not None:
+            place = self._place(each.playbook, each.step)
+            if holder(place) is not None:
                 continue
             left = await asyncio.to_thread(processes.members, each.id)
             note = "The console that ran it is gone."
@@ -513,7 +526,6 @@ class Player:
                 note += f" {len(left)} of its processes still run; `warroom play stop {each.id}` ends them."
             body = StepFinished(each.id, "unknown", note=note)
             await self.room.append(entry(body, self.room.actor, role=self.room.role, key=f"lost:{each.id}"))
-            await asyncio.to_thread(self._place(each.id).unlink, missing_ok=True)
             gone.append(self.plays.runs.get(each.id, each))
         return gone
 
@@ -682,14 +694,10 @@ class Player:
         entries.append(entry(finished, by, role=role, refs=tuple(refs)))
         await self.room.append(*entries)
 
-    def _place(self, name: str) -> Path:
+    def _place(self, playbook: str, step: str) -> Path:
+        # Named by a hash: an id may come from another console, and be anything.
+        name = sha256(f"{playbook}\0{step}".encode("utf-8", "backslashreplace")).hexdigest()[:32]
         return self.room.case.directory / RUNS / f"{name}.lock"
-
-    def _lock(self, name: str) -> Lock:
-        make_directory(self._place(name).parent)
-        lock = Lock.take(self._place(name))
-        assert lock is not None  # noqa: S101 - nobody else knows the name
-        return lock
 
     async def _say(self, body: Body, *, automatic: bool) -> None:
         if automatic:
@@ -701,6 +709,11 @@ class Player:
         if self.room.read_only:
             raise reading_only()
         return await self.room.record(*bodies)
+
+
+def _lock(place: Path) -> Lock | None:
+    make_directory(place.parent)
+    return Lock.take(place)
 
 
 def _nobody(_: Progress) -> None:

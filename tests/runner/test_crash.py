@@ -13,12 +13,12 @@ import pytest
 from console.desk import Desk
 from console.refusal import Refused
 from console.runner import processes
-from console.runner.player import RUNS, Player
+from console.runner.player import Player
 from console.runner.rules import Hindered
 from data.home import Home
 from tests.cli.conftest import Warroom
 from tests.runner.conftest import book, command, shell, step
-from tests.runner.test_run import alive, output, pid_in, standing
+from tests.runner.test_run import alive, pid_in, standing
 
 
 async def prepared(home: Path, *steps: dict[str, object]) -> None:
@@ -135,13 +135,6 @@ async def test_a_word_settles_what_nobody_knew(player: Player, word: str, after:
     assert standing(player, "slow") == after
     with pytest.raises(Refused, match="Nothing is unknown"):
         await player.settle("slow", "not", "again")
-
-
-async def test_nothing_is_left_in_the_case_when_a_run_ended(player: Player) -> None:
-    await player.open(book(command("act", "true")))
-    run = await player.run("act", real=True)
-    assert list((player.room.case.directory / RUNS).iterdir()) == []
-    assert output(player.room, run.id) == []
 
 
 async def test_what_ran_cannot_be_taken_back(player: Player) -> None:
