@@ -253,7 +253,7 @@ class Sharing:
             pending=outbox.pending,
             oldest=outbox.oldest,
             shared=outbox.shared,
-            withheld=len(sync.withheld) + len(sync.blobs_withheld),
+            withheld=len(sync.shared.withheld) + len(sync.blobs_withheld),
         )
 
     def _tell(self, name: str, case: Case | None, **changes: Any) -> None:
@@ -391,10 +391,10 @@ def exchange(
     turn = sync.turn(halted)
     if mask is None:
         return turn
-    found = sync.withheld | sync.blobs_withheld
+    found = sync.shared.withheld | sync.blobs_withheld
     if sync.said is None:
         sync.said = _said(sync.case, name)
-    events = [each for each in sync.withheld if each not in sync.said]
+    events = [each for each in sync.shared.withheld if each not in sync.said]
     blobs = [each for each in sync.blobs_withheld if each not in sync.said]
     if not events and not blobs:
         return turn

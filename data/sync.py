@@ -28,20 +28,19 @@ from data.blobs import Blobs, only_of
 from data.case import Case
 from data.clock import iso, parse_iso
 from data.durable import make_directory, publish, write_temporary
-from data.envelope import Event, Ref, Sealed, decode_header
+from data.envelope import Ref, Sealed, decode_header
 from data.log import NAME as LOG
 from data.log import connect
-from data.parcels import Span, parcels, spans
-from data.record import CHECKPOINT
+from data.parcels import parcels
 from data.remotes import Absent, Remote, RemoteTrouble
 from data.segment import BadSegment, Name, Parcel, pack, prefix, unpack
+from data.shared import Outbox, Shared
 from data.trouble import StoreTrouble, explain
 from data.unpacking import Unpacker
 
 if TYPE_CHECKING:
     from data.bundle import Rendering
 
-DIRECTORY = "sync"
 QUARANTINE = "quarantine"
 CASES = "cases/"
 MAX_NAMES = 1_000_000
@@ -70,19 +69,6 @@ class Mask(Protocol):
         ...
 
 
-class _Seen(msgspec.Struct, frozen=True):
-    """An object that is known to be good: its name, and the hash of the last event in it.
-
-    `last` is empty if the object is no full copy of its events, so that nobody counts on it. `withheld`: events whose
-    text we left out of it, with the kinds of what was masked there, by the policy `mask`.
-    """
-
-    name: str
-    last: str
-    mask: str = ""
-    withheld: dict[str, list[str]] = {}
-
-
 @dataclass
 class Turn:
     """What one turn did.
@@ -109,21 +95,6 @@ class Turn:
         return not (self.pulled or self.pushed or self.blobs)
 
 
-@dataclass(frozen=True)
-class Outbox:
-    """How our own events stand with one remote.
-
-    Attributes:
-        pending: Events that are not known to be there.
-        oldest: When the oldest of them was written, nanoseconds UTC; None if there is none.
-        shared: Number of the last event of our strand up to which everything was read back from there.
-    """
-
-    pending: int
-    oldest: int | None
-    shared: int
-
-
 class Sync:
     """One case and one remote.
 
@@ -141,11 +112,9 @@ class Sync:
         self.case = case
         self.remote = remote
         self._replica = replica
-        self._path = case.directory / DIRECTORY / f"{name}.seen"
-        self._seen = _read_seen(self._path)
+        self.shared = Shared(case.directory, name)
         self._tries: dict[str, int] = {}
         self._waits: dict[str, bytes] = {}
-        self._places: dict[str, tuple[int, tuple[int, int]]] = {}
         self._announced = self._compared = False
         self._refs: dict[str, Ref] = {}
         self._blobs_seen: set[str] = set()
@@ -155,14 +124,7 @@ class Sync:
         """Blobs that the remote does not get, with the kinds of what is masked in them."""
         self.said: set[str] | None = None
         """What of that stands on the record, for whoever puts it there; None = not looked up."""
-        for seen in list(self._seen.values()):
-            if seen.withheld and (mask is None or seen.mask != mask.id):
-                self._forget(seen.name)  # the policy is another one now: what it held back goes there
-
-    @property
-    def withheld(self) -> dict[str, list[str]]:
-        """Events whose text the remote does not get, with the kinds of what is masked in them."""
-        return {name: kinds for seen in self._seen.values() for name, kinds in seen.withheld.items()}
+        self.shared.forget_masked(mask.id if mask is not None else None)
 
     def turn(self, stop: Stop = lambda: False) -> Turn:
         """Take in what is new there and put what is missing there.
@@ -176,10 +138,12 @@ class Sync:
         """
         turn = Turn()
         with closing(connect(self.case.directory / LOG)) as db:
-            self._compare(db)
+            if not self._compared:
+                self.shared.compare(db)
+                self._compared = True
             listed = self._listed()
-            for name in self._seen.keys() - listed:
-                self._forget(name)
+            for name in self.shared.names - listed:
+                self.shared.forget(name)
                 self._announced = False  # what lost this may have lost that as well
             self._pull(db, listed, turn, stop)
             self._push(db, listed, turn, stop)
@@ -198,7 +162,7 @@ class Sync:
             RemoteTrouble: The remote did not answer.
         """
         changed = []
-        for name in list(self._seen):
+        for name in sorted(self.shared.names):
             if stop():
                 break
             named = Name.read(name)
@@ -207,43 +171,13 @@ class Sync:
             except Absent:
                 raw = b""
             if named is None or sha256(raw).hexdigest() != named.sha256:
-                self._forget(name)
+                self.shared.forget(name)
                 changed.append(name)
         return changed
 
     def outbox(self) -> Outbox:
         """How our own events stand with the remote, as far as is known here; asks nobody."""
-        with closing(connect(self.case.directory / LOG)) as db:
-            covered = self._covered(db, self._seen.values())
-            pending, oldest, shared = 0, None, 0
-            for span in spans(db):
-                if span.rep != self._replica:
-                    continue
-                upto = _upto(covered.get(span.id, []), span.first)
-                shared = max(shared, upto)
-                if upto >= span.last:
-                    continue
-                # Checkpoints follow by themselves and would never let the number come to nought.
-                count, first = db.execute(
-                    "SELECT count(*), min(n) FROM events WHERE strand = ? AND seq > ? AND kind <> ?",
-                    (span.id, upto, CHECKPOINT),
-                ).fetchone()
-                pending += count
-                if first is not None:
-                    (head,) = db.execute("SELECT head FROM events WHERE n = ?", (first,)).fetchone()
-                    wall = _wall(head)
-                    oldest = wall if oldest is None else min(oldest, wall)
-        return Outbox(pending, oldest, shared)
-
-    def _compare(self, db: sqlite3.Connection) -> None:
-        """Once: forget what is said to be here and is not, as after log.db was put back from a backup."""
-        if self._compared:
-            return
-        self._compared = True
-        known = "SELECT 1 FROM events WHERE hash = ?"
-        for name, seen in list(self._seen.items()):
-            if db.execute(known, (bytes.fromhex(seen.last),)).fetchone() is None:
-                del self._seen[name]
+        return self.shared.outbox(self._replica)
 
     # -- in ----------------------------------------------------------------------------------------------
 
@@ -262,7 +196,7 @@ class Sync:
         return names
 
     def _pull(self, db: sqlite3.Connection, listed: set[str], turn: Turn, stop: Stop) -> None:
-        new = dict.fromkeys(sorted(listed - self._seen.keys(), key=_in_order))
+        new = dict.fromkeys(sorted(listed - self.shared.names, key=_in_order))
         progress = True
         while new and progress:
             progress = False
@@ -283,7 +217,7 @@ class Sync:
                     turn.bad[name] = merged.refused
                     continue
                 turn.pulled += merged.added
-                self._remember(name, parcel, whole=not merged.bare)
+                self.shared.remember(name, parcel, whole=not merged.bare, withheld={})
                 progress = True
         turn.waiting = len(new)
 
@@ -366,12 +300,11 @@ class Sync:
     # -- out ---------------------------------------------------------------------------------------------
 
     def _push(self, db: sqlite3.Connection, listed: set[str], turn: Turn, stop: Stop) -> None:
-        there = [seen for name, seen in self._seen.items() if name in listed]
         self._announce(db)
-        missing = list(self._missing(db, there))
+        missing = list(self.shared.missing(db, listed))
         # A checkpoint goes with what it covers.
         if any(span.rep == self._replica for span, _ in missing) and self.case.witness("push").result():
-            missing = list(self._missing(db, there))
+            missing = list(self.shared.missing(db, listed))
         for span, rest in missing:
             for after, upto in rest:
                 for parcel in parcels(db, span, after):
@@ -381,15 +314,6 @@ class Sync:
                     if parcel.events[0].header.seq > upto:
                         break
                     turn.pushed += self._put(parcel, turn)
-
-    def _missing(
-        self, db: sqlite3.Connection, there: Iterable[_Seen]
-    ) -> Iterator[tuple[Span, list[tuple[int, int]]]]:
-        covered = self._covered(db, there)
-        for span in spans(db):
-            rest = _gaps(covered.get(span.id, []), span.first, span.last)
-            if rest:
-                yield span, rest
 
     def _put(self, parcel: Parcel, turn: Turn) -> int:
         parcel, withheld = self._masked(parcel)
@@ -402,10 +326,11 @@ class Sync:
             except Absent:
                 continue
             if back == raw:
-                self._remember(name, parcel, withheld=withheld)
+                mask = self._mask.id if self._mask is not None else ""
+                self.shared.remember(name, parcel, withheld=withheld, mask=mask)
                 return len(parcel.events)
             turn.bad[name] = "what came back is not what was put"
-            self._forget(name)
+            self.shared.forget(name)
             self._quarantine(back)
         raise self._unreturned()
 
@@ -519,47 +444,6 @@ class Sync:
             for ref in decode_header(head).refs if head else ():
                 self._refs.setdefault(ref.sha256, ref)
 
-    # -- what is known -----------------------------------------------------------------------------------
-
-    def _covered(self, db: sqlite3.Connection, seen: Iterable[_Seen]) -> dict[int, list[tuple[int, int]]]:
-        """Which numbers of which strand lie in objects that are known to be good."""
-        covered: dict[int, list[tuple[int, int]]] = {}
-        for each in seen:
-            place = self._places.get(each.name)
-            if place is None:
-                name = Name.read(each.name)
-                row = db.execute(
-                    "SELECT strand FROM events WHERE hash = ?", (bytes.fromhex(each.last),)
-                ).fetchone()
-                if name is None or row is None:
-                    continue
-                place = self._places[each.name] = (row[0], (name.first, name.last))
-            covered.setdefault(place[0], []).append(place[1])
-        return covered
-
-    def _remember(
-        self, name: str, parcel: Parcel, *, whole: bool = True, withheld: dict[str, list[str]] | None = None
-    ) -> None:
-        mask = self._mask.id if self._mask is not None and withheld else ""
-        seen = _Seen(name, parcel.events[-1].hash.hex() if whole else "", mask, withheld or {})
-        self._seen[name] = seen
-        self._note(seen)
-
-    def _forget(self, name: str) -> None:
-        """Count on an object no more: it may come back under the same name, torn."""
-        if self._seen.pop(name, None) is not None:
-            self._places.pop(name, None)
-            self._note(_Seen(name, ""))
-
-    def _note(self, seen: _Seen) -> None:
-        try:
-            make_directory(self._path.parent)
-            # Not synced: losing it costs fetching the object once more.
-            with self._path.open("ab") as file:
-                file.write(msgspec.json.encode(seen) + b"\n")
-        except OSError as error:
-            raise explain(error, self._path) from error
-
 
 def cases(remote: Remote, since: str = "") -> list[str]:
     """Ids of the cases that a remote announces, oldest first.
@@ -585,35 +469,8 @@ def unseen(remote: Remote, directory: Path, name: str, case: str) -> bool:
         name: What the remote is called here.
         case: Case id.
     """
-    seen = _read_seen(directory / DIRECTORY / f"{name}.seen")
-    return any(each not in seen and Name.read(each) is not None for each in remote.list(prefix(case)))
-
-
-def withheld_from(directory: Path, name: str) -> set[str]:
-    """The events of a case whose text a remote did not get, as far as is known here; opens nothing.
-
-    Args:
-        directory: The case directory.
-        name: What the remote is called here.
-    """
-    return {
-        each for seen in _read_seen(directory / DIRECTORY / f"{name}.seen").values() for each in seen.withheld
-    }
-
-
-def holding_objects(directory: Path, events: Iterable[Event]) -> dict[str, list[str]]:
-    """The objects that hold these events, by remote, as far as is known here: an erasure cannot reach them."""
-    places = {(event.rep, event.inc, event.seq) for event in events}
-    found: dict[str, list[str]] = {}
-    for path in sorted((directory / DIRECTORY).glob("*.seen")):
-        for name in sorted(_read_seen(path)):
-            named = Name.read(name)
-            if named is not None and any(
-                (named.rep, named.inc) == (rep, inc) and named.first <= seq <= named.last
-                for rep, inc, seq in places
-            ):
-                found.setdefault(path.stem, []).append(name)
-    return found
+    good = Shared(directory, name).names
+    return any(each not in good and Name.read(each) is not None for each in remote.list(prefix(case)))
 
 
 def founding(remote: Remote, case: str) -> Parcel | None:
@@ -639,48 +496,5 @@ def _in_order(name: str) -> tuple[str, int, int]:
     return (named.rep, named.inc, named.first) if named else ("", 0, 0)
 
 
-def _gaps(covered: list[tuple[int, int]], first: int, last: int) -> list[tuple[int, int]]:
-    """What of `first` to `last` is not covered: (number before the gap, last number in it)."""
-    gaps, at = [], first - 1
-    for low, high in sorted(covered):
-        if low > at + 1:
-            gaps.append((at, min(low - 1, last)))
-        at = max(at, high)
-    if at < last:
-        gaps.append((at, last))
-    return gaps
-
-
-def _upto(covered: list[tuple[int, int]], first: int) -> int:
-    """The number up to which everything from `first` on is covered."""
-    at = first - 1
-    for low, high in sorted(covered):
-        if low > at + 1:
-            break
-        at = max(at, high)
-    return at
-
-
 def _wall(head: bytes) -> int:
     return parse_iso(decode_header(head).wall)
-
-
-def _read_seen(path: Path) -> dict[str, _Seen]:
-    seen: dict[str, _Seen] = {}
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return seen
-    except OSError as error:
-        raise explain(error, path) from error
-    for line in lines:
-        try:
-            each = msgspec.json.decode(line, type=_Seen)
-            bytes.fromhex(each.last)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            continue  # a line that a crash cut off
-        if each.last:
-            seen[each.name] = each
-        else:
-            seen.pop(each.name, None)
-    return seen

@@ -341,7 +341,7 @@ def _remote(parser: Parser) -> None:
         metavar="NAME=VALUE",
         action="append",
         default=[],
-        help="what its client needs beside; repeatable (no secrets: those belong into the environment)",
+        help="what its client needs beside; repeatable (secrets are better in the environment)",
     )
     add(
         "--mask",

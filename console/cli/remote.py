@@ -15,12 +15,14 @@ from console.config import Remote as Setting
 from console.config import config_path, load
 from console.refusal import Refused
 from console.shown import visible
+from data.clock import iso
 from data.trouble import StoreTrouble
 
 if TYPE_CHECKING:
     from console.evidence.redaction import Redaction
     from data.home import Home
     from data.remotes import Findings, Remote
+    from data.shared import Outbox
 
 
 def run(options: Namespace) -> int:
@@ -103,7 +105,7 @@ def _turns(home: Home, name: str, remote: Remote, mask: Redaction | None) -> Ite
                 "bad": turn.bad,
                 "forked": turn.forked,
                 "pending": outbox.pending,
-                "withheld": len(sync.withheld) + len(sync.blobs_withheld),
+                "withheld": len(sync.shared.withheld) + len(sync.blobs_withheld),
             }
         finally:
             case.close()
@@ -130,19 +132,33 @@ def _withholds(count: int) -> str:
 
 
 def _list(context: Context) -> int:
-    from data.sync import withheld_from
+    from data.shared import Shared
 
-    cases = sorted((context.directory / "cases").glob("*"))
-    for each in context.config.remote:
-        value: dict[str, Any] = {"name": each.name, "url": each.url, "mask": each.mask}
-        text = f"{each.name}  {each.url}"
-        if each.mask != "none":
-            value["withheld"] = sum(len(withheld_from(case, each.name)) for case in cases)
-            text += f"  masked by {each.mask}, no full copy: {_withholds(value['withheld'])}"
-        context.say(text, value)
     if not context.config.remote:
         context.say("No remote is set up: incidents stay on this machine alone.")
+        return exits.OK
+    home = context.home(create=True)
+    cases = [home.case_dir(case) for case in home.cases()]
+    for each in context.config.remote:
+        value: dict[str, Any] = {"name": each.name, "url": each.url, "mask": each.mask, "incidents": []}
+        text = f"{each.name}  {each.url}"
+        if each.mask != "none":
+            value["withheld"] = sum(len(Shared(case, each.name).withheld) for case in cases)
+            text += f"  masked by {each.mask}, no full copy: {_withholds(value['withheld'])}"
+        for case in cases:
+            outbox = Shared(case, each.name).outbox(home.replica)
+            code = f"INC-{case.name[:4].upper()}"
+            value["incidents"].append({"incident": code, "pending": outbox.pending, "oldest": _when(outbox)})
+            if outbox.pending:
+                text += f"\n  {code}  {outbox.pending:,} not shared, the oldest of {_when(outbox)}"
+        if value["incidents"] and not any(incident["pending"] for incident in value["incidents"]):
+            text += "\n  everything written here is shared"
+        context.say(text, value)
     return exits.OK
+
+
+def _when(outbox: Outbox) -> str:
+    return iso(outbox.oldest, 0) if outbox.oldest is not None else ""
 
 
 def _add(context: Context) -> int:

@@ -26,7 +26,7 @@ from data.case import Case
 from data.envelope import Event, Ref, short
 from data.log import EVENT_COLUMNS, connect, read_row
 from data.log import NAME as LOG
-from data.sync import holding_objects
+from data.shared import holding_objects
 from data.trouble import StoreTrouble, explain
 
 if TYPE_CHECKING:
