@@ -97,31 +97,31 @@ class File(NamedTuple):
     kind: Kind | None
 
 
-def files(directory: Path) -> Iterator[File]:
-    """Yield the documents of a directory: its own files and those of its folders, by name. A file is itself.
+def files(directory: Path) -> list[File]:
+    """The documents of a directory: its own files and those of its folders, by name. A file is itself.
 
     Raises:
         PlaybookTrouble: it cannot be listed, or holds too many files to be a library.
     """
-    count = 0
     if directory.exists() and not directory.is_dir():
-        yield File(directory, str(directory), placed(directory))
-        return
+        return [File(directory, str(directory), placed(directory))]
+    found: list[File] = []
+    count = 0
     try:
         places = [directory, *sorted(each for each in directory.iterdir() if _is_folder(each))]
-        for place in places:
-            for path in sorted(place.iterdir()):
-                count += 1
-                if count > MOST_FILES:
-                    what = f"more than {MOST_FILES} files; that is no library"
-                    fix = "Name the directory that holds the documents and nothing else."
-                    raise PlaybookTrouble([Problem(str(directory), 1, what, fix)])
-                if path.suffix in SUFFIXES and not path.name.startswith(".") and not path.is_dir():
-                    yield File(path, str(path), placed(path))
+        for path in (path for place in places for path in place.iterdir()):
+            count += 1
+            if count > MOST_FILES:
+                what = f"more than {MOST_FILES} files; that is no library"
+                fix = "Name the directory that holds the documents and nothing else."
+                raise PlaybookTrouble([Problem(str(directory), 1, what, fix)])
+            if path.suffix in SUFFIXES and not path.name.startswith(".") and not path.is_dir():
+                found.append(File(path, str(path), placed(path)))
     except OSError as error:
         what = f"cannot be listed: {error.strerror or error}"
         fix = "Name a directory that exists and can be read."
         raise PlaybookTrouble([Problem(str(directory), 1, what, fix)]) from None
+    return sorted(found, key=lambda each: each.path)
 
 
 def _is_folder(path: Path) -> bool:

@@ -252,10 +252,10 @@ class _Lint:
             default = None
         if playbook.id != DEFAULT and playbook.kind != "path":
             yield from self._sections(entry, playbook, default)
-        for number, each in enumerate(self._scenarios.get(playbook.number, ()) if playbook.number else ()):
-            if each != playbook.id and number == 0:
-                what = f"the number {playbook.number} is that of `{each}` too"
-                yield self._at(entry, ("number",), "error", "id", what, "Give it a number of its own.")
+        others = [each for each in self._scenarios[playbook.number] if each != playbook.id]
+        if playbook.number and others:
+            what = f"the number {playbook.number} is that of `{others[0]}` too"
+            yield self._at(entry, ("number",), "error", "id", what, "Give it a number of its own.")
         yield from self._names(entry, "types", playbook.types, self._tags("type"), "an incident type")
         yield from self._names(entry, "codes", playbook.codes, self._tags("code"), "a triage code")
         yield from self._names(entry, "classes", playbook.classes, self._classes, "an action class")
