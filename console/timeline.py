@@ -32,12 +32,15 @@ from console.events import (
     EntryRetracted,
     EntrySettled,
     Erased,
+    EscalationTold,
+    EscalationWaived,
     EvidenceCaptured,
     EvidenceFailed,
     EvidenceRequested,
     EvidenceUnchanged,
     Exported,
     Forked,
+    FormAnswered,
     FreezeExempted,
     FreezeLifted,
     FreezeSet,
@@ -66,6 +69,8 @@ from console.events import (
     RosterRemoved,
     RosterRevoked,
     RosterRotated,
+    RoutingAdopted,
+    SecurityLedSet,
     SeveritySet,
     StepApproved,
     StepDecided,
@@ -75,6 +80,8 @@ from console.events import (
     StepStarted,
     StopAsked,
     Style,
+    TagRemoved,
+    TagSet,
     Titled,
     Unknown,
     Unmasked,
@@ -91,7 +98,7 @@ from data.clock import iso
 from data.envelope import Event, short
 from data.line import SYSTEM, Counts, Patch, Put, Trust
 
-VERSION = 4
+VERSION = 5
 
 CORRECTED, RETRACTED, BACKDATED, DISPUTED = 2, 4, 8, 16
 """Flags of a line, beside `SYSTEM`."""
@@ -183,11 +190,13 @@ _DECISIONS = (
     Declared, SeveritySet, ImpactStated, ContainmentConfirmed, Closed, Reopened,
     EntryDisputed, Erased, Forked, HoldLifted, HoldSet, RemoteAlarmed, RosterRevoked,
     AutomationAnnounced, AutomationGranted, AutomationWithdrawn, FreezeLifted, FreezeSet, StepDecided, StepSettled,
+    SecurityLedSet,
 )  # fmt: skip
 _DEEDS = (
     RoleAssigned, RollbackMoved, BudgetMet, ItemSet,
     EntrySettled, EvidenceCaptured, EvidenceFailed, Exported, RemoteWithheld, RosterAdded, RosterRemoved, RosterRotated, Unmasked,
     FreezeExempted, PlaybookClosed, PlaybookOpened, StepApproved, StepFinished, StepSet, StepStarted, StopAsked,
+    EscalationTold, EscalationWaived, FormAnswered, TagRemoved, TagSet,
 )  # fmt: skip
 
 
@@ -202,7 +211,9 @@ def _judge(deciding: Sequence[Event]) -> Counts:
 
 
 project.version = VERSION  # type: ignore[attr-defined]
-project.trust = Trust(frozenset(body.kind for body in DECIDING), _judge)  # type: ignore[attr-defined]
+trust = Trust(frozenset(body.kind for body in DECIDING), _judge)
+"""Whose corrections take effect: the fold's own judgement, for those who read the log without it."""
+project.trust = trust  # type: ignore[attr-defined]
 
 
 def _many(count: int, thing: str) -> str:
@@ -233,6 +244,9 @@ def sentence(body: object) -> str:
             return f"title is now: {body.title}"
         case SeveritySet():
             return f"severity is now {body.label}{_because(body.reason)}"
+        case RoleAssigned() if body.summary:
+            by = f"{body.previous} hands {body.role} over" if body.previous else f"{body.role} is handed over"
+            return f"{by} to {body.person}{_because(body.reason)}\n{body.summary}"
         case RoleAssigned():
             return f"{body.person} is {body.role}{_because(body.reason)}"
         case RoleReleased():
@@ -250,7 +264,8 @@ def sentence(body: object) -> str:
         case ChecklistAdopted():
             return f"checklist {body.profile} {body.version}: {_many(len(body.items), 'item')}"
         case ItemSet():
-            return f"checklist {body.item} {STATES[body.state]}{_because(body.reason)}"
+            shown = f" ({body.evidence})" if body.evidence else ""
+            return f"checklist {body.item} {STATES[body.state]}{shown}{_because(body.reason)}"
         case ItemClaimed():
             return f"checklist {body.item} " + (f"taken by {body.person}" if body.person else "given back")
         case RollbackAdopted():
@@ -360,6 +375,27 @@ def sentence(body: object) -> str:
             return f"change freeze lifted{_because(body.reason)}"
         case FreezeExempted():
             return f"the freeze lets step {body.step} through{_because(body.reason)}"
+        case FormAnswered():
+            rule = f" by rule {body.rule}: {body.because}" if body.rule else ""
+            proposes = f" proposes {body.proposal}{rule}" if body.proposal else " answered"
+            decided = f"; decided {body.decided}{_because(body.reason)}" if body.decided else ""
+            return f"form {body.form}{proposes}{decided}"
+        case TagSet():
+            return f"tag {body.axis}: {body.tag}{_because(body.reason)}"
+        case TagRemoved():
+            return f"tag {body.axis}: {body.tag} taken off{_because(body.reason)}"
+        case RoutingAdopted():
+            return f"routing table {body.version}: {_many(len(body.routes), 'route')}"
+        case EscalationTold():
+            person = f" ({body.person})" if body.person else ""
+            return f"told {body.who}{person}: {body.how}" + (f" - {body.reason}" if body.reason else "")
+        case EscalationWaived():
+            return f"{body.who} need not be told{_because(body.reason)}"
+        case SecurityLedSet(led=True):
+            clocks = f"; {_many(len(body.clocks), 'legal clock')} running" if body.clocks else ""
+            return f"SECURITY LEADS, for responders only{_because(body.reason)}{clocks}"
+        case SecurityLedSet():
+            return f"the incident commander leads again{_because(body.reason)}"
         case RecordVerified():
             found = _many(body.damage, "damage") if body.damage else "sound"
             return f"record verified: {_many(body.events, 'event')}, {found}"

@@ -96,6 +96,13 @@ class CaseReader:
         values = [value for low, high in pairwise(edges) for value in (low, high, n)]
         return [read_row(row) for row in await self._rows(query, (*values, limit))]
 
+    async def of(self, kinds: frozenset[str]) -> list[Event]:
+        """All events of some kinds, in the total order of the log."""
+        marks = ", ".join("?" * len(kinds))
+        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE kind IN ({marks})"  # noqa: S608
+        events = [read_row(row) for row in await self._rows(query, sorted(kinds))]
+        return sorted(events, key=lambda event: event.order)
+
     async def about(self, target: str) -> list[Event]:
         """The events that changed the line of event `target` (64 hex digits), in the total order of the log.
 

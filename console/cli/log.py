@@ -13,11 +13,12 @@ from console.cli import exits
 from console.cli.context import Context
 from console.refusal import Refused
 from console.shown import visible
-from console.timeline import BACKDATED, CORRECTED, RETRACTED, project
+from console.timeline import BACKDATED, CORRECTED, RETRACTED, project, trust
 from data.case import Case
 from data.clock import iso
 from data.envelope import Event, short
 from data.home import Home
+from data.line import Counts
 from data.reader import CaseReader
 from data.trouble import StoreTrouble
 from data.view import SYSTEM, Filter, Line, Patch, Put, ViewLost
@@ -48,10 +49,13 @@ async def _run(context: Context) -> None:
                 async for page in _pages(desk.home, reader, options):
                     for line in page:
                         _print(context, line)
+            counts = await _counts(reader)
             while options.follow:
                 while events := await reader.since(seen):
+                    if any(event.kind in trust.kinds for event in events):
+                        counts = await _counts(reader)
                     for event in events:
-                        arrived(context, event, system=options.system)
+                        arrived(context, event, system=options.system, counts=counts)
                     seen = events[-1].n
                 await asyncio.sleep(POLL)
 
@@ -90,8 +94,14 @@ async def _history(context: Context, reader: CaseReader, name: str) -> None:
         raise Refused(
             f"There is no entry {name}.", "`warroom log --system` lists the entries with their ids."
         )
+    counts = await _counts(reader)
     for each in [event, *await reader.about(event.hash)]:
-        arrived(context, each, system=True)
+        arrived(context, each, system=True, counts=counts)
+
+
+async def _counts(reader: CaseReader) -> Counts:
+    """Whose corrections take effect, as the roster stands now."""
+    return trust.judge(await reader.of(trust.kinds))
 
 
 @asynccontextmanager
@@ -140,7 +150,7 @@ def _print(context: Context, line: Line) -> None:
     )
 
 
-def arrived(context: Context, event: Event, *, system: bool = False) -> None:
+def arrived(context: Context, event: Event, *, system: bool = False, counts: Counts = lambda _: True) -> None:
     """Print what one event does to the timeline; a correction is printed with the id of what it corrects."""
     for change in project(event):
         if isinstance(change, Put):
@@ -162,10 +172,12 @@ def arrived(context: Context, event: Event, *, system: bool = False) -> None:
         elif isinstance(change, Patch):
             done = event.kind.removeprefix("entry.")
             text = f"{done} {short(change.target)}" + (f": {change.text}" if change.text else "")
+            effect = counts(event)
+            marks = [] if effect else ["without effect: its console is not on the roster"]
             context.say(
-                _line(event.at, event.short, "·", event.actor, text, []),
+                _line(event.at, event.short, "·", event.actor, text, marks),
                 _value(event.at, event.hash, event.kind, event.actor, "·", text, "", 0)
-                | {"target": change.target},
+                | {"target": change.target, "counts": effect},
             )
 
 

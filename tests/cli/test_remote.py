@@ -105,3 +105,32 @@ def test_removing_keeps_what_a_person_wrote_in_the_configuration(warroom: Warroo
     assert warroom("remote", "remove", "team").code == exits.OK
     assert "# ours" in configuration(warroom)
     assert "[[remote]]" not in configuration(warroom)
+
+
+def test_a_correction_by_a_console_that_is_not_on_the_roster_says_that_it_has_no_effect(
+    warroom: Warroom, shelf: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "ben"
+    folder.mkdir()
+    other = Warroom(folder)
+    for each in (warroom, other):
+        path = each.folder / "config" / "warroom" / "config.toml"
+        path.parent.mkdir(parents=True)
+        path.write_text('[trust]\npolicy = "list"\n')
+        each.ok("remote", "add", "team", f"dir:{shelf}")
+    warroom.ok("declare", "refunds in a loop")
+    warroom.ok("note", "the total is 1,204")
+    (said,) = [line for line in warroom("log", "--json").values if line["text"] == "the total is 1,204"]
+    for each in (warroom, other):
+        each.ok("sync")
+    other.ok("amend", said["id"], "the total is 12", "miscounted")
+    for each in (other, warroom):
+        each.ok("sync")
+    assert "the total is 1,204" in warroom("log").out
+    history = warroom("log", "--history", said["id"], "--json").values
+    assert [each.get("counts", True) for each in history] == [True, False]
+    assert "without effect: its console is not on the roster" in warroom("log", "--history", said["id"]).out
+    (stranger,) = [each["replica"] for each in warroom("roster", "--json").values if not each["how"]]
+    warroom.ok("roster", "add", stranger)
+    history = warroom("log", "--history", said["id"], "--json").values
+    assert [each.get("counts", True) for each in history] == [True, True]
