@@ -465,7 +465,12 @@ COMMANDS: dict[str, Command] = {
     "log": Command("the timeline", "log:run", _log, ("home", "incident", "json")),
     "incidents": Command("the incidents", "show:incidents", _listing, STORE),
     "alerts": Command("the alerts", "show:alerts", _alerts, STORE),
-    "play": Command("work through a playbook: fill in, approve, run, decide", "play:run", _play),
+    "play": Command(
+        "work through a playbook: fill in, approve, run, decide",
+        "play:run",
+        _play,
+        ("home", "incident", "as", "role", "playbooks", "json"),
+    ),
     "preserve": Command("keep telemetry as evidence, by its ids", "evidence:preserve", _preserve),
     "attach": Command("keep a file, pasted text, or what a command prints", "evidence:attach", _attach),
     "evidence": Command("what is kept, what was asked for, what is missing", "evidence:evidence", _evidence),
