@@ -32,11 +32,14 @@ from console.events import (
     EntryReinstated,
     EntryRetracted,
     EntrySettled,
+    EscalationTold,
+    EscalationWaived,
     EvidenceCaptured,
     EvidenceFailed,
     EvidenceRequested,
     EvidenceUnchanged,
     Forked,
+    FormAnswered,
     FreezeExempted,
     FreezeLifted,
     FreezeSet,
@@ -62,6 +65,7 @@ from console.events import (
     RollbackMoved,
     RollbackState,
     RosterAsked,
+    SecurityLedSet,
     SeveritySet,
     StepApproved,
     StepDecided,
@@ -69,6 +73,8 @@ from console.events import (
     StepSet,
     StepSettled,
     StepStarted,
+    TagRemoved,
+    TagSet,
     Titled,
     Unknown,
     UpdatePromised,
@@ -79,12 +85,14 @@ from console.events import (
 )
 from console.roster import ROSTER, Roster, roster
 from console.runner.state import Plays
+from console.triage import Triage
 from data.envelope import Event, Ref
 from data.record import ACTOR
 
 SECOND = 1_000_000_000
 COMMANDER = "ic"
 """Id of the role that only one person holds at a time."""
+SECURITY_LEAD = "security"
 FIRST_RESPONSE = 15 * 60
 """Seconds from the declaration within which every item of the first response is due (X-5, S004-M15-1)."""
 UNDONE: frozenset[RollbackState] = frozenset({"verified", "waived", "clear"})
@@ -111,6 +119,8 @@ class Check:
     at: int = 0
     reason: str = ""
     claimed: str = ""
+    evidence: str = ""
+    """What shows that it is done."""
 
 
 @dataclass(slots=True)
@@ -223,6 +233,8 @@ class Incident:
     promised: int | None = None
     checklist: dict[str, Check] = field(default_factory=dict)
     checklist_version: str = ""
+    shelved: dict[str, Check] = field(default_factory=dict)
+    """Items that the profile in use does not show, as they stand: they come back with another one."""
     rollback: dict[str, Rollback] = field(default_factory=dict)
     alerts: dict[str, AlertFacts] = field(default_factory=dict)
     acknowledged: set[str] = field(default_factory=set)
@@ -258,6 +270,13 @@ class Incident:
     """Replica to its newest checkpoint: what it is a witness of."""
     plays: Plays = field(default_factory=Plays)
     """The playbooks that were opened, and everything that ran."""
+    triage: Triage = field(default_factory=Triage)
+    """Tags, forms, who was told, who leads."""
+
+    @property
+    def lead(self) -> str:
+        """Id of the role that leads: the commander, or the security lead once somebody took that on (X-29)."""
+        return SECURITY_LEAD if self.triage.led and self.roles.get(SECURITY_LEAD) else COMMANDER
 
     @property
     def contested(self) -> set[str]:
@@ -293,6 +312,15 @@ class Incident:
         """The first open item: the list stands in the order in which a responder works."""
         return next((check for check in self.checklist.values() if check.state == "open"), None)
 
+    def overdue(self, now: int) -> list[Check]:
+        """Return the open items whose time is over at `now` (ns UTC), the longest overdue first."""
+        late = [
+            (due, check)
+            for check in self.checklist.values()
+            if check.state == "open" and (due := self.due_at(check)) is not None and due < now
+        ]
+        return [check for _, check in sorted(late, key=lambda each: each[0])] if self.open else []
+
     def due_at(self, check: Check) -> int | None:
         """Return when a checklist item is due (ns UTC); None when it has no clock."""
         if not check.item.due or not self.declared_at:
@@ -323,6 +351,7 @@ def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
             state.title, state.mode, state.profile = body.title, body.mode, body.profile
             state.severity, state.label, state.reason = body.severity, body.label, body.reason
             state.declared_at, state.declared_by = event.at, event.actor
+            state.triage.severities.append((event.at, body.severity))
             state.updated_at, state.cadence = event.at, body.cadence
             if body.commander:
                 state.roles[COMMANDER] = [body.commander]
@@ -332,10 +361,14 @@ def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
             state.title = body.title
         case SeveritySet():
             state.severity, state.label = body.severity, body.label
+            state.triage.severities.append((event.at, body.severity))
         case RoleAssigned():
             # Command is held by one person; every other role may be shared.
             people = [] if body.role == COMMANDER else state.roles.get(body.role, [])
-            state.roles[body.role] = [p for p in people if p != body.person] + [body.person]
+            state.roles[body.role] = [p for p in people if p not in (body.person, body.previous)] + [
+                body.person
+            ]
+            state.triage.apply(event, body)
         case RoleReleased():
             left = [p for p in state.roles.get(body.role, []) if p != body.person]
             if left:
@@ -357,18 +390,19 @@ def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
         case UpdateSent():
             state.updated_at, state.promised = event.at, None
         case ChecklistAdopted():
-            kept = state.checklist
-            state.checklist = {item.id: kept.get(item.id, Check(item)) for item in body.items}
+            kept = state.shelved | state.checklist
+            state.checklist = {item.id: kept.get(item.id) or Check(item) for item in body.items}
+            state.shelved = {id: check for id, check in kept.items() if id not in state.checklist}
             for item in body.items:
                 state.checklist[item.id].item = item
             state.checklist_version = f"{body.profile} {body.version}"
         case ItemSet():
-            check = state.checklist.get(body.item)
+            check = state.checklist.get(body.item) or state.shelved.get(body.item)
             if check is not None:
-                check.state, check.reason = body.state, body.reason
+                check.state, check.reason, check.evidence = body.state, body.reason, body.evidence
                 check.by, check.at = event.actor, event.at
         case ItemClaimed():
-            check = state.checklist.get(body.item)
+            check = state.checklist.get(body.item) or state.shelved.get(body.item)
             if check is not None:
                 check.claimed = body.person
         case RollbackAdopted():
@@ -387,6 +421,7 @@ def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
                 row.met.setdefault(body.budget, event.at)
         case AlertLinked():
             state.alerts[body.alert.id] = body.alert
+            state.triage.tripwires.setdefault(body.alert.rule, event.wall)
             if body.acknowledged_at:
                 state.acknowledged.add(body.alert.id)
             if body.why == "ended":
@@ -439,6 +474,7 @@ def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
             state.unknown[body.kind] = state.unknown.get(body.kind, 0) + 1
         case _:
             state.plays.apply(event, body)
+            state.triage.apply(event, body)
 
 
 def _stamp_chain(state: Incident, event: Event, linked: AlertLinked) -> None:
@@ -571,6 +607,12 @@ UNDOABLE = (
     FreezeSet,
     FreezeLifted,
     FreezeExempted,
+    FormAnswered,
+    TagSet,
+    TagRemoved,
+    EscalationTold,
+    EscalationWaived,
+    SecurityLedSet,
 )
 """What undo takes back: decisions about the state. What the program or a declaration brought with it stays."""
 
