@@ -266,15 +266,18 @@ class Playbook(Document):
 
     def completed(self, default: Playbook) -> Playbook:
         """The same with every empty section taken over from `default`."""
-        update = {
+        taken = {
             name: getattr(default, name)
             for name, section in self.sections()
             if not section.steps and getattr(default, name).steps
         }
-        values = {value.name: value for value in (*default.values, *self.values)} if update else None
-        return self.model_copy(
-            update={**update, **({"values": tuple(values.values())} if values is not None else {})}
-        )
+        # Only what the sections taken over need: nobody is asked at 03:00 for what no step uses.
+        needed = {
+            name for section in taken.values() for step in section.steps for name in step.placeholders()
+        }
+        values = {value.name: value for value in default.values if value.name in needed}
+        values |= {value.name: value for value in self.values}
+        return self.model_copy(update={**taken, "values": tuple(values.values())})
 
     @model_validator(mode="after")
     def _it_holds_together(self) -> Playbook:

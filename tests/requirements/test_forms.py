@@ -129,6 +129,31 @@ def test_runaway_cost_may_be_lowered_with_a_reason() -> None:
     assert "lower it with a reason" in decided.reason
 
 
+@pytest.mark.req("S000-KT-3")
+def test_incidents_of_models_and_of_security_share_one_scale() -> None:
+    """The same answers lead to the same level, whatever kind of incident it is; both kinds reach the worst ones."""
+    levels = {str(level.severity) for level in load.severities()}
+    for reach, slo, harm in itertools.product(
+        ("several regions or many tenants", "one region or many users"),
+        ("yes or certain to be", "no"),
+        ("yes", "no"),
+    ):
+        answers = CALM | {"reach": reach, "slo": slo, "harm": harm}
+        found = {
+            kind: decide(SEVERITY, answers | {"type": kind})
+            for kind in (
+                "quality-regression",
+                "cost-spike",
+                "voice-degradation",
+                "mcp-compromise",
+                "policy-bypass",
+            )
+        }
+        proposed = {decided.proposes for decided in found.values() if decided is not None}
+        assert len(proposed) == 1
+        assert proposed <= levels
+
+
 @pytest.mark.req("S000-KT-1")
 def test_a_service_that_answers_can_still_be_a_severe_incident() -> None:
     """Everything looks normal: no SLO is touched, nobody notices. What is wrong is wrong in substance."""

@@ -6,7 +6,7 @@ import pytest
 
 from playbooks import load
 from playbooks.guidance import Messages, Template
-from playbooks.response import PLACEHOLDER
+from playbooks.response import PLACEHOLDER, Playbook
 
 DOCUMENTS = [load.document(path, Messages) for path in sorted((load.LIBRARY / "messages").glob("*.yaml"))]
 TEMPLATES = {template.id: template for document in DOCUMENTS for template in document.templates}
@@ -34,6 +34,17 @@ def test_everything_that_is_filled_in_is_asked_for_and_used(template: Template) 
     asked = {value.name for value in template.values}
     assert placeholders(template) == asked
     assert set(template.needs) <= asked
+
+
+def test_every_draft_that_a_playbook_asks_for_has_its_template() -> None:
+    asked = {
+        step.action.args["template"]
+        for path in sorted((load.LIBRARY / "responses").glob("*.yaml"))
+        for step in load.document(path, Playbook).steps()
+        if step.action and step.action.verb == "draft_update"
+    }
+    assert asked
+    assert asked <= set(TEMPLATES)
 
 
 LINES = {
@@ -185,7 +196,7 @@ def test_trace_ids_are_in_tickets_and_updates_but_not_where_everybody_reads_them
     assert all("incident" in placeholders(TEMPLATES[name]) for name in public), "a reference leads there"
 
 
-@pytest.mark.req("S002-CK-2")
+@pytest.mark.req("S002-CK-2", "S001-SEV-4")
 def test_the_two_worst_levels_have_an_update_every_half_hour_and_no_level_a_faster_one() -> None:
     every = {cadence.severity: cadence.every for cadence in UPDATES.cadence}
     assert (every[1], every[2]) == (1800, 1800)

@@ -184,9 +184,11 @@ def test_a_triage_code_is_spelt_as_other_tools_spell_it(requirement: str, code: 
 @pytest.mark.req("X-24")
 def test_the_axes_are_independent_and_the_public_lists_are_whole() -> None:
     sizes = {axis.id: len(axis.tags) for axis in AXES.values()}
-    assert sizes == {"type": 6, "code": 7, "owasp-asi": 10, "owasp-mcp": 10, "mitre-atlas": 10}
+    lists = {"owasp-asi": 10, "owasp-mcp": 10, "owasp-ast": 10, "mitre-atlas": 10}
+    assert sizes == {"type": 6, "code": 7} | lists
     assert [tag.id for tag in AXES["owasp-asi"].tags] == [f"asi{n:02}" for n in range(1, 11)]
     assert [tag.id for tag in AXES["owasp-mcp"].tags] == [f"mcp{n:02}" for n in range(1, 11)]
+    assert [tag.id for tag in AXES["owasp-ast"].tags] == [f"ast{n:02}" for n in range(1, 11)]
     assert all(tag.id.startswith("aml.t0") for tag in AXES["mitre-atlas"].tags)
     titles = {tag.id: tag.title.lower() for axis in AXES.values() for tag in axis.tags}
     assert "goal hijack" in titles["asi01"]

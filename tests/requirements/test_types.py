@@ -151,6 +151,14 @@ def test_containment_keeps_its_order(playbook: Playbook) -> None:
 
 
 @EACH
+@pytest.mark.req("X-23")
+def test_nobody_is_asked_for_what_no_step_uses(playbook: Playbook) -> None:
+    whole = playbook.completed(DEFAULT)
+    used = {name for step in whole.steps() for name in step.placeholders()}
+    assert {value.name for value in whole.values} == used
+
+
+@EACH
 @pytest.mark.req("S000-FL-1")
 def test_the_flow_of_a_response_has_all_its_stages(playbook: Playbook) -> None:
     whole = playbook.completed(DEFAULT)
@@ -171,7 +179,7 @@ def test_recurrence_is_controlled_by_at_least_three_changes_that_are_owned(playb
 
 
 @WITH_PATH
-@pytest.mark.req("S000-AR-1", "S000-AR-2")
+@pytest.mark.req("S000-AR-1", "S000-AR-2", "S001-SEV-4")
 def test_only_narrow_containment_may_run_by_itself_and_what_comes_back_needs_a_person(
     playbook: Playbook,
 ) -> None:
