@@ -525,6 +525,8 @@ def _missing(state: Incident) -> list[Body]:
         missing.append(runbook.checklist(state.profile or "merged"))
     if not state.rollback:
         missing.append(runbook.rollback_classes())
+    if state.triage.routing is None and state.open:
+        missing.append(runbook.routing())
     return missing
 
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from console.config import Config
-from console.events import ActionClass, Budget, ChecklistAdopted, Item, RollbackAdopted
+from console.events import (
+    ActionClass,
+    Budget,
+    ChecklistAdopted,
+    Contact,
+    Item,
+    LegalClock,
+    RollbackAdopted,
+    Route,
+    RoutingAdopted,
+)
 
 CADENCE = {1: 1800, 2: 1800}
 """Seconds between updates by severity; the others have none until somebody sets it (S002-CK-2)."""
@@ -72,6 +83,52 @@ def rollback_classes() -> RollbackAdopted:
             )
             for document in documents
         ),
+    )
+
+
+def routing() -> RoutingAdopted:
+    """Return the routing table of the library, ready to adopt."""
+    from playbooks import load
+    from playbooks.guidance import Routing
+
+    document = load.only(Routing)
+    return RoutingAdopted(
+        version=document.version,
+        contacts=tuple(Contact(each.id, each.title) for each in document.contacts),
+        routes=tuple(
+            Route(
+                id=each.id,
+                tell=each.tell,
+                reason=each.reason,
+                types=each.types,
+                severities=each.severities,
+                tripwires=each.tripwires,
+                security=each.security,
+                page=each.page,
+            )
+            for each in document.routes
+        ),
+    )
+
+
+def legal_clocks(regimes: Collection[str]) -> tuple[LegalClock, ...]:
+    """Return the time limits of the regimes that the organisation switched on; unknown names give none."""
+    from playbooks import load
+    from playbooks.guidance import Regulation
+
+    return tuple(
+        LegalClock(
+            id=clock.id,
+            regime=clock.regime,
+            article=clock.article,
+            starts=clock.starts,
+            tell=clock.tell,
+            seconds=clock.within or 0,
+            business_days=clock.business_days or 0,
+        )
+        for document in load.documents(Regulation)
+        if document.id in regimes
+        for clock in document.clocks
     )
 
 

@@ -56,11 +56,12 @@ class Moves(Document):
 
 
 class Tag(Part):
-    """One value of an axis on which incidents are sorted."""
+    """One value of an axis on which incidents are sorted. `tripwires`: those whose alerts speak for it."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     title: Line
     signs: tuple[Line, ...] = ()
+    tripwires: tuple[Annotated[str, Field(max_length=64)], ...] = ()
     sources: tuple[Annotated[str, Field(min_length=1, max_length=40)], ...] = ()
 
 

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from playbooks.guidance import Route, Routing
+
+class Row(Protocol):
+    """One route, as the document has it or as an incident keeps it."""
+
+    @property
+    def types(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def severities(self) -> Sequence[int]: ...  # noqa: D102
+    @property
+    def tripwires(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def security(self) -> bool | None: ...  # noqa: D102
+    @property
+    def tell(self) -> Sequence[str]: ...  # noqa: D102
+    @property
+    def page(self) -> bool: ...  # noqa: D102
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+
+
+class Table(Protocol):
+    """A routing table, as the document has it or as an incident keeps it."""
+
+    @property
+    def routes(self) -> Sequence[Row]: ...  # noqa: D102
 
 
 class Told(NamedTuple):
@@ -23,7 +46,7 @@ class Told(NamedTuple):
 
 
 def told(
-    routing: Routing,
+    routing: Table,
     *,
     severity: int,
     types: Collection[str] = (),
@@ -41,7 +64,7 @@ def told(
     """
     found: dict[str, Told] = {}
     for route in routing.routes:
-        if not _fits(route, severity, types, tripwires, security):
+        if not fits(route, severity, types, tripwires, security):
             continue
         for who in route.tell:
             known = found.get(who, Told(who, False, ()))
@@ -49,9 +72,10 @@ def told(
     return tuple(sorted(found.values(), key=lambda each: not each.page))
 
 
-def _fits(
-    route: Route, severity: int, types: Collection[str], tripwires: Collection[str], security: bool
+def fits(
+    route: Row, severity: int, types: Collection[str], tripwires: Collection[str], security: bool
 ) -> bool:
+    """Whether a route applies; the arguments are those of `told`."""
     return (
         (not route.types or bool(set(route.types) & set(types)))
         and (not route.severities or severity in route.severities)
