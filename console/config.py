@@ -118,6 +118,7 @@ class Tripwires(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Recipients = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=20)]
+People = Annotated[tuple[Annotated[str, Meta(max_length=128, pattern=_LINE)], ...], Meta(max_length=100)]
 
 
 class Routes(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -206,6 +207,9 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
         home: the home directory; empty = $WARROOM_HOME, else the XDG data directory.
         profile: which checklist and which names of severities a new incident takes.
         services: agent by the name of the service that sends, for telemetry that names no agent.
+        authority: who holds a standing authority, by its id in `authorities.yaml`.
+        contacts: who is behind a contact of `routing.yaml`, by its id.
+        regulation: ids of the legal regimes whose clocks run once a data security incident is known.
         path: the file it was read from; empty when there is none. Not a setting.
         problems: what is wrong with the file. Not a setting.
         lines: line of each setting in the file, by its path. Not a setting.
@@ -222,6 +226,9 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     agent: tuple[Agent, ...] = ()
     services: dict[Name, Name] = {}
     remote: tuple[Remote, ...] = ()
+    authority: dict[Name, People] = {}
+    contacts: dict[Name, People] = {}
+    regulation: Annotated[tuple[Name, ...], Meta(max_length=50)] = ()
     playbooks: Playbooks = Playbooks()
     trust: Trust = Trust()
     redaction: Redaction = Redaction()
