@@ -46,18 +46,20 @@ MARKS = {
 def run(options: Namespace) -> int:
     """`warroom play`."""
     context = Context(options)
-    code = exits.OK
-
-    async def work() -> None:
-        nonlocal code
-        code = await _Play(context).do(options.action)
-
+    play = _Play(context)
     try:
-        asyncio.run(work())
+        code = asyncio.run(play.do(options.action))
+        if play.preserving:
+            from console.evidence import capture
+
+            # On record now, carried out by a process that nobody waits for.
+            capture.detached(context.home(), play.preserving)
     except Hindered as hindered:
         for refusal in hindered.refusals:
             complain(str(refusal))
         return exits.REFUSED
+    except asyncio.CancelledError:
+        return exits.INTERRUPTED
     return code
 
 
@@ -66,6 +68,8 @@ class _Play:
         self._context, self._options = context, context.options
         self._words: list[str] = list(context.options.words)
         self._player: Player
+        self.preserving = ""
+        """The case of which evidence was asked for."""
 
     async def do(self, action: str) -> int:
         if action == "list":
@@ -343,34 +347,53 @@ class _Play:
 
     async def _run(self) -> int:
         play, state = self._step()
-        player, real = self._player, self._options.for_real
-        if state.step.kind not in ("manual", "decision") and not self._options.json:
+        player, real, confirm = self._player, self._options.for_real, self._options.confirm
+        if refusals := player.hindrances(play, state, real=real, confirm=confirm):
+            raise Hindered(refusals)
+        if not self._options.json:
+            # Exactly what runs, before it does.
             text = _filled(state.step, play, player.values(play), dry=not real)
             self._context.say(f"{'FOR REAL' if real else 'DRY RUN'}: {state.step.id}")
             self._context.say(textwrap.indent(visible(text, 100_000, lines=True), "  "))
         with _ended_by_signals():
-            run = await player.run(
-                state.step.id, play.id, real=real, confirm=self._options.confirm, tell=self._tell
-            )
-            if run.running and state.step.wait is not None:
-                wait = state.step.wait
-                least = f"{wait.least} s at least; " if wait.least else ""
-                self._context.say(f"waits until {wait.until} ({least}Ctrl+C leaves it waiting)")
-                if wait.check is not None:
-                    run = await player.attend(run.id, self._tell)
-                else:
-                    self._context.say(f"tick it when that holds: warroom play tick {state.step.id}")
-                    return exits.OK
+            try:
+                run = await player.run(state.step.id, play.id, real=real, confirm=confirm, tell=self._tell)
+            except asyncio.CancelledError:
+                if (last := player.step(state.step.id, play.id)[1].real) is not None:
+                    complain(_run_line(last))
+                raise
+            if run.running:
+                run = await self._waited(state, run)
+        if run.running:
+            return exits.OK
         self._context.say(_run_line(run), _run_value(run) | {"incident": player.room.code})
         for ref in run.refs if not self._options.json else ():
             self._context.say(f"  kept {ref.size:,} bytes as {ref.sha256[:12]}; `warroom evidence` lists it")
-        if run.outcome == "done":
-            if real:
-                self._next(player.plays.opened[play.id])
-            elif not self._options.json:
-                self._context.say(f"  for real: warroom play run {state.step.id} --for-real")
-            return exits.OK
-        return exits.FAILED
+        if run.outcome != "done":
+            return exits.FAILED
+        if real and state.step.action is not None and state.step.action.verb == "preserve_evidence":
+            self.preserving = player.room.case.id
+        if real:
+            self._next(player.plays.opened[play.id])
+        elif not self._options.json:
+            self._context.say(f"  for real: warroom play run {state.step.id} --for-real")
+        return exits.OK
+
+    async def _waited(self, state: StepState, run: Run) -> Run:
+        """Attend a wait that has a check; one without is over when a person says so."""
+        wait = state.step.wait
+        assert wait is not None  # noqa: S101 - nothing else goes on after it was run
+        least = f", {wait.least} s at least" if wait.least else ""
+        until = said(wait.until, self._player.values(self._player.plays.opened[run.playbook]))
+        if wait.check is None:
+            self._context.say(
+                _wrapped(f"waits until {until}{least}; then: warroom play tick {state.step.id}", "  "),
+                _run_value(run),
+            )
+            return run
+        if not self._options.json:
+            self._context.say(_wrapped(f"waits until {until}{least}; Ctrl+C leaves it waiting", "  "))
+        return await self._player.attend(run.id, self._tell)
 
     async def _auto(self) -> int:
         automation = Automation(self._player, self._tell)

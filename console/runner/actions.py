@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 from console.events import FreezeLifted, FreezeSet
 from console.refusal import Refused
 from console.runner.run import Ended
-from playbooks import duration
 
 if TYPE_CHECKING:
     from console.room import Room
@@ -47,14 +46,15 @@ async def _note(room: Room, args: Args) -> str:
 
 
 async def _add_tag(room: Room, args: Args) -> str:
-    tag = _need(args, "tag", "name").lstrip("#")
-    event = await room.note(" ".join(filter(None, (f"#{tag}", args.get("reason", "")))))
+    from console.events import TagSet
+
+    (event,) = await room.record(TagSet(_need(args, "axis"), _need(args, "tag"), args.get("reason", "")))
     return f"entry {event.short}"
 
 
 async def _freeze(room: Room, args: Args) -> str:
     reason = args.get("reason") or "the playbook asks for it"
-    (event,) = await room.record(FreezeSet(reason, args.get("scope", args.get("target", ""))[:512]))
+    (event,) = await room.record(FreezeSet(reason, args.get("scope", "")[:512]))
     return f"entry {event.short}"
 
 
@@ -69,7 +69,7 @@ async def _lift(room: Room, args: Args) -> str:
 async def _severity(room: Room, args: Args) -> str:
     from playbooks import load
 
-    level = load.level(_need(args, "severity", "level"), room.incident.profile or "merged")
+    level = load.level(_need(args, "severity"), room.incident.profile or "merged")
     if level is None:
         raise Refused("There is no such severity.", "Severities go from 1 (worst) to 5.")
     await room.set_severity(level.severity, level.label, args.get("reason", ""))
@@ -85,33 +85,26 @@ async def _assign(room: Room, args: Args) -> str:
 async def _preserve(room: Room, args: Args) -> str:
     from console.evidence import capture
 
-    # `items` are names of the evidence schema; any other argument is one, with values set apart by commas.
-    ids = [
-        (value.strip(), "") if name == "items" else (name, value.strip())
-        for name, values in args.items()
-        if name not in ("reason", "what")
-        for value in values.split(",")
-    ]
-    event = await capture.preserve(room, ids, args.get("reason", ""))
-    return f"asked for as {event.short}; `warroom preserve --open` carries it out where no console is open"
+    # Names of the evidence schema; a value may stand behind each: `trace_id=4bf9...`.
+    items = [each.strip().partition("=") for each in _need(args, "items").split(",")]
+    event = await capture.preserve(room, [(name, value) for name, _, value in items], args.get("reason", ""))
+    return f"asked for as {event.short}"
+
+
+async def _hold(room: Room, args: Args) -> str:
+    from console.evidence import holding
+
+    return f"entry {(await holding.hold(room, 'case', '', _need(args, 'reason'))).short}"
+
+
+async def _contain(room: Room, args: Args) -> str:
+    return f"entry {(await room.contain(_need(args, 'how'))).short}"
 
 
 async def _rollback(room: Room, args: Args) -> str:
-    classes = [each.strip() for each in _need(args, "classes", "action_class", "class").split(",")]
-    for each in classes:
-        await room.move_rollback(each, "open", args.get("reason", ""))
-    return f"{', '.join(classes)} open"
-
-
-async def _cadence(room: Room, args: Args) -> str:
-    every = duration.parse(_need(args, "every")) // duration.SECOND
-    await room.set_cadence(every, args.get("channel", ""))
-    return f"updates every {every} s"
-
-
-async def _impact(room: Room, args: Args) -> str:
-    await room.state_impact(args.get("scope", ""), args.get("impact", ""))
-    return "stated"
+    name = _need(args, "class")
+    await room.move_rollback(name, "open", args.get("reason", ""))
+    return f"{name} is open"
 
 
 RECORD: dict[str, Callable[[Room, Args], Awaitable[str]]] = {
@@ -122,9 +115,9 @@ RECORD: dict[str, Callable[[Room, Args], Awaitable[str]]] = {
     "set_severity": _severity,
     "assign_role": _assign,
     "preserve_evidence": _preserve,
+    "place_hold": _hold,
+    "confirm_containment": _contain,
     "open_rollback": _rollback,
-    "set_cadence": _cadence,
-    "state_impact": _impact,
 }
 """Verbs that change nothing but the record of this incident."""
 
@@ -140,9 +133,8 @@ async def act(room: Room, actuators: Actuators, verb: str, args: Args, run: str)
         return Ended("failed", note=str(refused))
 
 
-def _need(args: Args, *names: str) -> str:
-    """The first of some arguments that is there."""
-    value = next((args[name] for name in names if args.get(name)), "")
+def _need(args: Args, name: str) -> str:
+    value = args.get(name, "").strip()
     if not value:
-        raise Refused(f"The step gives no {names[0]}.", "Mend it in the playbook.")
+        raise Refused(f"The step gives no {name}.", "Mend it in the playbook.")
     return value

@@ -238,7 +238,12 @@ class Player:
         Raises:
             Refused: the playbook does not ask for it, or the value is not what it asks for.
         """
-        play = self.play(playbook)
+        asking = [
+            play
+            for play in self.plays.opened.values()
+            if play.open and any(each.name == name for each in play.document.values)
+        ]
+        play = asking[0] if len(asking) == 1 and not playbook else self.play(playbook)
         asked = next((each for each in play.document.values if each.name == name), None)
         if asked is None:
             names = ", ".join(each.name for each in play.document.values) or "none"

@@ -168,6 +168,8 @@ def _obstacles(play: Play, state: StepState, incident: Incident, asked: Asked, n
         )
     if not asked.real:
         return
+    if incident.closed_at and state.section != "post":
+        yield Refusal("over", f"{incident.code} is closed.", "`warroom reopen REASON` goes on with it.")
     yield from _again(state)
     if asked.automatic:
         if (refusal := by_itself(play, state, incident, now)) is not None:

@@ -96,9 +96,7 @@ def headers(filled: Filled, run: str) -> dict[str, str]:
                 f"Set {variable}, and start the console again.",
             )
         made[header] = made[header].removesuffix(f"env:{variable}") + secret
-    if not any(name.lower() == "idempotency-key" for name in made):
-        made["Idempotency-Key"] = run
-    return made
+    return {"Idempotency-Key": run, "Accept-Encoding": "identity"} | made
 
 
 def ready(filled: Filled, run: str) -> None:
@@ -258,7 +256,8 @@ async def request(
             body = http.body.encode() if http.body else None
             async with client.stream(http.method, http.url, headers=sent, content=body) as response:
                 status = response.status_code
-                async for chunk in response.aiter_bytes():
+                # As it was sent: what a small answer unpacks to has no bound.
+                async for chunk in response.aiter_raw():
                     answer.feed(chunk)
         ended = _judge(http, status, response.headers.get("location", ""))
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:

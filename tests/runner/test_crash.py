@@ -16,16 +16,17 @@ from console.runner import processes
 from console.runner.player import Player
 from console.runner.rules import Hindered
 from data.home import Home
+from playbooks.response import Playbook
 from tests.cli.conftest import Warroom
 from tests.runner.conftest import book, command, shell, step
 from tests.runner.test_run import alive, pid_in, standing
 
 
-async def prepared(home: Path, *steps: dict[str, object]) -> None:
+async def prepared(home: Path, playbook: Playbook) -> None:
     """An incident with an open playbook, and nobody in it."""
     desk = await Desk.open(Home.open(home), "ana")
     room = await desk.declare("refunds in a loop", 2)
-    await Player(room, desk.home.replica).open(book(*steps))
+    await Player(room, desk.home.replica).open(playbook)
     await desk.close()
 
 
@@ -43,11 +44,8 @@ def started(warroom: Warroom) -> subprocess.Popen[bytes]:
 @pytest.mark.req("S000-PD-2")
 async def test_after_kill_9_a_run_is_unknown_and_is_not_repeated_without_a_word(warroom: Warroom) -> None:
     ran, mark = warroom.folder / "ran", warroom.folder / "pid"
-    await prepared(
-        warroom.home,
-        shell("act", f"echo once >> {ran}; echo $$ > {mark}; sleep 600"),
-        command("other", "true"),
-    )
+    act = shell("act", f"echo once >> {ran}; echo $$ > {mark}; sleep 600")
+    await prepared(warroom.home, book(act, command("other", "true")))
     console = started(warroom)
     pid = await pid_in(mark)
     os.kill(console.pid, signal.SIGKILL)
