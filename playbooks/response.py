@@ -154,6 +154,7 @@ class Step(Part):
         freeze_exempt: whether it is a change that the incident's change freeze lets through.
         automatic: whether it may run by itself once its scope was approved beforehand.
         reach: how much it touches; decides whether `automatic` may be used.
+        then: the step that follows, where it is not the next one: the end of a branch that a decision opened.
         timeout: seconds.
     """
 
@@ -177,6 +178,7 @@ class Step(Part):
     reach: Literal["one tenant", "one agent", "one tool", "one workflow", "everything", "nothing"] = (
         "everything"
     )
+    then: Id | None = None
     timeout: Seconds = 120
     sources: Sources
 
@@ -288,9 +290,9 @@ class Playbook(Document):
         for step in self.steps():
             if step.snapshot is not None and step.snapshot not in ids:
                 raise ValueError(f"step `{step.id}` keeps a copy by `{step.snapshot}`, which is no step here")
-            for option in step.decision.options if step.decision else ():
-                if option.then is not None and option.then not in ids:
-                    raise ValueError(f"step `{step.id}` goes on at `{option.then}`, which is no step here")
+            ways = [step.then, *(option.then for option in (step.decision.options if step.decision else ()))]
+            if away := [then for then in ways if then is not None and then not in ids]:
+                raise ValueError(f"step `{step.id}` goes on at `{away[0]}`, which is no step here")
             missing = [name for name in step.placeholders() if name not in known]
             if missing:
                 raise ValueError(f"step `{step.id}` uses {{{missing[0]}}}, which `values` does not ask for")

@@ -130,6 +130,7 @@ class Step(Struct, frozen=True):
     freeze_exempt: bool = False
     automatic: bool = False
     reach: str = "everything"
+    then: str | None = None
     timeout: int = 120
     sources: tuple[str, ...] = ()
 

@@ -181,7 +181,7 @@ class Play:
         return next((state for state in self.way() if not state.settled), None)
 
     def way(self) -> Iterator[StepState]:
-        """The steps in the order in which they are worked; a decision may lead past some, never in a circle."""
+        """The steps in the order in which they are worked; what follows a branch is past the others; never in a circle."""
         states = list(self.steps.values())
         place = {state.step.id: index for index, state in enumerate(states)}
         index, seen = 0, set[int]()
@@ -194,7 +194,9 @@ class Play:
 
 
 def _then(state: StepState) -> str | None:
-    if state.step.decision is None or not state.option or not state.settled:
+    if state.step.decision is None:
+        return state.step.then
+    if not state.option or not state.settled:
         return None
     return next((each.then for each in state.step.decision.options if each.id == state.option), None)
 

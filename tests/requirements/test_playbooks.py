@@ -379,7 +379,7 @@ def test_a_cost_runaway_is_a_2_that_is_lowered_with_a_reason_only() -> None:
     assert len(lowered[0].action.args["reason"]) > 20
     (asked,) = [s for s in playbook.steps() if s.decision and "X-3" in s.sources]
     assert asked.decision is not None
-    assert [option.then for option in asked.decision.options] == [None, lowered[0].id]
+    assert [option.then for option in asked.decision.options] == ["batch", lowered[0].id]
 
 
 @pytest.mark.req("S000-CL-4", "X-29", "S002-SEV-1")
@@ -506,6 +506,57 @@ def test_a_freeze_is_set_before_the_rollback_that_it_lets_through() -> None:
         assert step is not None
         assert step.freeze_exempt
         assert order.index("freeze") < order.index(back) < order.index("unfreeze")
+
+
+def ways(playbook: Playbook) -> Iterator[list[Step]]:
+    """Every way through a playbook: for each decision, each of its options."""
+    order = list(playbook.steps())
+    place = {step.id: at for at, step in enumerate(order)}
+
+    def on(at: int, way: list[Step]) -> Iterator[list[Step]]:
+        if at == len(order):
+            yield way
+            return
+        step = order[at]
+        options = step.decision.options if step.decision else ()
+        for then in {option.then for option in options} or {step.then}:
+            follows = place[then] if then else at + 1
+            assert follows > at, f"{step.id} goes back to {then}"
+            yield from on(follows, [*way, step])
+
+    return on(0, [])
+
+
+@by_playbook
+@pytest.mark.req("X-17")
+def test_no_decision_leads_past_the_copy_of_what_is_destroyed(playbook: Playbook) -> None:
+    for way in ways(playbook):
+        seen = set()
+        for step in way:
+            assert not step.destroys_evidence or step.snapshot in seen, step.id
+            seen.add(step.id)
+
+
+@by_playbook
+def test_every_step_lies_on_some_way(playbook: Playbook) -> None:
+    assert {step.id for way in ways(playbook) for step in way} == {step.id for step in playbook.steps()}
+
+
+@pytest.mark.req("X-7", "S001-CO-8")
+def test_only_the_halt_that_was_chosen_is_walked_through() -> None:
+    halts = {"contain-halt-all", "contain-halt-agent", "contain-halt-tool", "contain-queue"}
+    assert {tuple(step.id for step in way if step.id in halts) for way in ways(DEFAULT)} == {
+        (halt,) for halt in halts
+    }
+
+
+@pytest.mark.req("S002-PB12-M.3")
+def test_what_was_rolled_back_is_not_rolled_out_next() -> None:
+    ends = {"full-rollout", "roll-back"}
+    assert {tuple(s.id for s in way if s.id in ends) for way in ways(SCENARIOS[12])} == {
+        ("roll-back",),
+        ("full-rollout",),
+    }
 
 
 # What can be run.
