@@ -192,6 +192,45 @@ class Runner(Struct, frozen=True, forbid_unknown_fields=True):
     two_persons: bool = False
 
 
+Reader = Literal[
+    "internal", "channel", "support", "executives", "customers", "status-page", "regulator", "page"
+]
+_READERS: dict[str, tuple[Reader, ...]] = {
+    "slack": ("internal", "channel"),
+    "pagerduty": ("page",),
+    "statuspage": ("status-page",),
+    "cachet": ("status-page",),
+    "webhook": ("internal",),
+    "file": get_args(Reader),
+}
+
+
+class Sender(Struct, frozen=True, forbid_unknown_fields=True):
+    """A place to which messages go (docs/comms.md). Nothing goes anywhere while `publish` is off.
+
+    Secrets are never here: `token_env` names a variable of the environment, `token_file` a file of mode 0600.
+    """
+
+    name: Annotated[str, Meta(pattern=_LABEL)]
+    type: Literal["slack", "pagerduty", "statuspage", "cachet", "webhook", "file"]
+    publish: bool = False
+    audiences: Annotated[tuple[Reader, ...], Meta(max_length=20)] = ()
+    contacts: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
+    url: Annotated[str, Meta(max_length=512)] = ""
+    page: Annotated[str, Meta(max_length=64, pattern="^[A-Za-z0-9_-]*$")] = ""
+    components: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
+    notify: bool = False
+    path: Annotated[str, Meta(max_length=4096)] = ""
+    token_env: Annotated[str, Meta(pattern=_VARIABLE)] = ""
+    token_file: Annotated[str, Meta(max_length=4096)] = ""
+    timeout: Duration = Duration(15 * SECOND)
+
+    @property
+    def readers(self) -> tuple[Reader, ...]:
+        """Whom it reaches: what is set, else what its type is for."""
+        return self.audiences or _READERS[self.type]
+
+
 class Screen(Struct, frozen=True, forbid_unknown_fields=True):
     """How the console looks and which keys it answers to."""
 
@@ -226,6 +265,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     agent: tuple[Agent, ...] = ()
     services: dict[Name, Name] = {}
     remote: tuple[Remote, ...] = ()
+    sender: tuple[Sender, ...] = ()
     authority: dict[Name, People] = {}
     contacts: dict[Name, People] = {}
     regulation: Annotated[tuple[Name, ...], Meta(max_length=50)] = ()

@@ -38,6 +38,7 @@ from data.reader import CaseReader
 from data.trouble import StoreTrouble
 
 if TYPE_CHECKING:
+    from console.comms.outbox import Outbox
     from console.evidence.capture import Capture
 
 TEND_SECONDS = 2.0
@@ -56,6 +57,7 @@ class Desk:
         read_only: change nothing; whatever would write is refused.
         meeting: where the incidents are shared, and how far a new console is trusted; None = nowhere.
         capture: copies what the incident needs out of the watcher's window, in the background; None = nobody.
+        outbox: sends messages, in the background; None = they wait for another console on this home.
 
     Attributes:
         watch_trouble: one sentence when nobody watches and no watcher can be started, else empty.
@@ -75,6 +77,7 @@ class Desk:
         meeting: Meeting | None = None,
         capture: Capture | None = None,
     ) -> None:
+        outbox: Outbox | None = None,
         self.home, self.actor, self.role, self.clock = home, actor, role, home.clock
         self.profile = profile
         self.read_only = read_only
@@ -99,6 +102,7 @@ class Desk:
         self.capture = capture
         self._trusting = meeting is not None and meeting.policy == "first-use"
         self._shared_anew = True
+        self.outbox = outbox
         self.sharing = (
             None
             if meeting is None or read_only
@@ -128,10 +132,14 @@ class Desk:
         capture: Capture | None = None,
     ) -> Desk:
         """Open the desk of `home` and read its board. The arguments are those of the class.
+        outbox: Outbox | None = None,
 
         A board that cannot be read is no reason to keep the incidents closed: `board_trouble` says so.
         """
-        desk = cls(home, actor, role, child, profile, read_only=read_only, meeting=meeting, capture=capture)
+        desk = cls(
+            home, actor, role, child, profile,
+            read_only=read_only, meeting=meeting, capture=capture, outbox=outbox,
+        )  # fmt: skip
         with suppress(StoreTrouble):
             await desk.refresh()
         return desk
@@ -143,6 +151,8 @@ class Desk:
             await asyncio.to_thread(self.sharing.close)
         if self._watch is not None:
             await self._watch.close()
+        if self.outbox is not None:
+            await asyncio.to_thread(self.outbox.close)
         if self._child is not None:
             await asyncio.to_thread(self._child.close)
 
@@ -366,6 +376,10 @@ class Desk:
         return room
 
     def _nudge(self, room: Room) -> Callable[[], None]:
+        if self.outbox is not None:
+            outbox = self.outbox
+            room.listen(lambda: outbox.tend(room))
+            outbox.tend(room)
         """A listener that has what was written here shared at once."""
         saved = room.saved_at
 
@@ -389,6 +403,8 @@ class Desk:
                 await room.close()
 
     async def declare(
+                if self.outbox is not None:
+                    await asyncio.to_thread(self.outbox.leave)
         self,
         title: str,
         severity: int = 2,

@@ -11,6 +11,7 @@ from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from console.comms.state import Messages
 from console.events import (
     ActionClass,
     AlertFacts,
@@ -49,6 +50,13 @@ from console.events import (
     Item,
     ItemClaimed,
     ItemSet,
+    MessageApproved,
+    MessageDrafted,
+    MessageFailed,
+    MessageQueued,
+    MessageSent,
+    MessageTrying,
+    MessageWaived,
     Mode,
     MomentRecorded,
     NoteWritten,
@@ -270,6 +278,8 @@ class Incident:
     """Replica to its newest checkpoint: what it is a witness of."""
     plays: Plays = field(default_factory=Plays)
     """The playbooks that were opened, and everything that ran."""
+    messages: Messages = field(default_factory=Messages)
+    """What was drafted for others, and what became of it."""
     triage: Triage = field(default_factory=Triage)
     """Tags, forms, who was told, who leads."""
 
@@ -474,6 +484,7 @@ def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
             state.unknown[body.kind] = state.unknown.get(body.kind, 0) + 1
         case _:
             state.plays.apply(event, body)
+            state.messages.apply(event, body)
             state.triage.apply(event, body)
 
 
@@ -603,6 +614,8 @@ UNDOABLE = (
     StepSet,
     StepDecided,
     StepSettled,
+    MessageApproved,
+    MessageWaived,
     AutomationGranted,
     FreezeSet,
     FreezeLifted,
@@ -616,8 +629,19 @@ UNDOABLE = (
 )
 """What undo takes back: decisions about the state. What the program or a declaration brought with it stays."""
 
-LASTING = (Declared, PlaybookOpened, StepStarted, StepFinished)
-"""What nobody can take back: without the first there is no incident to be right about, and a program that ran, ran."""
+LASTING = (
+    Declared,
+    PlaybookOpened,
+    StepStarted,
+    StepFinished,
+    MessageDrafted,
+    MessageQueued,
+    MessageTrying,
+    MessageSent,
+    MessageFailed,
+)
+"""What nobody can take back: without the first there is no incident to be right about, what ran, ran, and what
+went out, went out."""
 
 
 def fold(events: Iterable[Event]) -> Incident:

@@ -50,6 +50,16 @@ from console.events import (
     IntakeRefused,
     ItemClaimed,
     ItemSet,
+    MessageApproved,
+    MessageCancelled,
+    MessageDrafted,
+    MessageEdited,
+    MessageFailed,
+    MessageQueued,
+    MessageSent,
+    MessageSettled,
+    MessageTrying,
+    MessageWaived,
     MomentRecorded,
     NoteWritten,
     ObservabilityFound,
@@ -197,6 +207,7 @@ _DEEDS = (
     EntrySettled, EvidenceCaptured, EvidenceFailed, Exported, RemoteWithheld, RosterAdded, RosterRemoved, RosterRotated, Unmasked,
     FreezeExempted, PlaybookClosed, PlaybookOpened, StepApproved, StepFinished, StepSet, StepStarted, StopAsked,
     EscalationTold, EscalationWaived, FormAnswered, TagRemoved, TagSet,
+    MessageApproved, MessageCancelled, MessageFailed, MessageQueued, MessageSent, MessageSettled, MessageWaived,
 )  # fmt: skip
 
 
@@ -403,6 +414,33 @@ def sentence(body: object) -> str:
             warned = f"; {body.warnings[0]}" if body.warnings else ""
             return f"remote {body.remote}: create is {body.create}{warned}"
         case RemoteWithheld():
+        case MessageDrafted():
+            return f"message {body.message[:8]} drafted: {body.title}" + _because(body.subject)
+        case MessageEdited():
+            return f"message {body.message[:8]} edited{_because(body.subject)}"
+        case MessageWaived():
+            return f"message {body.message[:8]} may go out with {body.finding}{_because(body.reason)}"
+        case MessageApproved():
+            return f"message {body.message[:8]} approved as {body.role}"
+        case MessageQueued():
+            return f"message {body.message[:8]} is to go to {body.sender}"
+        case MessageTrying():
+            return f"message {body.message[:8]} to {body.sender}: try {body.attempt}"
+        case MessageSent():
+            return f"message {body.message[:8]} went to {body.sender}{_because(body.reference)}"
+        case MessageFailed():
+            became = {
+                "retry": "not taken, tried again",
+                "refused": "REFUSED",
+                "unknown": "NOBODY KNOWS whether it went out",
+            }[body.outcome]
+            return f"message {body.message[:8]} to {body.sender}: {became}{_because(body.reason)}"
+        case MessageSettled():
+            word = "went out" if body.word == "sent" else "did not go out"
+            return f"message {body.message[:8]} to {body.sender} {word}{_because(body.reason)}"
+        case MessageCancelled():
+            where = f" to {body.sender}" if body.sender else ""
+            return f"message {body.message[:8]}{where} is not to go out{_because(body.reason)}"
             files = f" and {_many(len(body.blobs), 'file')}" if body.blobs else ""
             kinds = ", ".join(name.replace("_", " ") for name in sorted(body.kinds))
             return f"withheld from remote {body.remote} ({body.policy}): {_many(len(body.events), 'text')}{files} with {kinds}"

@@ -389,6 +389,49 @@ def _play(parser: Parser) -> None:
     add("--for", dest="duration", metavar="DURATION", default="", help="grant: for how long, as in 1h")
 
 
+def _message(parser: Parser) -> None:
+    add = parser.add_argument
+    actions = (
+        "list", "templates", "draft", "show", "edit", "waive", "approve", "send", "settle", "cancel",
+    )  # fmt: skip
+    add("action", nargs="?", choices=actions, default="list", help="default: list")
+    add(
+        "words",
+        nargs="*",
+        metavar="what",
+        help="the template, or the message by its id (default: the newest)",
+    )
+    add("--set", metavar="NAME=VALUE", action="append", default=[], help="draft, edit: a fact; repeatable")
+    add("--subject", help="edit: another subject")
+    add("--text", help="edit: another text; - reads stdin")
+    add("--to", metavar="SENDER", action="append", default=[], help="send, settle, cancel: where; repeatable")
+    add("--publish", action="store_true", help="send: let it go out (default: show what would)")
+    add("--notify", action="store_true", help="send: a status page tells its subscribers")
+    add("--no-wait", action="store_true", help="send: do not wait for what becomes of it")
+    add("--reason", default="", help="why, or what you saw")
+
+
+def _page(parser: Parser) -> None:
+    add = parser.add_argument
+    add(
+        "contacts",
+        nargs="*",
+        help="contacts of the routing table or roles (default: whoever the senders reach)",
+    )
+    add("--reason", default="", help="why, in one line")
+    add("--to", metavar="SENDER", action="append", default=[], help="through this sender; repeatable")
+    deed = parser.add_mutually_exclusive_group()
+    deed.add_argument("--acknowledge", action="store_true", help="say there that somebody works on it")
+    deed.add_argument("--resolve", action="store_true", help="say there that it is over")
+    add("--no-wait", action="store_true", help="do not wait for what becomes of it")
+
+
+def _sender(parser: Parser) -> None:
+    add = parser.add_argument
+    add("action", nargs="?", choices=("list", "test"), default="list", help="default: list")
+    add("name", nargs="?", default="", help="test: only this one; nothing is sent")
+
+
 def _identity(parser: Parser) -> None:
     parser.add_argument(
         "action", nargs="?", choices=("show", "passphrase", "keyring"), default="show", help="default: show"
@@ -471,6 +514,9 @@ COMMANDS: dict[str, Command] = {
         _play,
         ("home", "incident", "as", "role", "playbooks", "json"),
     ),
+    "message": Command("draft, check, approve and send a message to others", "comms:message", _message),
+    "page": Command("wake somebody, or say that it is not needed any more", "comms:page", _page),
+    "sender": Command("where messages can go, and whether that works", "comms:sender", _sender, STORE),
     "preserve": Command("keep telemetry as evidence, by its ids", "evidence:preserve", _preserve),
     "attach": Command("keep a file, pasted text, or what a command prints", "evidence:attach", _attach),
     "evidence": Command("what is kept, what was asked for, what is missing", "evidence:evidence", _evidence),

@@ -31,6 +31,7 @@ def run(options: Namespace) -> int:
         unlock(home)
 
     async def open_desk() -> Desk:
+        from console.comms.outbox import outbox
         from console.desk import Desk
         from console.evidence.capture import Capture
         from console.sharing import meeting
@@ -39,6 +40,7 @@ def run(options: Namespace) -> int:
         return await Desk.open(
             home, context.actor, context.role, child, context.config.profile,
             read_only=options.read_only, meeting=meeting(context.config, home), capture=Capture(home),
+            outbox=outbox(context.config, home, context.redaction),
         )  # fmt: skip
 
     return console(open_desk, home, context.config, options.incident or "")

@@ -1,0 +1,1 @@
+"""Messages: drafted from the state, checked, approved, sent, and on the record."""
