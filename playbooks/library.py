@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent
 SUFFIXES = (".yaml", ".yml")
 MOST_FILES = 1000
+MOST_BYTES = 16 << 20
 """Of one directory; a directory that holds more is not a library."""
 
 D = TypeVar("D", bound="Document")
@@ -106,22 +107,34 @@ def files(directory: Path) -> list[File]:
     if directory.exists() and not directory.is_dir():
         return [File(directory, str(directory), placed(directory))]
     found: list[File] = []
-    count = 0
+    count = size = 0
     try:
         places = [directory, *sorted(each for each in directory.iterdir() if _is_folder(each))]
         for path in (path for place in places for path in place.iterdir()):
             count += 1
             if count > MOST_FILES:
                 what = f"more than {MOST_FILES} files; that is no library"
-                fix = "Name the directory that holds the documents and nothing else."
-                raise PlaybookTrouble([Problem(str(directory), 1, what, fix)])
+                raise PlaybookTrouble([Problem(str(directory), 1, what, NO_LIBRARY)])
             if path.suffix in SUFFIXES and not path.name.startswith(".") and not path.is_dir():
                 found.append(File(path, str(path), placed(path)))
+                size += _read_of(path)
+        if size > MOST_BYTES:
+            what = f"documents of more than {MOST_BYTES >> 20} MiB; that is no library"
+            raise PlaybookTrouble([Problem(str(directory), 1, what, NO_LIBRARY)])
     except OSError as error:
         what = f"cannot be listed: {error.strerror or error}"
         fix = "Name a directory that exists and can be read."
         raise PlaybookTrouble([Problem(str(directory), 1, what, fix)]) from None
     return sorted(found, key=lambda each: each.path)
+
+
+NO_LIBRARY = "Name the directory that holds the documents and nothing else."
+
+
+def _read_of(path: Path) -> int:
+    """How many bytes of a file would be built into a document."""
+    size = path.stat().st_size if path.exists() else 0
+    return size if size <= yaml.MAX_BYTES else 0
 
 
 def _is_folder(path: Path) -> bool:

@@ -75,10 +75,12 @@ def severity_scale(profile: str = "merged", library: Library | None = None) -> S
     """
     from playbooks.schema import SeverityScale
 
-    # A scale that a team adds for a profile comes after ours.
-    for scale in reversed((library or in_force()).documents(SeverityScale)):
-        if _profile(profile) in scale.profiles:
-            return scale
+    # A scale that a team adds for a profile comes after ours; ours stands in for one that they take away.
+    library = library or in_force()
+    for each in (library, Library(root=library.root)):
+        for scale in reversed(each.documents(SeverityScale)):
+            if _profile(profile) in scale.profiles:
+                return scale
     raise KeyError(profile)
 
 

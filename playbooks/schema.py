@@ -92,7 +92,7 @@ class Checklist(Document):
     """The merged checklist. `profiles` names, for each profile, the source keys whose items it shows."""
 
     profiles: dict[str, tuple[Annotated[str, Field(pattern=r"^S\d{3}$")], ...]]
-    items: Annotated[tuple[Item, ...], Field(min_length=1)]
+    items: Annotated[tuple[Item, ...], Field(min_length=1, max_length=500)]  # an incident keeps that many
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Checklist:

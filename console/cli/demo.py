@@ -18,7 +18,7 @@ from console.cli.verify import check
 from console.drills.demo import Drill
 from console.drills.script import Player
 from console.refusal import Refused
-from playbooks import load
+from playbooks import library, load
 from playbooks.schema import Scenario
 
 HEADLESS_SPEED = 60.0
@@ -36,6 +36,8 @@ def run(options: Namespace) -> int:
             f"There is no scenario {options.scenario}.", f"Known: {', '.join(load.scenarios())}."
         ) from None
     headless = options.headless or not terminal()
+    if headless and not library.in_force().find(f"scenarios/{scenario.id}")[0].own:
+        library.overlay_by(tuple)  # its script names items of the shipped documents
     speed = options.speed or (HEADLESS_SPEED if headless else 1.0)
     if headless:
         # Ended from outside, a drill still has to end its agents and to remove its home.

@@ -57,6 +57,9 @@ def _entry(context: Context, id: str) -> Entry:
     library = _library()
     found = library.find(id, _kind(context.options.kind))
     if not found:
+        for kind in KINDS:
+            for problem in library.problems_of(kind, id.rpartition("/")[2]):
+                raise Refused(f"`{id}` is broken and not in force. {problem}.", problem.fix)
         ids = [entry.document.id for kind in KINDS for entry in library.entries(kind)]
         near = get_close_matches(id.rpartition("/")[2], ids, n=1)
         hint = f"Did you mean `{near[0]}`?" if near else "`warroom playbook list` shows all."

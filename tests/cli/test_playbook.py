@@ -1,9 +1,12 @@
 """`warroom playbook`: lists, shows, prints, begins and checks documents."""
 
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from console.cli import demo
+from playbooks import library
 from playbooks.library import KINDS, Library
 from playbooks.page import LINES, WIDTH
 from tests.cli.conftest import Warroom
@@ -65,6 +68,12 @@ def test_a_broken_document_of_a_team_breaks_no_command_and_is_named(warroom: War
     configure(warroom, f'[playbooks]\ndirectory = "{tmp_path / "nowhere"}"\n')
     assert warroom.within("playbook", "show", "roles").code == 0
     assert "cannot be listed" in warroom.within("doctor").out
+
+
+def test_a_broken_document_that_replaces_none_is_said_to_be_broken(warroom: Warroom, tmp_path: Path) -> None:
+    path = put(tmp_path, "responses/ours.yaml", "id: [\n")
+    shown = warroom.within("playbook", "show", "ours", "--playbooks", str(tmp_path))
+    assert (shown.code, f"`ours` is broken and not in force. {path}:" in shown.err) == (3, True), shown
 
 
 def test_lint_says_file_line_and_fix_and_ends_with_its_code(warroom: Warroom, tmp_path: Path) -> None:
@@ -175,6 +184,44 @@ def test_new_like_a_document_is_valid_for_every_kind(warroom: Warroom, kind: str
         if value["id"] == like.id
     ]
     assert (mine["origin"], mine["file"], mine["version"]) == ("replaces shipped", str(path), "0.1")
+
+
+@pytest.mark.parametrize(("own", "rehearsed"), [(False, False), (True, True)])
+def test_a_scripted_drill_goes_by_the_documents_that_its_script_knows(
+    warroom: Warroom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: bool, rehearsed: bool
+) -> None:
+    put(tmp_path, "a.yaml", playbook())
+    if own:
+        text = (library.SHIPPED / "scenarios" / "refund-loop.yaml").read_text()
+        put(tmp_path, "scenarios/refund-loop.yaml", text)
+    configure(warroom, f'[playbooks]\ndirectory = "{tmp_path}"\n')
+    seen = []
+
+    def plain(*_: object) -> int:
+        seen.append(bool(library.in_force().find("checkout-down")))
+        return 0
+
+    monkeypatch.setattr(demo, "Drill", mock.MagicMock())
+    monkeypatch.setattr(demo, "_plain", plain)
+    assert warroom.within("demo", "--headless").code == 0
+    assert seen == [rehearsed]
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("checklists/first-response", ("items:", "items: []\nignored:")),
+        ("severity/merged", ("profiles: [", "profiles: [s004-bundle] # [")),
+    ],
+)
+def test_a_teams_document_that_leaves_something_out_breaks_no_declaration(
+    warroom: Warroom, tmp_path: Path, name: str, change: tuple[str, str]
+) -> None:
+    source = (library.SHIPPED / f"{name}.yaml").read_text()
+    assert change[0] in source
+    put(tmp_path, f"{name}.yaml", source.replace(*change))
+    declared = warroom.within("declare", "x", "--severity", "SEV-3", "--playbooks", str(tmp_path))
+    assert (declared.code, "SEV-3" in declared.out) == (0, True), declared
 
 
 @pytest.mark.parametrize("id", ["../x", "A", "", "x/y", "-x", "a" * 65])

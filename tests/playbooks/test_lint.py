@@ -311,3 +311,10 @@ def test_a_directory_that_is_no_library_is_refused(tmp_path: Path) -> None:
         (tmp_path / f"{number}.yaml").touch()
     (finding,) = found(tmp_path)
     assert "more than 1000 files" in finding.what
+
+
+def test_documents_that_are_too_much_to_read_together_are_refused(tmp_path: Path) -> None:
+    for number in range(17):
+        put(tmp_path, f"{number}.yaml", "#" * 1_000_000)
+    (finding,) = found(tmp_path)
+    assert "more than 16 MiB" in finding.what
