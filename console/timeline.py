@@ -235,6 +235,11 @@ def _because(reason: str) -> str:
     return f": {reason}" if reason else ""
 
 
+def _second(text: str) -> str:
+    at = instant(text)
+    return iso(at, 0) if at is not None else text
+
+
 def _every(seconds: int, channel: str = "") -> str:
     if not seconds:
         return "no regular updates"
@@ -355,7 +360,8 @@ def sentence(body: object) -> str:
             return f"step {body.step} approved as {body.role}"
         case StepStarted():
             how = "dry run" if body.dry else "RUNS BY ITSELF" if body.automatic else "runs for real"
-            return f"step {body.step} {how} ({body.run}): {' '.join(body.what)}"
+            what = " ".join(body.what)
+            return f"step {body.step} {how} ({body.run}): {what if len(what) <= 500 else what[:499] + '…'}"
         case StepFinished():
             how = body.outcome.replace("_", " ")
             code = (
@@ -375,11 +381,12 @@ def sentence(body: object) -> str:
         case StepDecided():
             return f"decided {body.step}: {body.option}{_because(body.reason)}"
         case AutomationGranted():
-            return f"may run by itself until {body.until}: {', '.join(body.steps)} ({body.scope}){_because(body.reason)}"
+            until = _second(body.until)
+            return f"may run by itself until {until}: {', '.join(body.steps)} ({body.scope}){_because(body.reason)}"
         case AutomationWithdrawn():
             return f"nothing runs by itself any more{_because(body.reason)}"
         case AutomationAnnounced():
-            return f"step {body.step} will run by itself at {body.at} unless somebody stops it"
+            return f"step {body.step} will run by itself at {_second(body.at)} unless somebody stops it"
         case FreezeSet():
             return f"CHANGES FROZEN{' in ' + body.scope if body.scope else ''}{_because(body.reason)}"
         case FreezeLifted():
@@ -407,13 +414,6 @@ def sentence(body: object) -> str:
             return f"SECURITY LEADS, for responders only{_because(body.reason)}{clocks}"
         case SecurityLedSet():
             return f"the incident commander leads again{_because(body.reason)}"
-        case RecordVerified():
-            found = _many(body.damage, "damage") if body.damage else "sound"
-            return f"record verified: {_many(body.events, 'event')}, {found}"
-        case RemoteProbed():
-            warned = f"; {body.warnings[0]}" if body.warnings else ""
-            return f"remote {body.remote}: create is {body.create}{warned}"
-        case RemoteWithheld():
         case MessageDrafted():
             return f"message {body.message[:8]} drafted: {body.title}" + _because(body.subject)
         case MessageEdited():
@@ -441,6 +441,13 @@ def sentence(body: object) -> str:
         case MessageCancelled():
             where = f" to {body.sender}" if body.sender else ""
             return f"message {body.message[:8]}{where} is not to go out{_because(body.reason)}"
+        case RecordVerified():
+            found = _many(body.damage, "damage") if body.damage else "sound"
+            return f"record verified: {_many(body.events, 'event')}, {found}"
+        case RemoteProbed():
+            warned = f"; {body.warnings[0]}" if body.warnings else ""
+            return f"remote {body.remote}: create is {body.create}{warned}"
+        case RemoteWithheld():
             files = f" and {_many(len(body.blobs), 'file')}" if body.blobs else ""
             kinds = ", ".join(name.replace("_", " ") for name in sorted(body.kinds))
             return f"withheld from remote {body.remote} ({body.policy}): {_many(len(body.events), 'text')}{files} with {kinds}"

@@ -21,7 +21,7 @@ from console.runner.automatic import Automation
 from console.runner.document import Step
 from console.runner.fill import Unfilled, fill, said
 from console.runner.output import Progress
-from console.runner.player import Player, Settings
+from console.runner.player import LOOK, Player, Settings
 from console.runner.rules import Hindered, approvers, by_itself
 from console.shown import visible
 from data.clock import iso
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from playbooks.response import Playbook
 
 WIDTH = 80
+STOPPING = 15.0
+"""Seconds that `stop` waits for the word that nothing is left: longer than a program is given to end."""
 MARKS = {
     "open": " ",
     "done": "x",
@@ -304,15 +306,21 @@ class _Play:
             return exits.OK
         run = player.run_named(name)
         left = await player.stop(run, self._options.reason)
-        if left:
-            complain(
-                f"{len(left)} processes of {run.id} could not be ended: {', '.join(map(str, sorted(left)))}."
+        waited = 0.0
+        while player.plays.runs[run.id].running and waited < STOPPING:
+            await asyncio.sleep(LOOK)
+            waited += LOOK
+            await player.room.refresh()
+        run = player.plays.runs[run.id]
+        if run.running or left:
+            what = (
+                f"processes {', '.join(map(str, sorted(left)))} still run, and cannot be ended from here"
+                if left
+                else f"nothing has said within {STOPPING:.0f} s that it ended; look at the console of {run.by}"
             )
+            complain(f"run {run.id} of {run.step} was told to stop: {what}.")
             return exits.FAILED
-        self._done(
-            f"run {run.id} of {run.step} is to stop; `warroom play show {run.step}` says when it has",
-            run=run.id,
-        )
+        self._context.say(_run_line(run), _run_value(run) | {"incident": player.room.code})
         return exits.OK
 
     async def _grant(self) -> None:

@@ -493,9 +493,12 @@ class Player:
         assert filled is not None  # noqa: S101 - a step that acts has something to run
         name = secrets.token_hex(8)
         run.ready(filled, name)
-        await self._say(
-            self._started(play, state, name, filled, real=real, automatic=bool(grant)), automatic=bool(grant)
-        )
+        bodies: list[Body] = [self._started(play, state, name, filled, real=real, automatic=bool(grant))]
+        through = self.plays.freezes and state.step.freeze_exempt and filled.kind != "action"
+        if real and through and (play.id, state.step.id) not in self.plays.exempted:
+            why = f"playbook {play.id} exempts it for {self.room.code}"
+            bodies.insert(0, FreezeExempted(play.id, state.step.id, why))
+        await self._say(*bodies, automatic=bool(grant))
         return await self._carry_out(play, state, name, filled, grant, tell)
 
     async def stop(self, run: Run, reason: str = "") -> set[int]:
@@ -704,11 +707,11 @@ class Player:
         name = sha256(f"{playbook}\0{step}".encode("utf-8", "backslashreplace")).hexdigest()[:32]
         return self.room.case.directory / RUNS / f"{name}.lock"
 
-    async def _say(self, body: Body, *, automatic: bool) -> None:
+    async def _say(self, *bodies: Body, automatic: bool) -> None:
         if automatic:
-            await self.room.append(entry(body, AUTOMATION))
+            await self.room.append(*(entry(body, AUTOMATION) for body in bodies))
         else:
-            await self.room.record(body)
+            await self.room.record(*bodies)
 
     async def _record(self, *bodies: Body) -> tuple[Event, ...]:
         if self.room.read_only:

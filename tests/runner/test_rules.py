@@ -147,6 +147,8 @@ async def test_a_change_freeze_lets_the_incidents_own_change_through(player: Pla
     await room.retract(freeze.hash, "the wrong incident")
     assert codes(player, "scale") == []
     await player.freeze("again")
+    assert (await player.run("undo", real=True)).outcome == "done"
+    assert room.code in room.incident.plays.exempted["test", "undo"], "the record ties it to the incident"
     await player.lift("stable")
     assert codes(player, "scale") == []
 
