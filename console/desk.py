@@ -76,8 +76,8 @@ class Desk:
         read_only: bool = False,
         meeting: Meeting | None = None,
         capture: Capture | None = None,
-    ) -> None:
         outbox: Outbox | None = None,
+    ) -> None:
         self.home, self.actor, self.role, self.clock = home, actor, role, home.clock
         self.profile = profile
         self.read_only = read_only
@@ -100,9 +100,9 @@ class Desk:
         self._glances: dict[str, tuple[object, Incident]] = {}
         self._listeners: list[Callable[[], None]] = []
         self.capture = capture
+        self.outbox = outbox
         self._trusting = meeting is not None and meeting.policy == "first-use"
         self._shared_anew = True
-        self.outbox = outbox
         self.sharing = (
             None
             if meeting is None or read_only
@@ -130,9 +130,9 @@ class Desk:
         read_only: bool = False,
         meeting: Meeting | None = None,
         capture: Capture | None = None,
+        outbox: Outbox | None = None,
     ) -> Desk:
         """Open the desk of `home` and read its board. The arguments are those of the class.
-        outbox: Outbox | None = None,
 
         A board that cannot be read is no reason to keep the incidents closed: `board_trouble` says so.
         """
@@ -149,10 +149,10 @@ class Desk:
         await self.leave()
         if self.sharing is not None:
             await asyncio.to_thread(self.sharing.close)
-        if self._watch is not None:
-            await self._watch.close()
         if self.outbox is not None:
             await asyncio.to_thread(self.outbox.close)
+        if self._watch is not None:
+            await self._watch.close()
         if self._child is not None:
             await asyncio.to_thread(self._child.close)
 
@@ -373,13 +373,13 @@ class Desk:
         if self.sharing is not None:
             self.sharing.serve(case)
             room.listen(self._nudge(room))
-        return room
-
-    def _nudge(self, room: Room) -> Callable[[], None]:
         if self.outbox is not None:
             outbox = self.outbox
             room.listen(lambda: outbox.tend(room))
             outbox.tend(room)
+        return room
+
+    def _nudge(self, room: Room) -> Callable[[], None]:
         """A listener that has what was written here shared at once."""
         saved = room.saved_at
 
@@ -400,11 +400,11 @@ class Desk:
                     await self.capture.leave()
                 if self.sharing is not None:
                     await asyncio.to_thread(self.sharing.leave)
+                if self.outbox is not None:
+                    await asyncio.to_thread(self.outbox.leave)
                 await room.close()
 
     async def declare(
-                if self.outbox is not None:
-                    await asyncio.to_thread(self.outbox.leave)
         self,
         title: str,
         severity: int = 2,
