@@ -235,6 +235,11 @@ def _because(reason: str) -> str:
     return f": {reason}" if reason else ""
 
 
+def _second(text: str) -> str:
+    at = instant(text)
+    return iso(at, 0) if at is not None else text
+
+
 def _every(seconds: int, channel: str = "") -> str:
     if not seconds:
         return "no regular updates"
@@ -355,7 +360,8 @@ def sentence(body: object) -> str:
             return f"step {body.step} approved as {body.role}"
         case StepStarted():
             how = "dry run" if body.dry else "RUNS BY ITSELF" if body.automatic else "runs for real"
-            return f"step {body.step} {how} ({body.run}): {' '.join(body.what)}"
+            what = " ".join(body.what)
+            return f"step {body.step} {how} ({body.run}): {what if len(what) <= 500 else what[:499] + '…'}"
         case StepFinished():
             how = body.outcome.replace("_", " ")
             code = (
@@ -375,11 +381,12 @@ def sentence(body: object) -> str:
         case StepDecided():
             return f"decided {body.step}: {body.option}{_because(body.reason)}"
         case AutomationGranted():
-            return f"may run by itself until {body.until}: {', '.join(body.steps)} ({body.scope}){_because(body.reason)}"
+            until = _second(body.until)
+            return f"may run by itself until {until}: {', '.join(body.steps)} ({body.scope}){_because(body.reason)}"
         case AutomationWithdrawn():
             return f"nothing runs by itself any more{_because(body.reason)}"
         case AutomationAnnounced():
-            return f"step {body.step} will run by itself at {body.at} unless somebody stops it"
+            return f"step {body.step} will run by itself at {_second(body.at)} unless somebody stops it"
         case FreezeSet():
             return f"CHANGES FROZEN{' in ' + body.scope if body.scope else ''}{_because(body.reason)}"
         case FreezeLifted():
