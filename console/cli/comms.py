@@ -196,7 +196,7 @@ class _Messages:
                 self._context.say(_wrapped(f"in the way {one.code}: {one}", "  "))
         name = each.id[:8]
         if left:
-            complain(f'before it can go: warroom message edit {name} --set NAME="…"')
+            complain(f'before it can go, mend that: warroom message edit {name} --set NAME="…", or --text -')
         elif each.audience not in INSIDE and each.approved is None:
             complain(f"next: warroom message approve {name}")
         else:
@@ -353,4 +353,8 @@ def _value(each: Message) -> dict[str, Any]:
 
 
 def _wrapped(text: str, indent: str) -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
+    # A name that was cut in two cannot be copied.
+    return textwrap.fill(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip

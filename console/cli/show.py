@@ -127,6 +127,13 @@ def lines(state: Incident, now: int) -> Iterator[str]:
         left = state.next_update_due - now
         when = f"in {ago(left)}" if left >= 0 else f"LATE by {ago(-left)}"
         yield f"  update      due {iso(state.next_update_due, 0)}, {when}"
+    if state.messages.outstanding or state.messages.unknown:
+        lost = (
+            f"; of {state.messages.unknown} NOBODY KNOWS whether it went out"
+            if state.messages.unknown
+            else ""
+        )
+        yield f"  outbox      {state.messages.outstanding} on their way{lost} (warroom message list)"
     yield ""
     open_alerts = [facts for name, facts in state.alerts.items() if name not in state.ended]
     yield f"Alerts  {len(state.alerts)}, {len(open_alerts)} not over"
@@ -244,6 +251,8 @@ def as_json(state: Incident, now: int) -> dict[str, Any]:
         "scope": state.scope,
         "impact": state.impact,
         "next_update_due": when(state.next_update_due),
+        "messages_on_their_way": state.messages.outstanding,
+        "messages_unknown": state.messages.unknown,
         "roles": state.roles,
         "chain": {name: iso(stamp.at, 9) for name, stamp in state.stamps.items()},
         "alerts": [msgspec.to_builtins(facts) for facts in state.alerts.values()],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from console.comms.draft import clock, supply
 from console.evidence.redaction import Redaction
+from data.clock import iso
 
 if TYPE_CHECKING:
     from console.comms.state import Message
@@ -24,11 +25,11 @@ REQUEST = 16_000
 
 # The beginnings of words by which people name what can be observed to fail.
 FAILURES = (
-    "abort bypass| corrupt crash deadlock delay degrad delet denied deny disclos down duplicat drop egress error exceed "
+    "abort attack backlog block breach brok bypass charg compromis contamin corrupt crash deadlock delay degrad delet denied deny disclos doubl down duplicat drop empty exhaust egress error exceed "
     "expos exfiltrat fail fraud garbl hang halt| hung incorrect| injection interrupt invent lag| latenc leak loop los[est] "
     "missing mistak mixed misrout offline outage overcharg overload overspen overwr partial refus reject repeat retr "
-    "rerout slow spend spik stale stall stolen stop stuck throttl timeout timed time[- ]out twice unable unauthori "
-    "unapprov unavailab unexpected unintend unreach unregister unrespons without violat wrong| charged| cost"
+    "rerout slow poison spend spik stale stall stolen stop stuck throttl timeout timed time[- ]out twice unable unauthori "
+    "unapprov unavailab unexpected unintend unreach unregister unrespons without violat wrong| cost"
 )
 _FAILURE = re.compile(
     r"\b(?:" + "|".join(f"{word[:-1]}\\b" if word[-1] == "|" else word for word in FAILURES.split()) + ")"
@@ -166,8 +167,14 @@ def _missing(message: Message) -> list[Finding]:
 
 
 def _promise(message: Message, now: int) -> list[Finding]:
-    if message.promises is None or message.promises > now:
+    if message.promises is None:
         return []
+    if message.promises > now:
+        at = iso(message.promises, 0)[11:16]
+        if f"{at} UTC" in _text(message) or f"{at}Z" in _text(message):
+            return []
+        what = f"The next update is promised for {at} UTC, and the text does not say that."
+        return [Finding("promise", what, "Say when it comes: --set next_update=14:30.")]
     what = f"It promises the next update for {clock(message.promises, now)}, which has passed."
     return [Finding("promise", what, "Promise a later one: --set next_update=+30min.")]
 
@@ -181,7 +188,10 @@ def _vague(message: Message, phrases: Sequence[str]) -> list[Finding]:
 def _failure(message: Message) -> list[Finding]:
     needs = {need.name for need in message.needs}
     body = _GAP.sub("", _text(message))
-    if not needs & REPORTS or _FAILURE.search(body):
+    letters = [char for char in body if char.isalpha()]
+    foreign = sum(not char.isascii() for char in letters) > len(letters) / 2
+    # In another script these words tell nothing; whoever approves it reads it.
+    if not needs & REPORTS or foreign or _FAILURE.search(body):
         return []
     what = "It names no failure that anybody could observe."
     return [

@@ -6,6 +6,7 @@ Sending only puts a message into the queue; `console.comms.outbox` takes it from
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -177,21 +178,13 @@ class Messenger:
                     raise Refused(f"{value} is no time.", "As in --set next_update=14:30 or +30min.")
                 value = clock(promises, now)
             facts[name] = value
-            before = message.given.get(name, "")
-            if name == "next_update" and message.promises is not None:
-                before = next(
-                    (said for said in (clock(message.promises, message.at), clock(message.promises, now))
-                     if said in new_body + new_subject), before,
-                )  # fmt: skip
-            old = next(
-                (each for each in (missing(name), before) if each and each in new_body + new_subject), ""
-            )
-            if not old:
+            words = _put(message, new_subject, new_body, name, value, now)
+            if words is None:
                 raise Refused(
                     f"The text has no place for {name}.",
                     f"Write it yourself: warroom message edit {message.id[:8]} --text -",
                 )
-            new_subject, new_body = new_subject.replace(old, value), new_body.replace(old, value)
+            new_subject, new_body = words
         if (new_subject, new_body, promises) == (message.subject, message.body, message.promises):
             raise Refused("Nothing would change.", "Say what: --text, --subject or --set NAME=VALUE.")
         promised = moment(promises) if promises is not None else ""
@@ -408,6 +401,23 @@ class Messenger:
         if self.room.read_only:
             raise reading_only()
         await self.room.record(*bodies)
+
+
+def _put(
+    message: Message, subject: str, body: str, name: str, value: str, now: int
+) -> tuple[str, str] | None:
+    """Return a text with a fact where it is missing or where another one stood; None: there is no such place."""
+    before = [missing(name), message.given.get(name, "")]
+    if name == "next_update" and message.promises is not None:
+        before += [clock(message.promises, message.at), clock(message.promises, now)]
+    old = next((each for each in before if each and each in f"{subject}\n{body}"), "")
+    if old:
+        return subject.replace(old, value), body.replace(old, value)
+    label = next((need.label for need in message.needs if need.name == name and need.label), "")
+    line = re.compile(rf"^({re.escape(label)}: *)[^\n]*$", re.MULTILINE)
+    if label and line.search(body):
+        return subject, line.sub(lambda found: found[1] + value, body, count=1)
+    return (subject, body) if value in body else None
 
 
 def may(authority: Authority, incident: Incident, person: str) -> str:
