@@ -208,7 +208,7 @@ QUESTION_WORDS = {
     "S004-QI-2": ("policy decision",),
     "S004-QI-3": ("principal", "executed"),
     "S004-QI-4": ("asked for", "denied", "gone around"),
-    "S004-QI-5": ("memory", "read or written"),
+    "S004-QI-5": ("memory", "read or write"),
     "S004-QI-6": ("bundle",),
     "S004-QI-7": ("one run", "session", "wave"),
 }

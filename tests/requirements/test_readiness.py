@@ -72,7 +72,7 @@ def test_a_gap_without_an_owner_never_leads_to_a_wider_rollout() -> None:
     (owner,) = (ask for ask in REVIEWS["control-review"].questions if ask.id == "owner")
     assert all(
         words in owner.remedy
-        for words in ("smaller pilot", "clearer gate", "better measurement", "no wider rollout")
+        for words in ("shrink the pilot", "sharpen the gate", "measure first", "no wider rollout")
     )
 
 
