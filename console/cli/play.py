@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shlex
 import signal
-import sys
 import textwrap
 from argparse import Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -524,14 +523,19 @@ def _wrapped(text: str, indent: str) -> str:
 
 
 class _ended_by_signals:
-    """Within it SIGTERM and SIGHUP end the work as Ctrl+C does: with the program ended and its end on the record."""
+    """Within it Ctrl+C, SIGTERM and SIGHUP end the work in good order, however often they come.
+
+    The program is ended and its end stands on the record before this process goes: half an end is none.
+    """
+
+    _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __enter__(self) -> None:
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
-        if task is not None and sys.platform != "win32":
-            for number in (signal.SIGTERM, signal.SIGHUP):
+        if task is not None:
+            for number in self._NUMBERS:
                 loop.add_signal_handler(number, task.cancel)
 
     def __exit__(self, *_: object) -> None:
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in self._NUMBERS:
             asyncio.get_running_loop().remove_signal_handler(number)

@@ -507,6 +507,12 @@ class Player:
         Returns:
             Processes of it on this machine that could not be ended, when nobody else attends the run.
         """
+        state = self.plays.step(run.playbook, run.step)
+        if state is not None and state.step.wait is not None and not run.outcome:
+            # Nothing runs: it is over with the word.
+            passed = max(0, (self.room.clock.now() - run.at) // 1_000_000)
+            await self._record(StepFinished(run.id, "cancelled", milliseconds=passed, note=reason.strip()))
+            return set()
         if not run.outcome:
             await self._record(StopAsked(run.id, reason.strip()))
         if run.rep != self.replica or holder(self._place(run.playbook, run.step)) is not None:
@@ -527,6 +533,10 @@ class Player:
                 continue
             place = self._place(each.playbook, each.step)
             if holder(place) is not None:
+                continue
+            # Its end was on the record before its lock was given back; perhaps it is not read yet.
+            await self.room.refresh()
+            if not self.plays.runs[each.id].running:
                 continue
             left = await asyncio.to_thread(processes.members, each.id)
             note = "The console that ran it is gone."

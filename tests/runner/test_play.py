@@ -101,6 +101,9 @@ def test_people_decide_tick_skip_and_wait(quick: Warroom) -> None:
     waiting = quick.quick("play", "run", "wait", "--for-real")
     assert "play tick wait" in waiting.out
     assert "running" in quick.quick("play", "show").out
+    assert "cancelled" in quick.quick("play", "stop", "--reason", "too early").out
+    assert "failed" in quick.quick("play", "show", "wait").out
+    quick.quick("play", "run", "wait", "--for-real")
     quick.quick("play", "tick", "wait", "--evidence", "dashboard")
     assert quick.within("play", "skip", "hand").code == 3
     quick.quick("play", "skip", "hand", "--waive", "--reason", "nobody is there")
@@ -157,21 +160,32 @@ async def test_stop_from_another_shell(warroom: Warroom) -> None:
     assert not alive(pid)
 
 
-async def test_sigterm_ends_the_program_first(warroom: Warroom) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_ends_the_program_first_however_often_it_comes(
+    warroom: Warroom, number: signal.Signals
+) -> None:
     mark = warroom.folder / "pid"
-    await prepared(warroom.home, book(shell("act", f"echo $$ > {mark}; sleep 600")))
+    await prepared(
+        warroom.home, book(shell("act", f"trap '' TERM; echo $$ > {mark}; while :; do sleep 1; done"))
+    )
     console = await asyncio.create_subprocess_exec(
         *warroom.command, "play", "run", "act", "--for-real",
         env=warroom.environment, cwd=warroom.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    await pid_in(mark)
-    console.send_signal(signal.SIGTERM)
-    _, err = await console.communicate()
+    pid = await pid_in(mark)
+    saying = asyncio.ensure_future(console.communicate())
+    while not saying.done():
+        console.send_signal(number)
+        await asyncio.wait([saying], timeout=0.5)
+        if not alive(pid):
+            break
+    _, err = await saying
+    assert not alive(pid)
     assert console.returncode == 130
     assert b"cancelled" in err
     assert b"Traceback" not in err
     (value,) = (await asyncio.to_thread(warroom.ok, "play", "show", "act", "--json")).values
-    assert value["standing"] == "unclear"
+    assert (value["standing"], value["runs"][0]["outcome"]) == ("unclear", "cancelled")
 
 
 async def test_granted_steps_run_by_themselves_from_a_shell(warroom: Warroom, server: Server) -> None:
