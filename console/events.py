@@ -1119,11 +1119,12 @@ class RemoteProbed(Body, frozen=True):
 
 @kind("remote.alarmed")
 class RemoteAlarmed(Body, frozen=True):
-    """A remote gave back something else than what its name says; the bytes are kept in quarantine."""
+    """A remote gave back something else than what its name says. `kept`: its bytes are in quarantine here."""
 
     remote: Name
     name: Short
     reason: Short
+    kept: bool = False
 
 
 # -- what the log writes about itself (data/record.py) ------------------------------------------------------

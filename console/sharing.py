@@ -18,17 +18,19 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from console.config import Config
-from console.events import Body, RemoteAlarmed, RemoteProbed, RemoteWithheld, entry
+from console.events import Body, Declared, RemoteAlarmed, RemoteProbed, RemoteWithheld, entry, read
 from console.evidence.holding import carry_out
 from console.evidence.redaction import Redaction
 from console.timeline import project
 from data.case import Case, adopt
 from data.clock import iso
+from data.envelope import MAX_GROUP
 from data.home import Home
+from data.log import EVENT_COLUMNS, connect, read_row
 from data.log import NAME as LOG
-from data.log import connect
 from data.record import ACTOR, MAX_WITHHELD, WITHHELD, read_withheld
 from data.remotes import Findings, Remote, RemoteTrouble
+from data.segment import Parcel
 from data.sync import Sync, Turn, cases, founding, unseen
 from data.trouble import StoreTrouble
 
@@ -41,6 +43,8 @@ PATIENCE = 30.0
 it to come back sees that soon."""
 LEAVE = 1.0
 """Seconds for which a turn is waited for when somebody leaves."""
+MAX_ALARMS = 100
+"""Objects of one turn that are named in the record one by one; the others are counted."""
 RECENT_DAYS = 14
 """Incidents declared longer ago than that are fetched only when somebody asks for them."""
 DAY = 86_400_000_000_000
@@ -137,7 +141,6 @@ class Sharing:
         # A case is let go only between two turns; a turn asks whether it should end.
         remotes = list(remotes)
         self._turns = {name: threading.Lock() for name, _, _ in remotes}
-        self._leaving = False
         self._wakes = {name: threading.Event() for name, _, _ in remotes}
         self.standings = {
             name: Standing(name, url, policy=masks[name].name if name in masks else "")
@@ -153,7 +156,7 @@ class Sharing:
     def serve(self, case: Case) -> None:
         """Share the incident that is open now, before all others."""
         with self._showing:
-            self._case, self._leaving = case, False
+            self._case = case
             for name in self.standings:
                 # What was counted in another incident says nothing of this one.
                 self._show(name, pending=0, oldest=None, shared=0, turned=0, withheld=0)
@@ -164,10 +167,8 @@ class Sharing:
 
         One that hangs in a request is not waited for: it finds the case closed, and nothing is lost by that.
         """
-        self._leaving = True
-        held = [lock for lock in self._turns.values() if lock.acquire(timeout=LEAVE)]
         self._case = None
-        for lock in held:
+        for lock in [lock for lock in self._turns.values() if lock.acquire(timeout=LEAVE)]:
             lock.release()
 
     def nudge(self) -> None:
@@ -177,7 +178,6 @@ class Sharing:
 
     def close(self) -> None:
         """End all turns; what is not shared yet waits for the next start."""
-        self._leaving = True
         self._stop.set()
         self.nudge()
         for thread in self._threads:
@@ -187,7 +187,12 @@ class Sharing:
 
     def _run(self, name: str, opener: Opener) -> None:
         remote: Remote | None = None
-        exchange = _Exchange(self._home, name, self._halted, self._masks.get(name))
+        serving: Case | None = None
+
+        def halted() -> bool:
+            return self._stop.is_set() or self._case is not serving
+
+        exchange = _Exchange(self._home, name, halted, self._masks.get(name))
         failures, looked = 0, 0.0
         wake = self._wakes[name]
         while not self._stop.is_set():
@@ -195,7 +200,7 @@ class Sharing:
             try:
                 if remote is None:
                     remote = opener()
-                case = self._case
+                case = serving = self._case
                 exchanged = case is None
                 # The one that wrote it may be gone, such as our own look around that came a moment before.
                 if case is not None and case.take_over():
@@ -217,6 +222,8 @@ class Sharing:
                 if exchanged:
                     self._tell(name, case, turned=self._home.clock.now())
             except StoreTrouble as trouble:
+                if self._case is not serving:
+                    continue  # it was let go meanwhile
                 failures += 1
                 self._show(name, working=False, error=str(trouble))
                 self._recount(name, exchange, remote)
@@ -224,6 +231,8 @@ class Sharing:
                     remote.close()  # a connection that never comes back is made anew
                     remote = None
             except Exception as error:  # a fault of ours must not end the sharing of everything else
+                if self._case is not serving:
+                    continue
                 failures += 1
                 self._show(name, working=False, error=f"An unforeseen error: {error!r}. It is tried again.")
             # Jitter, so that consoles that lost a remote together do not come back to it together.
@@ -234,9 +243,6 @@ class Sharing:
             wake.clear()
         if remote is not None:
             remote.close()
-
-    def _halted(self) -> bool:
-        return self._leaving or self._stop.is_set()
 
     def _recount(self, name: str, exchange: _Exchange, remote: Remote | None) -> None:
         """Count what waits while the remote does not answer; nobody needs to be asked for that."""
@@ -282,7 +288,8 @@ class _Exchange:
         self._probed: dict[str, int] = {}
         self._findings: Findings | None = None
         self._found_at = 0
-        self._told: set[str] = set()
+        self._told: dict[str, set[str]] = {}
+        self._foreign: set[str] = set()
         self._marks: dict[str, int] = {}
         self._announced: set[str] = set()
 
@@ -294,29 +301,35 @@ class _Exchange:
 
     def turn(self, remote: Remote, case: Case) -> Turn:
         """Take one turn; what the remote does and did is put on the record of the case."""
-        bodies: list[Body] = []
+        alarms: list[Body] = []
         now = self._home.clock.now()
         probed = self._probed.get(case.id)
         if probed is None or now - probed >= DAY:
-            bodies.append(self._probe(remote, now))
+            case.append(entry(self._probe(remote, now), ACTOR)).result()
             self._probed[case.id] = now
-        if probed is not None and bodies:
-            # Once a day: what counts as shared may be gone or changed by now, and this turn puts it anew.
-            bodies += [
-                RemoteAlarmed(
-                    self._name, name[-512:], "It is gone, or no longer what was put; it is put again."
-                )
-                for name in self.sync(remote, case).audit(self._halted)
-            ]
+            if probed is not None:
+                # Once a day: what counts as shared may be gone or changed by now, and this turn puts it anew.
+                alarms += [
+                    RemoteAlarmed(
+                        self._name, name[-512:], "It is gone, or no longer what was put; it is put again."
+                    )
+                    for name in self.sync(remote, case).audit(self._halted)
+                ]
         turn = exchange(self.sync(remote, case), self._name, self._mask, self._halted)
-        bodies += [
-            RemoteAlarmed(self._name, name[-512:], reason[:512])
-            for name, reason in turn.bad.items()
-            if name not in self._told
+        if turn.bad and case.id not in self._told:
+            self._told[case.id] = _alarmed(case, self._name)
+        fresh = [name for name in turn.bad if name[-512:] not in self._told[case.id]]
+        alarms += [
+            RemoteAlarmed(self._name, name[-512:], turn.bad[name][:512], name in turn.kept)
+            for name in fresh[:MAX_ALARMS]
         ]
-        self._told.update(turn.bad)
-        if bodies:
-            case.append(*(entry(body, ACTOR) for body in bodies)).result()
+        if len(fresh) > MAX_ALARMS:
+            rest = f"{len(fresh) - MAX_ALARMS:,} more objects"
+            alarms.append(RemoteAlarmed(self._name, rest, "They are not what their names say either."))
+        if alarms:
+            case.append(*(entry(body, ACTOR) for body in alarms[:MAX_GROUP])).result()
+        if fresh:
+            self._told[case.id].update(name[-512:] for name in fresh)
         return turn
 
     def _probe(self, remote: Remote, now: int) -> RemoteProbed:
@@ -349,9 +362,11 @@ class _Exchange:
         self._announced = set(announced)
         came = False
         for case_id in announced:
-            if case_id not in here and not self._halted():
+            if case_id not in here and case_id not in self._foreign and not self._halted():
                 parcel = founding(remote, case_id)
-                if parcel is not None:
+                if parcel is not None and not _belongs(parcel, self._home):
+                    self._foreign.add(case_id)
+                elif parcel is not None:
                     adopt(self._home, parcel)
                     here.add(case_id)
                     came = True
@@ -427,6 +442,23 @@ def _said(case: Case, name: str) -> set[str]:
         if body is not None and body.remote == name
         for each in (*body.events, *body.blobs)
     }
+
+
+def _alarmed(case: Case, name: str) -> set[str]:
+    """The objects of a remote about which the record has an alarm already."""
+    with closing(connect(case.directory / LOG)) as db:
+        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE kind = ?"  # noqa: S608
+        bodies = [read(read_row(row)) for row in db.execute(query, (RemoteAlarmed.kind,))]
+    return {body.name for body in bodies if isinstance(body, RemoteAlarmed) and body.remote == name}
+
+
+def _belongs(parcel: Parcel, home: Home) -> bool:
+    """Whether an announced case may be founded here: a drill stays out of a home for real incidents.
+
+    One whose declaration is withheld from the remote says nothing of that, and may.
+    """
+    body = read(parcel.events[0].event(1)) if parcel.events[0].salt else None
+    return body is None or (isinstance(body, Declared) and body.mode == home.mode)
 
 
 def _mark(directory: Path) -> int:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 QUARANTINE = "quarantine"
 CASES = "cases/"
 MAX_NAMES = 1_000_000
+MAX_CASES = 10_000
 MAX_QUARANTINED = 1000
 TRIES = 3
 """How often an object that is not what its name says is fetched again before it is left alone until the next
@@ -78,6 +79,7 @@ class Turn:
         pushed: Events that were put and read back.
         blobs: Blobs that went or came.
         bad: Objects that are not what their names say, with the reason.
+        kept: Those of them whose bytes are in quarantine.
         forked: Whether somebody was found to write in our name.
         waiting: Objects whose predecessors are not to be had yet.
     """
@@ -88,6 +90,7 @@ class Turn:
     bad: dict[str, str] = field(default_factory=dict)
     forked: bool = False
     waiting: int = 0
+    kept: set[str] = field(default_factory=set)
 
     @property
     def idle(self) -> bool:
@@ -116,7 +119,7 @@ class Sync:
         self._tries: dict[str, int] = {}
         self._waits: dict[str, bytes] = {}
         self._announced = self._compared = False
-        self._refs: dict[str, Ref] = {}
+        self._refs: dict[tuple[str, int], Ref] = {}
         self._blobs_seen: set[str] = set()
         self._scanned = 0
         self._mask = mask
@@ -284,16 +287,17 @@ class Sync:
         except BadSegment as bad:
             self._tries[name] = self._tries.get(name, 0) + 1
             turn.bad[name] = str(bad)
-            self._quarantine(raw)
+            self._quarantine(name, raw, turn)
             return None
 
-    def _quarantine(self, raw: bytes) -> None:
+    def _quarantine(self, name: str, raw: bytes, turn: Turn) -> None:
         """Keep bytes that are not what they should be: they may be what somebody wants to know about."""
         directory = self.case.directory / QUARANTINE
         try:
             make_directory(directory)
             if len(os.listdir(directory)) < MAX_QUARANTINED:
                 publish(write_temporary(directory, raw), directory / sha256(raw).hexdigest())
+                turn.kept.add(name)
         except OSError as error:
             raise explain(error, directory) from error
 
@@ -331,7 +335,7 @@ class Sync:
                 return len(parcel.events)
             turn.bad[name] = "what came back is not what was put"
             self.shared.forget(name)
-            self._quarantine(back)
+            self._quarantine(name, back, turn)
         raise self._unreturned()
 
     def _masked(self, parcel: Parcel) -> tuple[Parcel, dict[str, list[str]]]:
@@ -377,17 +381,20 @@ class Sync:
             there.setdefault(name.removeprefix(at).partition(".")[0], []).append(name)
         blobs = Blobs(self.case.directory)
         erased = only_of(db, {digest.hex() for (digest,) in db.execute("SELECT hash FROM erased")})
-        for digest, ref in self._refs.items():
+        for (digest, size), ref in self._refs.items():
             if stop():
                 return
             if digest in erased:
                 continue
             names = sorted(there.get(digest, []))[:TRIES]
-            if not blobs.path(digest).exists():
+            path = blobs.path(digest)
+            if not path.exists():
                 raw = self._fetch_blob(ref, names, turn)
                 if raw is not None:
                     blobs.put(raw, ref.media)
                     turn.blobs += 1
+            elif path.stat().st_size != size:
+                continue  # its hash and another size: whoever wrote that had not the blob
             elif digest not in self.blobs_withheld and not any(name in self._blobs_seen for name in names):
                 try:
                     raw = blobs.read(ref)
@@ -415,9 +422,9 @@ class Sync:
                 if trouble.passing:
                     raise
                 raw = b""
-            if len(raw) == ref.size and sha256(raw).hexdigest() == ref.sha256:
+            if sha256(raw).hexdigest() == ref.sha256:
                 self._blobs_seen.add(name)
-                return raw
+                return raw if len(raw) == ref.size else None
             self._tries[name] = self._tries.get(name, 0) + 1
             turn.bad[name] = "it is not the blob that its name says"
         return None
@@ -442,22 +449,23 @@ class Sync:
         ):
             self._scanned = n
             for ref in decode_header(head).refs if head else ():
-                self._refs.setdefault(ref.sha256, ref)
+                # A size that does not fit disqualifies who claims it, and not the blob.
+                self._refs.setdefault((ref.sha256, ref.size), ref)
 
 
 def cases(remote: Remote, since: str = "") -> list[str]:
-    """Ids of the cases that a remote announces, oldest first.
+    """Ids of the cases that a remote announces, oldest first; at most `MAX_CASES`, the newest.
 
     Args:
         remote: The remote.
         since: Leave out what was founded before this time, `YYYY-MM-DDThhmmss`; "" for all.
     """
-    found: list[str] = []
+    found: dict[str, None] = {}
     for name in sorted(remote.list(CASES, f"{CASES}{since.lower()}" if since else "")):
         case = name.rpartition("-")[2]
-        if len(case) == 26 and case.isascii() and case.isalnum() and case not in found:
-            found.append(case)
-    return found
+        if len(case) == 26 and case.isascii() and case.isalnum():
+            found.setdefault(case)
+    return list(found)[-MAX_CASES:]
 
 
 def unseen(remote: Remote, directory: Path, name: str, case: str) -> bool:
@@ -474,7 +482,11 @@ def unseen(remote: Remote, directory: Path, name: str, case: str) -> bool:
 
 
 def founding(remote: Remote, case: str) -> Parcel | None:
-    """Fetch the beginning of a case, to found it here; None if no object there holds it."""
+    """Fetch the beginning of a case, to found it here; None if no object there holds it.
+
+    Raises:
+        RemoteTrouble: The remote does not answer.
+    """
     bare = None
     for name in sorted(remote.list(prefix(case))):
         named = Name.read(name)
@@ -484,6 +496,10 @@ def founding(remote: Remote, case: str) -> Parcel | None:
             parcel = unpack(name, remote.get(name))
         except (BadSegment, Absent):
             continue
+        except RemoteTrouble as trouble:
+            if trouble.passing:
+                raise
+            continue  # one object that cannot be had must not keep all other cases away
         if parcel.events[0].header.case is None:
             if parcel.events[0].salt:
                 return parcel

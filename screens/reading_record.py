@@ -58,8 +58,8 @@ def about_row(row: EvidenceRow, room: Room, desk: Desk, checking: Checking, now:
                 Para(f"Remote {alarm.remote} gave back something else than what was put there.", "alarm", "crit"),
                 Para(alarm.reason, "reason", agent=True),
                 Para(alarm.name, "object", agent=True),
-                Para("The bytes are kept in quarantine beside the record, and nothing of them was taken in. Whoever"
-                     " has the right ones puts them there again under a new name. Find out who may write to this"
+                Para(("The bytes are kept in quarantine beside the record, and nothing" if alarm.kept else "Nothing")
+                     + " of them was taken in. Whoever has the right ones puts them there again under a new name. Find out who may write to this"
                      " remote; then t takes the alarm back, with what you found.", "do"),
             ]  # fmt: skip
         case "strand":

@@ -103,6 +103,7 @@ def _turns(home: Home, name: str, remote: Remote, mask: Redaction | None) -> Ite
                 "pushed": turn.pushed,
                 "blobs": turn.blobs,
                 "bad": turn.bad,
+                "kept": sorted(turn.kept),
                 "forked": turn.forked,
                 "pending": outbox.pending,
                 "withheld": len(sync.shared.withheld) + len(sync.blobs_withheld),
@@ -123,7 +124,8 @@ def _told(name: str, value: dict[str, Any]) -> str:
     if value["forked"]:
         text += "\n  FORK: somebody else wrote in this console's name; both are kept (see `warroom log`)"
     for bad, reason in value["bad"].items():
-        text += f"\n  ALARM: {visible(bad, 200)}: {visible(reason, 200)}; its bytes are in quarantine"
+        text += f"\n  ALARM: {visible(bad, 200)}: {visible(reason, 200)}"
+        text += "; its bytes are in quarantine" if bad in value["kept"] else ""
     return text
 
 

@@ -6,12 +6,13 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from data.blobs import Blobs
 from data.case import Case, adopt
 from data.clock import ManualClock
-from data.envelope import Entry
+from data.envelope import Entry, Ref
 from data.home import Home
 from data.remotes import Absent, Findings, RemoteTrouble
 from data.segment import Parcel, pack
@@ -267,3 +268,28 @@ def test_many_objects_are_checked_by_another_process(
     theirs.turn()
     assert same(ours, theirs)
     assert verify(theirs.case.directory).sound
+
+
+def test_an_endless_object_keeps_no_case_from_being_found(ours: Sync, remote: Remote) -> None:
+    ours.turn()
+    (whole,) = remote.segments
+    endless = whole.replace(whole.rpartition("-")[2], f"{'0' * 64}.seg")
+    remote.objects[endless] = b""
+    remote.endless.add(endless)
+    parcel = founding(remote, ours.case.id)
+    assert parcel is not None
+    assert parcel.case == ours.case.id
+
+
+def test_a_ref_with_a_wrong_size_keeps_nobody_from_the_blob(ours: Sync, theirs: Sync, remote: Remote) -> None:
+    """Its hash can be copied from a header by whoever may write there, who needs no blob for that."""
+    blobs = Blobs(ours.case.directory)
+    ref = blobs.put(b"a screenshot", "image/png")
+    for size in (0, ref.size + 1, ref.size):
+        claimed = Ref(media=ref.media, sha256=ref.sha256, size=size)
+        ours.case.append(msgspec.structs.replace(note(f"of {size} bytes"), refs=(claimed,))).result(10)
+    turn = ours.turn()
+    assert (turn.blobs, turn.bad) == (1, {})
+    for _ in range(4):  # more often than a bad object is tried
+        assert not theirs.turn().bad
+    assert Blobs(theirs.case.directory).read(ref) == b"a screenshot"

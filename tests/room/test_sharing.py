@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from console.desk import Desk
 from console.incident import Incident
-from console.sharing import Meeting
+from console.sharing import MAX_ALARMS, Meeting
 from data.clock import ManualClock, SystemClock
 from data.home import Home
 from data.remotes import Remote, RemoteTrouble
 from data.remotes.opening import open_remote
+from data.sync import Sync
 from data.verify import verify
 from tests.room.strand import SECOND, T0
 
@@ -263,3 +265,53 @@ async def test_once_a_day_what_was_shared_is_read_again_and_put_anew(tmp_path: P
     assert ben.room is not None
     assert ben.room.incident.title == "refund loop"
     await ben.close()
+
+
+async def test_after_leaving_an_incident_the_others_are_still_exchanged(console: Console) -> None:
+    ana, ben = await console("ana"), await console("ben")
+    await ana.declare("refund loop", 1)
+    await until(lambda: all(each.pending == 0 and each.turned for each in ana.standings), ana)
+    await ana.leave()
+    room = await ben.declare("mail flood", 2)
+    await joined(ana, room.code)
+
+
+async def test_a_drill_on_a_shared_remote_stays_out_of_a_home_for_real_incidents(
+    console: Console, tmp_path: Path
+) -> None:
+    """A remote that somebody filled by hand, or from a drill: nothing of it may pass for an incident."""
+    drill = await Desk.open(Home.open(tmp_path / "drill", mode="drill"), "dora")
+    rehearsed = (await drill.declare("refund loop", 1)).case
+    with closing(open_remote(f"dir:{tmp_path / 'share'}")) as remote:
+        Sync(rehearsed, remote, "share", drill.home.replica).turn()
+    await drill.close()
+    ben = await console("ben")
+    ana = await console("ana")
+    room = await ana.declare("mail flood", 2)
+    await joined(ben, room.code)
+    assert ben.home.cases() == [room.case.id]
+
+
+async def test_objects_that_are_torn_are_told_once_and_a_flood_of_them_is_counted(
+    console: Console, tmp_path: Path
+) -> None:
+    ana = await console("ana")
+    room = await ana.declare("refund loop", 1)
+    await until(lambda: ana.standings[0].pending == 0 and ana.standings[0].turned > 0, ana)
+    strand = tmp_path / f"{7:032x}.1"
+    strand.mkdir()
+    for number in range(1, MAX_ALARMS + 51):
+        (strand / f"{number:012d}-{number:012d}-{number:064x}.seg").write_bytes(b"torn")
+    strand.rename(tmp_path / "share" / room.case.id / strand.name)  # all of them at once
+    await until(lambda: len(room.incident.alarms) > MAX_ALARMS, ana)
+    told = [alarm.name for alarm in room.incident.alarms.values()]
+    assert told[-1] == "50 more objects"
+    assert len(told) == MAX_ALARMS + 1
+    await ana.close()
+
+    again = await console("ana")
+    room = await again.enter(room.code)
+    await until(lambda: len(room.incident.alarms) > len(told), again)
+    # Those that were only counted are named now; nothing is told twice.
+    names = [alarm.name for alarm in room.incident.alarms.values()]
+    assert len(set(names)) == len(names) == MAX_ALARMS + 51
