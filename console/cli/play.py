@@ -144,6 +144,16 @@ class _Play:
             play, state = player.step(name, self._options.playbook)
             self._say_step(play, state)
             return
+        opened = [play for play in player.plays.opened.values() if play.open]
+        if not name and not self._options.playbook and len(opened) > 1:
+            for play in opened:
+                self._context.say(
+                    f"{play.id}: {play.done} of {len(play.steps)} steps done",
+                    {"playbook": play.id, "done": play.done, "steps": len(play.steps),
+                     "next": play.next.step.id if play.next is not None else ""},
+                )  # fmt: skip
+                self._next(play)
+            return
         play = player.plays.opened[name] if name else player.play(self._options.playbook)
         if self._options.json:
             for state in play.steps.values():

@@ -140,6 +140,15 @@ def test_the_library_is_listed_and_opened(warroom: Warroom) -> None:
     assert "production-outage" in warroom.quick("log").out
 
 
+def test_of_several_open_playbooks_each_says_what_is_next(quick: Warroom) -> None:
+    quick.quick("play", "open", "production-outage")
+    shown = quick.quick("play").out
+    assert "test: 0 of 8 steps done" in shown
+    assert "next: hello" in shown
+    assert "production-outage: 0 of" in shown
+    assert "hello" in quick.quick("play", "show", "test").out
+
+
 async def test_stop_from_another_shell(warroom: Warroom) -> None:
     mark = warroom.folder / "pid"
     await prepared(
