@@ -63,6 +63,7 @@ class Desk:
         watch_trouble: one sentence when nobody watches and no watcher can be started, else empty.
         board_trouble: why the board is not up to date, None when it is.
         unreadable: case id to what is wrong with it, of those that `incidents` had to leave out.
+        regimes: legal regimes whose clocks run once an incident is known to be one of data security.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Desk:
         self.home, self.actor, self.role, self.clock = home, actor, role, home.clock
         self.profile = profile
         self.read_only = read_only
+        self.regimes: tuple[str, ...] = ()
         self.watch_trouble = ""
         self.board_trouble: StoreTrouble | None = None
         self.unreadable: dict[str, StoreTrouble] = {}
@@ -367,6 +369,7 @@ class Desk:
             raise
         room = await Room.open(self.home, case, self.actor, self.role)
         room.whole = self.whole
+        room.regimes = self.regimes
         for listener in self._listeners:
             room.listen(listener)
         self.room, self._linked = room, None

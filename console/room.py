@@ -26,6 +26,8 @@ from console.events import (
     EntryReinstated,
     EntryRetracted,
     EntrySettled,
+    EscalationTold,
+    EscalationWaived,
     ImpactStated,
     ItemClaimed,
     ItemSet,
@@ -41,7 +43,10 @@ from console.events import (
     RosterAsked,
     RosterRemoved,
     RosterRevoked,
+    SecurityLedSet,
     SeveritySet,
+    TagRemoved,
+    TagSet,
     Titled,
     UpdatePromised,
     entry,
@@ -50,6 +55,7 @@ from console.events import (
 )
 from console.incident import COMMANDER, LASTING, Fold, Incident
 from console.refusal import Refused
+from console.routing import outstanding
 from console.scribe import AHEAD, Written, parse
 from console.timeline import sentence
 from data.case import Case
@@ -107,6 +113,8 @@ class Room:
         self._listeners: list[Callable[[], None]] = []
         self.whole: Callable[[Alert], Awaitable[Alert]] = _as_it_is
         """Given an alert of the board, returns it with the ids of its actions."""
+        self.regimes: tuple[str, ...] = ()
+        """Legal regimes whose clocks run once a data security incident is known."""
         self._close: Callable[[], Awaitable[None]] = reader.close
 
     @classmethod
@@ -364,6 +372,28 @@ class Room:
         if role.strip() == COMMANDER:
             await self.witness("handover")
 
+    async def hand_over(self, role: str, person: str, summary: str, reason: str = "") -> Event:
+        """Hand a role over, with what whoever takes it needs to know (see console/handover.py).
+
+        Of a role that several hold, the one who hands over gives it up: the room's actor, else the first of them.
+
+        Raises:
+            Refused: there is no summary, or the person has the role already.
+        """
+        role, person = role.strip(), person.strip()
+        held = self.incident.roles.get(role, [])
+        if not role or not person or not (role.isprintable() and person.isprintable()):
+            raise Refused("A handover needs a role and a person.", "As in: handover ic ben.")
+        if not summary.strip():
+            raise Refused("A handover needs a summary.", "Say what the next one must know.")
+        if person in held:
+            raise Refused(f"{person} is {role} already.")
+        previous = self.actor if self.actor in held else held[0] if held else ""
+        body = RoleAssigned(role, person, reason.strip(), previous, summary.strip())
+        (event,) = await self.record(body)
+        await self.witness("handover")
+        return event
+
     async def release(self, role: str, person: str, reason: str = "") -> None:
         """Take a role from a person."""
         if person not in self.incident.roles.get(role, ()):
@@ -412,11 +442,12 @@ class Room:
             raise Refused(f"{iso(due, 0)} has passed.", "Promise a time that is still to come.")
         await self.record(UpdatePromised(moment(due), channel))
 
-    async def tick(self, item: str, state: CheckState = "done", reason: str = "") -> None:
-        """Settle a checklist item, or open it again.
+    async def tick(self, item: str, state: CheckState = "done", reason: str = "", evidence: str = "") -> None:
+        """Settle a checklist item, or open it again. `evidence`: what shows it, such as the id of an exhibit.
 
         Raises:
-            Refused: there is no such item, nothing would change, or waiving and not-applicable lack a reason.
+            Refused: there is no such item, nothing would change, waiving and not-applicable lack a reason, or
+                an item that asks for evidence is to be done without it.
         """
         check = self.incident.checklist.get(item)
         if check is None:
@@ -425,13 +456,145 @@ class Room:
             raise Refused(f"Marking {item} {state.replace('_', ' ')} needs a reason.", "Say why in one line.")
         if check.state == state:
             raise Refused(f"{item} is {state.replace('_', ' ')} already.")
-        await self.record(ItemSet(item, state, reason.strip()))
+        if state == "done" and check.item.evidence and not evidence.strip():
+            raise Refused(
+                f"{item} asks for evidence.",
+                "Name an exhibit, an entry or a link (--evidence; `warroom attach` keeps one), or waive it with a reason.",
+            )
+        await self.record(ItemSet(item, state, reason.strip(), " ".join(evidence.split())[:512]))
+
+    async def adopt_profile(self, profile: str) -> None:
+        """Show the checklist items of another profile; what was done stays done, also while it is not shown.
+
+        Raises:
+            Refused: there is no such profile, or it is in use.
+        """
+        from console import runbook
+        from playbooks.load import PROFILES
+
+        if profile not in PROFILES:
+            raise Refused(f"There is no profile {profile}.", f"Profiles: {', '.join(PROFILES)}.")
+        adopted = await asyncio.to_thread(runbook.checklist, profile)
+        if self.incident.checklist_version == f"{adopted.profile} {adopted.version}":
+            raise Refused(f"The checklist is that of {profile} already.")
+        await self.record(adopted)
 
     async def claim(self, item: str, person: str = "") -> None:
         """Take an item on, or give it back with an empty person."""
         if item not in self.incident.checklist:
             raise Refused(f"The checklist has no item {item}.")
         await self.record(ItemClaimed(item, person))
+
+    # -- triage ------------------------------------------------------------------------------------------
+
+    async def tag(self, tag: str, axis: str = "", reason: str = "") -> None:
+        """Confirm a tag. One that means a data security incident hands it to the security lead at once.
+
+        Raises:
+            Refused: there is no such tag, several axes have it, or the incident has it already.
+        """
+        from console import tagging
+
+        axis, tag = await asyncio.to_thread(tagging.checked, axis, tag)
+        if tag in self.incident.triage.tags.get(axis, ()):
+            raise Refused(f"{self.code} is tagged {axis}:{tag} already.")
+        bodies: list[Body] = [TagSet(axis, tag, reason.strip())]
+        why = await asyncio.to_thread(tagging.switches, axis, tag)
+        if why and self.incident.triage.led is None:
+            bodies += await self.security_process(why)
+        await self.record(*bodies)
+
+    async def untag(self, tag: str, axis: str = "", reason: str = "") -> None:
+        """Take a tag off.
+
+        Raises:
+            Refused: the incident does not have it.
+        """
+        has = self.incident.triage.tags
+        fits = [name for name, tags in has.items() if tag in tags and axis in ("", name)]
+        if len(fits) != 1:
+            tags = ", ".join(f"{name}:{each}" for name, tags in has.items() for each in tags)
+            raise Refused(f"{self.code} has no tag {tag}." if not fits else f"Which {tag}?", f"Tags: {tags}.")
+        await self.record(TagRemoved(fits[0], tag, reason.strip()))
+
+    async def tell(self, who: str, how: str, person: str = "", reason: str = "") -> None:
+        """Record that a contact, a role or an authority was told, and how.
+
+        Raises:
+            Refused: nobody is called so, or it is not said how.
+        """
+        self._known_contact(who)
+        if not how.strip():
+            raise Refused(f"How was {who} told?", "As in: paged, called, in the channel.")
+        await self.record(EscalationTold(who, " ".join(how.split())[:512], person.strip(), reason.strip()))
+
+    async def waive_telling(self, who: str, reason: str) -> None:
+        """Record that somebody who was to be told need not be.
+
+        Raises:
+            Refused: nobody is called so, or there is no reason.
+        """
+        self._known_contact(who)
+        if not reason.strip():
+            raise Refused(f"Leaving {who} out needs a reason.", "Say why in one line.")
+        await self.record(EscalationWaived(who, reason.strip()))
+
+    def _known_contact(self, who: str) -> None:
+        triage = self.incident.triage
+        contacts = [contact.id for contact in triage.routing.contacts] if triage.routing else []
+        told = [name for route in (triage.routing.routes if triage.routing else ()) for name in route.tell]
+        clocks = [clock.id for clock in triage.led.clocks] if triage.led else []
+        known = dict.fromkeys([*contacts, *told, *self.incident.roles, *clocks])
+        if who not in known:
+            raise Refused(f"Nobody is called {who} here.", f"Known: {', '.join(known)}.")
+
+    async def security_process(self, reason: str, *, worst: bool = True) -> list[Body]:
+        """Return what hands the incident to the security lead (S000-CL-4, X-29), to be recorded in one go.
+
+        Args:
+            reason: why.
+            worst: whether it becomes SEV-1 by that.
+        """
+        from console import runbook
+
+        clocks = await asyncio.to_thread(runbook.legal_clocks, self.regimes) if self.regimes else ()
+        bodies: list[Body] = [SecurityLedSet(reason, True, moment(self.clock.now()), clocks)]
+        if worst and self.incident.severity != 1:
+            label = await asyncio.to_thread(runbook.label, 1, self.incident.profile or "merged")
+            bodies.append(SeveritySet(1, label, f"every data security incident is {label}"))
+        return bodies
+
+    async def lead_by_security(self, reason: str) -> None:
+        """Hand the incident to the security lead.
+
+        Raises:
+            Refused: there is no reason, or security leads already.
+        """
+        if not reason.strip():
+            raise Refused("The switch needs a reason.", "Say in one line what may be exposed.")
+        if self.incident.triage.led is not None:
+            raise Refused(f"Security leads {self.code} already.")
+        await self.record(*await self.security_process(reason.strip()))
+
+    async def lead_by_commander(self, reason: str) -> None:
+        """Hand the incident back to the commander; the legal clocks stop by that, so it needs their word.
+
+        Raises:
+            Refused: security does not lead, there is no reason, or somebody else has to say so.
+        """
+        state = self.incident
+        if state.triage.led is None:
+            raise Refused(f"The commander leads {self.code} already.")
+        if not reason.strip():
+            raise Refused(
+                "The switch needs a reason.", "Say in one line how it is known that no data is exposed."
+            )
+        may = state.roles.get(state.lead, [])
+        if may and self.actor not in may:
+            raise Refused(
+                f"{self.actor} does not lead {self.code}.", f"{' or '.join(may)} ({state.lead}) can."
+            )
+        await self.record(SecurityLedSet(reason.strip(), False))
 
     async def move_rollback(
         self, action_class: str, state: RollbackState, note: str = "", effects: int | None = None
@@ -472,6 +635,8 @@ class Room:
         left: list[str] = []
         if state.contained_at is None:
             left.append("Containment is not confirmed: no rollback clock has started.")
+        if untold := outstanding(state):
+            left.append(f"{len(untold)} still have to be told: {', '.join(each.who for each in untold)}.")
         if items := len(state.checklist) - state.checked:
             left.append(f"{items} of {len(state.checklist)} checklist items are open.")
         untouched = [row for row in state.rollback.values() if row.state == "untouched"]

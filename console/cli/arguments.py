@@ -123,6 +123,9 @@ def _tick(parser: Parser) -> None:
     parser.add_argument("reason", nargs="*", help="needed to waive, or for not applicable")
     states = ("done", "not-applicable", "waived", "open")
     parser.add_argument("--state", choices=states, default="done", help="default: done")
+    parser.add_argument(
+        "--evidence", metavar="WHAT", default="", help="what shows it: an exhibit, an entry or a link"
+    )
 
 
 def _claim(parser: Parser) -> None:
@@ -131,8 +134,84 @@ def _claim(parser: Parser) -> None:
 
 
 def _severity(parser: Parser) -> None:
-    parser.add_argument("level", help="1 to 5, or a name such as SEV-2, P1, S2")
+    parser.add_argument("level", help="1 to 5, or a name such as SEV-2, P1, S2; `suggest` asks the rules")
     parser.add_argument("reason", nargs="*", help="why")
+    _answer(parser, "with `suggest`: what you know")
+
+
+def _answer(parser: Parser, what: str) -> None:
+    parser.add_argument(
+        "--answer", metavar="QUESTION=ANSWER", action="append", default=[], help=f"{what}; repeatable"
+    )
+
+
+def _form(parser: Parser) -> None:
+    add = parser.add_argument
+    add("name", nargs="?", default="", help="which form (default: list them); on a terminal it asks")
+    _answer(parser, "the answer to a question")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--decide", metavar="WHAT", default="", help="what you decide")
+    what.add_argument("--accept", action="store_true", help="decide what the form proposes")
+    add("--reason", default="", help="why, where you decide something else than the form proposes")
+
+
+def _tag(parser: Parser) -> None:
+    add = parser.add_argument
+    add(
+        "tags",
+        metavar="tag",
+        nargs="*",
+        help="as in cost-spike or type:cost-spike (default: show and propose)",
+    )
+    add("--remove", action="store_true", help="take them off")
+    add("--reason", default="", help="why")
+    add("--list", action="store_true", help="every axis with its tags")
+
+
+def _escalate(parser: Parser) -> None:
+    add = parser.add_argument
+    add("who", nargs="?", default="", help="a contact, a role, or a legal clock (default: list them)")
+    add("how", nargs="*", help="how they were told; with --waive: why they need not be")
+    add("--person", metavar="NAME", default="", help="who it was")
+    add("--reason", default="", help="why they are told, where the routing table does not say so")
+    add("--waive", action="store_true", help="they need not be told")
+    add(
+        "--list",
+        action="store_true",
+        help="who must be told and why, who was, and who has been waiting how long",
+    )
+
+
+def _lead(parser: Parser) -> None:
+    parser.add_argument("leader", choices=("security", "commander"), help="who leads from here on")
+    parser.add_argument("reason", nargs="+", help="why")
+
+
+def _handover(parser: Parser) -> None:
+    add = parser.add_argument
+    add("assigned", metavar="role", help="ic, ops, security, scribe, comms, or your own")
+    add("person", help="who takes it")
+    add(
+        "--summary",
+        metavar="FILE",
+        default="",
+        help="what you hand over (- is stdin), instead of the one that is made",
+    )
+    add("--edit", action="store_true", help="change it in $EDITOR first")
+    add("--yes", action="store_true", help="record it without asking")
+    add("--reason", default="", help="why")
+
+
+def _who_can(parser: Parser) -> None:
+    parser.add_argument(
+        "verb", nargs="*", help="a verb, an authority, or `rollback CLASS` (default: list them)"
+    )
+
+
+def _checklist(parser: Parser) -> None:
+    add = parser.add_argument
+    add("action", nargs="?", choices=("show", "profile", "print"), default="show", help="default: show")
+    add("profile", nargs="?", default="", help="profile: whose items to show, such as s001-10min")
 
 
 def _assign(parser: Parser) -> None:
@@ -464,6 +543,7 @@ def _config(parser: Parser) -> None:
 
 
 STORE = ("home", "json")
+_RUNBOOK = ("home", "incident", "as", "role", "playbooks", "json")
 
 COMMANDS: dict[str, Command] = {
     "open": Command(
@@ -491,7 +571,19 @@ COMMANDS: dict[str, Command] = {
     "silence": Command("ask for no attention to an alert", "record:silence", _silence),
     "tick": Command("settle a checklist item", "record:tick", _tick),
     "claim": Command("take a checklist item on", "record:claim", _claim),
-    "severity": Command("change the severity", "record:severity", _severity),
+    "severity": Command("change the severity, or have one suggested", "record:severity", _severity),
+    "form": Command("answer a form: it proposes, you decide", "triage:form", _form, _RUNBOOK),
+    "tag": Command("say what kind of incident it is", "triage:tag", _tag, _RUNBOOK),
+    "escalate": Command("who must be told, and who was", "triage:escalate", _escalate, _RUNBOOK),
+    "lead": Command("hand the incident to the security lead, or back", "triage:lead", _lead, _RUNBOOK),
+    "handover": Command("hand a role over, with a summary", "triage:handover", _handover),
+    "who-can": Command("who may do something, and who can instead", "triage:who_can", _who_can, _RUNBOOK),
+    "checklist": Command(
+        "the checklist: due, overdue, evidence; or that of another profile",
+        "triage:checklist",
+        _checklist,
+        _RUNBOOK,
+    ),
     "assign": Command("give a role to a person", "record:assign", _assign),
     "contain": Command("confirm containment, which starts the rollback clocks", "record:contain", _contain),
     "rollback": Command("move an action class of the rollback tracker", "record:rollback", _rollback),

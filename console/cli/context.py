@@ -125,6 +125,7 @@ class Context:
         from console.desk import Desk
 
         desk = await Desk.open(self.home(create=create), self.actor, self.role, profile=self.config.profile)
+        desk.regimes = self.config.regulation
         try:
             yield desk
         finally:

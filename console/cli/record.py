@@ -92,48 +92,46 @@ def note(options: Namespace) -> int:
         backdated = event.at != instant(getattr(read(event), "typed", ""))
         return event, f"at {iso(event.at, 0)}" if backdated else ""
 
-    return _in_room(options, write, "noted", typed=text)
+    return in_room(options, write, "noted", typed=text)
 
 
 def amend(options: Namespace) -> int:
     """`warroom amend`."""
     text = " ".join(options.text)
-    return _in_room(
+    return in_room(
         options, lambda room: room.amend(options.entry, text, options.reason), "corrected", typed=text
     )
 
 
 def retract(options: Namespace) -> int:
     """`warroom retract`."""
-    return _in_room(options, lambda room: room.retract(options.entry, _text(options.reason)), "retracted")
+    return in_room(options, lambda room: room.retract(options.entry, _text(options.reason)), "retracted")
 
 
 def reinstate(options: Namespace) -> int:
     """`warroom reinstate`."""
-    return _in_room(
-        options, lambda room: room.reinstate(options.entry, _text(options.reason)), "counts again"
-    )
+    return in_room(options, lambda room: room.reinstate(options.entry, _text(options.reason)), "counts again")
 
 
 def undo(options: Namespace) -> int:
     """`warroom undo`."""
-    return _in_room(options, lambda room: room.undo(), "took back:")
+    return in_room(options, lambda room: room.undo(), "took back:")
 
 
 def tick(options: Namespace) -> int:
     """`warroom tick`."""
     state = cast("CheckState", options.state.replace("-", "_"))
     reason = _text(options.reason)
-    return _in_room(
+    return in_room(
         options,
-        lambda room: room.tick(_item(room.incident, options.item), state, reason),
+        lambda room: room.tick(_item(room.incident, options.item), state, reason, options.evidence),
         f"{options.item} {options.state}",
     )
 
 
 def claim(options: Namespace) -> int:
     """`warroom claim`."""
-    return _in_room(
+    return in_room(
         options,
         lambda room: room.claim(_item(room.incident, options.item), "" if options.release else room.actor),
         f"{options.item} {'given back' if options.release else 'taken'}",
@@ -142,6 +140,14 @@ def claim(options: Namespace) -> int:
 
 def severity(options: Namespace) -> int:
     """`warroom severity`."""
+    if options.level == "suggest":
+        from console.cli.triage import suggest
+
+        return suggest(options)
+    if options.answer:
+        raise Refused(
+            "--answer goes with `severity suggest`.", "`warroom form severity` puts answers on the record."
+        )
     from console import runbook
 
     level = _level(options.level)
@@ -150,15 +156,15 @@ def severity(options: Namespace) -> int:
         label = runbook.label(level, room.incident.profile or "merged")
         await room.set_severity(level, label, _text(options.reason))
 
-    return _in_room(options, change, f"severity is now {level}")
+    return in_room(options, change, f"severity is now {level}")
 
 
 def assign(options: Namespace) -> int:
     """`warroom assign`."""
     role, person = options.assigned, options.person
     if options.release:
-        return _in_room(options, lambda room: room.release(role, person), f"{person} is no longer {role}")
-    return _in_room(options, lambda room: room.assign(role, person), f"{person} is {role}")
+        return in_room(options, lambda room: room.release(role, person), f"{person} is no longer {role}")
+    return in_room(options, lambda room: room.assign(role, person), f"{person} is {role}")
 
 
 def contain(options: Namespace) -> int:
@@ -167,7 +173,7 @@ def contain(options: Namespace) -> int:
     async def run(room: Room) -> Event:
         return await room.contain(_text(options.how), _time(room, options.at))
 
-    return _in_room(options, run, "containment confirmed, the rollback clocks run:")
+    return in_room(options, run, "containment confirmed, the rollback clocks run:")
 
 
 def rollback(options: Namespace) -> int:
@@ -176,13 +182,13 @@ def rollback(options: Namespace) -> int:
     if options.state == "met":
         if not options.clock:
             raise Refused("Which clock is finished?", "Name it with --clock; `warroom show` lists them.")
-        return _in_room(
+        return in_room(
             options,
             lambda room: room.meet_budget(name, options.clock, text),
             f"{name}: {options.clock} finished",
         )
     state = cast("RollbackState", options.state)
-    return _in_room(
+    return in_room(
         options, lambda room: room.move_rollback(name, state, text, options.effects), f"{name} is {state}"
     )
 
@@ -191,7 +197,7 @@ def updates(options: Namespace) -> int:
     """`warroom updates`."""
     if options.next:
         ahead = _span(options.next)
-        return _in_room(
+        return in_room(
             options,
             lambda room: room.promise_update(room.clock.now() + ahead, options.channel),
             f"next update promised for in {options.next}",
@@ -200,7 +206,7 @@ def updates(options: Namespace) -> int:
         raise Refused("How often do updates go out?", "As in `warroom updates 30min`, or `--next 15min`.")
     every = 0 if options.every == "off" else _span(options.every) // duration.SECOND
     said = f"updates every {options.every}" if every else "no regular updates"
-    return _in_room(options, lambda room: room.set_cadence(every, options.channel), said)
+    return in_room(options, lambda room: room.set_cadence(every, options.channel), said)
 
 
 def moment(options: Namespace) -> int:
@@ -211,22 +217,22 @@ def moment(options: Namespace) -> int:
         name = cast("MomentName", options.moment.replace("-", "_"))
         await room.state_moment(name, at, options.confidence, _text(options.source))
 
-    return _in_room(options, run, f"{options.moment} recorded")
+    return in_room(options, run, f"{options.moment} recorded")
 
 
 def title(options: Namespace) -> int:
     """`warroom title`."""
-    return _in_room(options, lambda room: room.retitle(_text(options.title)), "titled")
+    return in_room(options, lambda room: room.retitle(_text(options.title)), "titled")
 
 
 def scope(options: Namespace) -> int:
     """`warroom scope`."""
-    return _in_room(options, lambda room: room.state_impact(scope=_text(options.text)), "scope stated")
+    return in_room(options, lambda room: room.state_impact(scope=_text(options.text)), "scope stated")
 
 
 def impact(options: Namespace) -> int:
     """`warroom impact`."""
-    return _in_room(options, lambda room: room.state_impact(impact=_text(options.text)), "impact stated")
+    return in_room(options, lambda room: room.state_impact(impact=_text(options.text)), "impact stated")
 
 
 def close(options: Namespace) -> int:
@@ -238,12 +244,12 @@ def close(options: Namespace) -> int:
         for each in unfinished:
             complain(f"closed unfinished: {each}")
 
-    return _in_room(options, run, "closed")
+    return in_room(options, run, "closed")
 
 
 def reopen(options: Namespace) -> int:
     """`warroom reopen`."""
-    return _in_room(options, lambda room: room.reopen(_text(options.reason)), "reopened")
+    return in_room(options, lambda room: room.reopen(_text(options.reason)), "reopened")
 
 
 def ack(options: Namespace) -> int:
@@ -278,9 +284,17 @@ def silence(options: Namespace) -> int:
     )
 
 
-def _in_room(
+def in_room(
     options: Namespace, act: Callable[[Room], Awaitable[Outcome]], done: str, *, typed: str = ""
 ) -> int:
+    """Do one thing in the room of the incident that is meant, and say that it is on the record.
+
+    Args:
+        options: the command line.
+        act: does it; returns the event that it made, if there is one to name.
+        done: what was done, in words.
+        typed: what is given back when the record did not take it.
+    """
     context = Context(options)
     recorded = False
 
@@ -290,12 +304,12 @@ def _in_room(
             outcome = await act(room)
             recorded = True
             event, more = outcome if isinstance(outcome, tuple) else (outcome, "")
-            said = f"{done} {more}".rstrip()
-            line = f"{room.code} saved {iso(room.saved_at, 0)}  {visible(said, 400)}"
+            words = f"{done} {more}".rstrip()
+            line = f"{room.code} saved {iso(room.saved_at, 0)}  {visible(words, 400)}"
             value: dict[str, object] = {
                 "incident": room.code,
                 "saved_at": iso(room.saved_at, 9),
-                "done": said,
+                "done": words,
             }
             if event is not None:
                 line += f" {event.short}"
@@ -306,12 +320,12 @@ def _in_room(
         asyncio.run(run())
     except StoreTrouble:
         if typed and not recorded:
-            _give_back(typed)
+            give_back(typed)
         raise
     return exits.OK
 
 
-def _give_back(text: str) -> None:
+def give_back(text: str) -> None:
     """Print what could not be recorded, whole and as its author wrote it: what was piped in lies nowhere else."""
     if sys.stderr.isatty():
         text = plain.visible(text, 8 * LONGEST, lines=True)
@@ -347,7 +361,11 @@ def _item(state: Incident, name: str) -> str:
 def _piped() -> str:
     """Standard input as text; other bytes come as escapes, which is said."""
     # One character more than fits, in the widest encoding, so that the scribe refuses instead of cutting.
-    raw = sys.stdin.buffer.read(4 * LONGEST + 4)
+    return said(sys.stdin.buffer.read(4 * LONGEST + 4))
+
+
+def said(raw: bytes) -> str:
+    """Bytes as text; other bytes come as escapes, which is said."""
     try:
         return raw.decode()
     except UnicodeDecodeError:

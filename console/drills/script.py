@@ -128,7 +128,10 @@ async def _act(desk: Desk, step: Response) -> None:
         case "assign":
             await room.assign(args[0], args[1])
         case "tick":
-            await room.tick(args[0], cast("CheckState", args[1]), " ".join(args[2:]))
+            words, done = " ".join(args[2:]), args[1] == "done"
+            await room.tick(
+                args[0], cast("CheckState", args[1]), "" if done else words, words if done else ""
+            )
         case "contain":
             await room.contain(args[0])
         case "rollback":

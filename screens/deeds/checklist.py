@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from console.incident import Check
+from console.room import Room
 from screens.console_screen import ConsoleScreen, does
 from screens.deeds.rollback import selected_class
 from screens.dialogs.form import Form, Text
@@ -21,12 +22,29 @@ def selected_item(screen: ConsoleScreen) -> Check | None:
 def done(screen: ConsoleScreen, words: str = "") -> None:
     """Tick, or open again."""
     check, room = selected_item(screen), screen.room
-    if check is not None and room is not None:
-        ticked = check.state == "open"
-        screen.start(
-            room.tick(check.item.id, "done" if ticked else "open", words),
-            f"{check.item.id} is {'done' if ticked else 'open again'}",
-        )
+    if check is None or room is None:
+        return
+    if check.state == "open" and check.item.evidence:
+        _with_evidence(screen, check, room, words)
+        return
+    ticked = check.state == "open"
+    screen.start(
+        room.tick(check.item.id, "done" if ticked else "open", words),
+        f"{check.item.id} is {'done' if ticked else 'open again'}",
+    )
+
+
+def _with_evidence(screen: ConsoleScreen, check: Check, room: Room, words: str) -> None:
+    """Ask what shows it; an item that asks for evidence is not done without."""
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        await room.tick(check.item.id, "done", "", answers["evidence"])
+        screen.say(f"{check.item.id} is done", "ok")
+
+    field = Text(
+        "evidence", "What shows it: an exhibit, an entry or a link", words, "Say what shows that it is done."
+    )
+    screen.app.push_screen(Form("Done", (field,), submit, about=check.item.text, verb="done"))
 
 
 @does("check.claim")

@@ -22,7 +22,7 @@ def incident(warroom: Warroom) -> Path:
 
 WORK = (
     ["note", "still works"],
-    ["tick", "stop-harm"],
+    ["tick", "declare"],
     ["show"],
     ["log"],
     ["incidents"],

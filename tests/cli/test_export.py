@@ -58,7 +58,7 @@ def written(warroom: Warroom) -> Warroom:
     run("amend", note["id"], "agent planner-4, tenant acme")
     (wrong,) = run("note", "other incident", "--json").values
     run("retract", wrong["id"], "not ours")
-    run("tick", "stop-harm")
+    run("tick", "stop-harm", "--evidence", "gateway log")
     run("contain", "tool disabled")
     run("rollback", "external-calls", "open", "payouts", "--effects", "91")
     return warroom

@@ -27,7 +27,7 @@ def test_a_night_of_work_without_a_screen(declared: Warroom) -> None:
     run("assign", "scribe", "dee")
     run("--as", "dee", "note", "-5m first refund seen #payouts")
     run("--as", "dee", "note", stdin="!hold every refund\n")
-    run("tick", "stop-harm")
+    run("tick", "stop-harm", "--evidence", "gateway log")
     run("tick", "status-page", "no customer sees it", "--state", "not-applicable")
     run("claim", "impact")
     run("updates", "30min", "--channel", "status page")
@@ -76,7 +76,7 @@ def test_undo_says_what_it_takes_back_and_how_to_have_it_again(declared: Warroom
     run = declared.quick
     run("--as", "ana", "severity", "1", "customers are hit")
     run("note", "not a change of state")
-    run("--as", "dee", "tick", "stop-harm")
+    run("--as", "dee", "tick", "stop-harm", "--evidence", "gateway log")
     (value,) = run("--as", "ana", "undo", "--json").values
     assert value["done"] == "took back: severity is now SEV-1: customers are hit"
     assert state(declared)["severity"] == 2

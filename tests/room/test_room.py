@@ -199,10 +199,12 @@ async def test_scope_and_impact_are_stated_one_at_a_time(desk: Desk) -> None:
 
 async def test_what_is_unfinished_is_listed_and_closing_is_possible(desk: Desk) -> None:
     room = await desk.declare("loop")
-    assert [text.split()[0] for text in room.unfinished()] == ["Containment", "25", "7"]
+    assert [text.split()[0] for text in room.unfinished()] == ["Containment", "3", "25", "7"]
     await room.contain("key revoked")
     for item in room.incident.checklist:
-        await room.tick(item)
+        await room.tick(item, evidence="gateway log")
+    for each in ("on-call", "support", "executives"):
+        await room.tell(each, "called")
     for name in list(room.incident.rollback)[1:]:
         await room.move_rollback(name, "clear")
     first = next(iter(room.incident.rollback))

@@ -15,7 +15,16 @@ from typing import Any
 from textual.pilot import Pilot
 
 from console.desk import Desk
-from console.events import AlertFacts, AlertOpened, SampledAction, WatchFounded, WatchStarted, entry, moment
+from console.events import (
+    AlertFacts,
+    AlertOpened,
+    ItemSet,
+    SampledAction,
+    WatchFounded,
+    WatchStarted,
+    entry,
+    moment,
+)
 from console.sharing import Meeting
 from console.timeline import project
 from console.watching.status import LOCK as WATCHER_LOCK
@@ -130,7 +139,7 @@ async def incident(home_: Home, title: str = "refund agent books twice") -> None
         await room.note(">revoked the egress token of planner-3")
         await room.note("+status page says identified")
         items = list(room.incident.checklist)
-        await room.tick(items[0])
+        await room.record(ItemSet(items[0], "done"))
         await room.claim(items[2], "ben")
         classes = list(room.incident.rollback)
         await room.move_rollback(classes[0], "open", "finance counts", 1204)

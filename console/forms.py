@@ -1,0 +1,173 @@
+"""Forms: answers on the record, what the rules propose, and what a person decides. The form proposes, never more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from console import runbook
+from console.events import Answer, Body, FormAnswered, ObservabilityFound, SeveritySet, TagSet
+from console.refusal import Refused
+from playbooks.forms import UNKNOWN, Proposal, decide, unanswered
+
+if TYPE_CHECKING:
+    from console.incident import Incident
+    from console.room import Room
+    from data.envelope import Event
+    from playbooks.guidance import Form, Question
+
+SEVERITY = "severity-form"
+SECURITY_LED = "security-led"
+
+
+class Filled(NamedTuple):
+    """A form with the answers so far and what they lead to.
+
+    Attributes:
+        answers: question to answer, only of those that have one.
+        proposal: what the rules propose; None for a form that only asks.
+        open: the questions that have no answer, or that nobody could answer.
+    """
+
+    form: Form
+    answers: dict[str, str]
+    proposal: Proposal | None
+    open: tuple[Question, ...]
+
+
+def form(name: str) -> Form:
+    """Return a form by its id, or the beginning of it.
+
+    Raises:
+        Refused: none or several fit.
+    """
+    from playbooks import load
+    from playbooks.guidance import Form
+
+    known = {each.id: each for each in load.documents(Form)}
+    fits = [name] if name in known else [each for each in known if name and each.startswith(name)]
+    if len(fits) != 1:
+        raise Refused(
+            f"Several forms begin with {name}." if fits else f"There is no form {name}.",
+            f"Forms: {', '.join(fits or known)}.",
+        )
+    return known[fits[0]]
+
+
+def fill(form: Form, incident: Incident, given: Mapping[str, str], derived: Mapping[str, str] = {}) -> Filled:
+    """Return a form with what was answered before, what the state says, and what is `given` now, which wins.
+
+    Raises:
+        Refused: an answer is to no question, or not one that the question takes.
+    """
+    before = incident.triage.forms.get(form.id)
+    asked = {question.id for question in form.questions}
+    known = {name: text for name, text in (before.answers if before else {}).items() if name in asked}
+    answers = {**derived, **known, **given}
+    try:
+        return Filled(form, answers, decide(form, answers), unanswered(form, answers))
+    except ValueError as error:
+        raise Refused(
+            f"{str(error)[0].upper()}{str(error)[1:]}.", "`unknown` answers every question."
+        ) from None
+
+
+async def answer(
+    room: Room,
+    form: Form,
+    given: Mapping[str, str],
+    *,
+    decided: str = "",
+    reason: str = "",
+    derived: Mapping[str, str] = {},
+) -> tuple[Event, Filled]:
+    """Put the answers to a form on the record, with what they lead to and what was decided, as one transaction.
+
+    A decision about the severity sets it. One that comes with `security-led` hands the incident over to the
+    security lead at once (S000-CL-4). A question that nobody can answer is a finding where the form says so.
+
+    Args:
+        room: the incident.
+        form: the document.
+        given: question to answer; those of before go on counting.
+        decided: what was decided; empty: nothing yet.
+        reason: why, where it is not what the form proposes.
+        derived: answers that the state of the incident gives (`severity.facts`).
+
+    Raises:
+        Refused: an answer or the decision does not fit, or a decision against the proposal has no reason.
+    """
+    filled = fill(form, room.incident, given, derived)
+    proposal = filled.proposal
+    proposes = proposal.proposes if proposal is not None else ""
+    decided, reason = decided.strip(), reason.strip()
+    if not given and not decided:
+        raise Refused("Nothing was answered and nothing decided.", "As in: --answer harm=no, or --decide 2.")
+    level = await _level(room, decided) if form.id == SEVERITY and decided else None
+    if level is not None:
+        decided = str(level[0])
+    if decided and decided != proposes and not reason:
+        raise Refused(
+            f"The form proposes {proposes or 'nothing'}, and you decide {decided}.",
+            "Say why in one line (--reason): it is what others will ask.",
+        )
+    bodies: list[Body] = [_answered(filled, decided, reason)]
+    why = reason or (proposal.reason if proposal is not None else "")
+    if level is not None:
+        severity, label = level
+        if severity != room.incident.severity or label != room.incident.label:
+            bodies.append(SeveritySet(severity, label, why))
+        bodies += _type(room.incident, filled)
+    security = proposal is not None and SECURITY_LED in proposal.also
+    if security and room.incident.triage.led is None:
+        # At once, and not only when somebody has decided: a process that protects is never too early.
+        bodies += await room.security_process(why, worst=level is None)
+    if form.unanswerable:
+        bodies += _findings(room.incident, filled, given)
+    return (await room.record(*bodies))[0], filled
+
+
+def _answered(filled: Filled, decided: str, reason: str) -> FormAnswered:
+    proposal = filled.proposal
+    return FormAnswered(
+        form=filled.form.id,
+        answers=tuple(Answer(name, text) for name, text in filled.answers.items()),
+        proposal=proposal.proposes if proposal is not None else "",
+        rule=proposal.rule if proposal is not None else "",
+        because=proposal.reason if proposal is not None else "",
+        also=proposal.also if proposal is not None else (),
+        decided=decided,
+        reason=reason,
+        version=filled.form.version,
+    )
+
+
+async def _level(room: Room, decided: str) -> tuple[int, str]:
+    from playbooks import load
+
+    profile = room.incident.profile or "merged"
+    level = await asyncio.to_thread(load.level, decided, profile)
+    if level is None and decided in ("1", "2", "3", "4", "5"):
+        return int(decided), runbook.label(int(decided), profile)
+    if level is None:
+        raise Refused(f"There is no severity {decided}.", "Use 1 (worst) to 5; when unsure, 2.")
+    return level.severity, level.label
+
+
+def _type(incident: Incident, filled: Filled) -> list[Body]:
+    """The type that a person gave in the form is confirmed by that."""
+    kind = filled.answers.get("type", UNKNOWN)
+    if kind in (UNKNOWN, "other") or kind in incident.triage.types:
+        return []
+    return [TagSet("type", kind, f"form {filled.form.id}")]
+
+
+def _findings(incident: Incident, filled: Filled, given: Mapping[str, str]) -> list[Body]:
+    """What nobody can answer should have been recorded (S001-CO-7): only of questions that were asked now."""
+    found = [
+        f"{question.text} Nobody could answer it."
+        for question in filled.open
+        if given.get(question.id) == UNKNOWN
+    ]
+    return [ObservabilityFound(text) for text in found if text not in incident.findings]
