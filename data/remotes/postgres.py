@@ -178,8 +178,12 @@ class Postgres:
             password=password,
             application_name="warroom",
         )
-        with limited(connection, self._patience):
-            connection.execute(_SETUP)
+        try:
+            with limited(connection, self._patience):
+                connection.execute(_SETUP)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _settings(self) -> Any:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -257,3 +258,18 @@ def test_connections_that_were_cut_together_cost_one_try(spare: str, case: str) 
             remote.put(f"{case}/a", b"x")
         assert remote.put(f"{case}/a", b"x")
         assert remote.get(f"{case}/a") == b"x"
+
+
+def test_a_connection_that_cannot_be_set_up_is_closed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[psycopg.Connection] = []
+    connect = psycopg.connect
+
+    def noted(*args: Any, **options: Any) -> psycopg.Connection:
+        made.append(connect(*args, **options))
+        return made[-1]
+
+    monkeypatch.setattr(psycopg, "connect", noted)
+    monkeypatch.setattr("data.remotes.postgres._SETUP", "SELECT 1/0")
+    with closing(Postgres(*place)) as remote, pytest.raises(RemoteTrouble):
+        remote.get("case/a")
+    assert [each.closed for each in made] == [True]
