@@ -75,7 +75,11 @@ class Directory:
             self._there()
             raise troubles.absent(self.url, name) from None
         except OSError as error:
-            raise self._trouble(error) from None
+            trouble = self._trouble(error)
+            if trouble.passing and self._answers():
+                # Only this one: whoever takes it for the whole stick never comes to the others.
+                raise troubles.broken(self.url, name, os.strerror(error.errno or errno.EIO)) from None
+            raise trouble from None
         if len(data) > bound:
             raise troubles.too_big(self.url, name, bound)
         return data
@@ -105,7 +109,7 @@ class Directory:
             warnings.append(
                 "It is a mount point: when nothing is mounted, entries go to the disk below; use a directory on it."
             )
-        if self._root.stat().st_dev == Path.home().stat().st_dev:
+        if self._beside_home():
             warnings.append(
                 "It is on the same file system as your home: what takes that disk takes this copy too."
             )
@@ -135,6 +139,20 @@ class Directory:
     def _there(self) -> None:
         if not self._root.is_dir():
             raise self._trouble(FileNotFoundError(errno.ENOENT, "it is not there"))
+
+    def _answers(self) -> bool:
+        try:
+            with os.scandir(self._root) as found:
+                next(found, None)
+        except OSError:
+            return False
+        return True
+
+    def _beside_home(self) -> bool:
+        try:
+            return self._root.stat().st_dev == Path.home().stat().st_dev
+        except (OSError, RuntimeError):  # a service may run as somebody without a home
+            return False
 
     def _within(self, folder: Path, *, create: bool = False) -> None:
         """Make sure that no link leads out of the directory; then make the folder if asked to."""

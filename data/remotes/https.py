@@ -1,7 +1,7 @@
 """An HTTPS service as a remote; `server.py` is one.
 
 PUT  ADDRESS/NAME  with If-None-Match: *    201 created, 412 there is one of that name
-GET  ADDRESS/NAME                           200 with the bytes, 404 there is none
+GET  ADDRESS/NAME                           200 with the bytes, 404 there is none, 410 it cannot be read any more
 GET  ADDRESS/?list=PREFIX&after=NAME        200, the names that follow, sorted, one a line; none: the end
 """
 
@@ -87,6 +87,8 @@ class Https:
         status, data = self._ask("GET", self._address(name), limit(name))
         if status == 404:
             raise troubles.absent(self.url, name)
+        if status == 410:
+            raise troubles.broken(self.url, name, "status 410")
         if status != 200:
             raise troubles.nonsense(self.url, f"status {status} to a read")
         return data

@@ -56,7 +56,12 @@ def application(store: Directory, token: str) -> web.Application:
             raise web.HTTPNotFound from None
         except RemoteTrouble as trouble:
             print(trouble, file=sys.stderr)
-            raise web.HTTPInsufficientStorage(text=trouble.what) from None
+            if request.method == "PUT":
+                raise web.HTTPInsufficientStorage(text=trouble.what) from None
+            if trouble.passing:
+                raise web.HTTPServiceUnavailable(text=trouble.what) from None
+            # Below 500, since it is about this object: trying again does not help, and the others may be well.
+            raise web.HTTPGone(text=trouble.what) from None
 
     async def create(request: web.Request) -> web.Response:
         name = _name(request)

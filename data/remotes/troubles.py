@@ -76,6 +76,16 @@ def absent(url: str, name: str) -> Absent:
     )
 
 
+def broken(url: str, name: str, why: str) -> RemoteTrouble:
+    """It has the object and cannot read it; the others may be well."""
+    return RemoteTrouble(
+        f"{url} cannot read {name} ({why}).",
+        "Its other objects are not touched by that.",
+        "If this console or another has what it held, it is sent again by itself; check the medium.",
+        passing=False,
+    )
+
+
 def too_big(url: str, name: str, bound: int) -> RemoteTrouble:
     """An object has more bytes than it may have."""
     return nonsense(url, f"{name} has more than the {bound} bytes allowed")

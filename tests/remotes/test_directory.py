@@ -9,9 +9,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from aiohttp.test_utils import TestClient, TestServer
 
 from data.remotes import Absent, RemoteTrouble, files
 from data.remotes.directory import Directory
+from data.remotes.server import application
 from tests.remotes.conftest import impossible
 
 
@@ -175,3 +177,68 @@ def test_a_copied_directory_is_the_same_remote(tmp_path: Path) -> None:
     first.put("case/0.1/a", b"x")
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     assert Directory(tmp_path / "b").get("case/0.1/a") == b"x"
+
+
+@pytest.fixture
+def unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with a bad sector, beside a good one; the directory lists both."""
+    remote = Directory(tmp_path)
+    remote.put("case/bad", b"x")
+    remote.put("case/good", b"x")
+    opened = os.open
+
+    def read(path: str | Path, *rest: int, **more: int) -> int:
+        if Path(path).name == "bad":
+            raise OSError(errno.EIO, "bad sector")
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", read)
+    return tmp_path
+
+
+def test_a_file_that_cannot_be_read_is_no_fault_of_the_stick(unreadable: Path) -> None:
+    remote = Directory(unreadable)
+    with pytest.raises(RemoteTrouble, match="cannot read case/bad") as caught:
+        remote.get("case/bad")
+    assert not caught.value.passing
+    assert remote.get("case/good") == b"x"
+
+
+def test_where_nothing_can_be_read_the_stick_is_at_fault(
+    unreadable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "no stick")
+
+    monkeypatch.setattr(os, "scandir", broken)
+    with pytest.raises(RemoteTrouble, match="Check the stick") as caught:
+        Directory(unreadable).get("case/bad")
+    assert caught.value.passing
+
+
+async def test_the_service_says_which_faults_pass(unreadable: Path) -> None:
+    drawer = unreadable.with_name("drawer")
+    async with TestClient(
+        TestServer(application(Directory(unreadable), "x" * 32)),
+        headers={"Authorization": f"Bearer {'x' * 32}", "If-None-Match": "*"},
+    ) as client:
+        assert (await client.get("/case/bad")).status == 410
+        assert (await client.get("/case/good")).status == 200
+        os.rename(unreadable, drawer)
+        assert (await client.get("/case/good")).status == 503
+        assert (await client.get("/?list=")).status == 503
+        assert (await client.put("/case/new", data=b"x")).status == 507
+        os.rename(drawer, unreadable)
+
+
+@pytest.mark.parametrize("home", ["/nonexistent/home", None])
+def test_it_is_probed_by_somebody_without_a_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str | None
+) -> None:
+    def homeless() -> Path:
+        if home is None:
+            raise RuntimeError("nobody knows it")
+        return Path(home)
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert Directory(tmp_path).probe().reads_back
