@@ -42,7 +42,7 @@ from console.runner.document import LIMITED, digest_of, text_of
 from console.runner.fill import Filled, check, fill, fill_check, said, values
 from console.runner.output import Progress, Tell
 from console.runner.rules import Asked, Hindered, Refusal, approvers, obstacles, snapshot_missing, who
-from console.runner.run import Ended, unbroken
+from console.runner.run import Ended, clear, unbroken
 from console.runner.state import Play, Plays, Run, StepState
 from data.blobs import Blobs
 from data.case import reading_only
@@ -518,6 +518,8 @@ class Player:
         if run.rep != self.replica or holder(self._place(run.playbook, run.step)) is not None:
             return set()
         left = await unbroken(processes.end(run.id))
+        if not left:
+            await asyncio.to_thread(clear, run.id)
         await self.lost()
         return left
 
@@ -542,6 +544,8 @@ class Player:
             note = "The console that ran it is gone."
             if left:
                 note += f" {len(left)} of its processes still run; `warroom play stop {each.id}` ends them."
+            else:
+                await asyncio.to_thread(clear, each.id)
             body = StepFinished(each.id, "unknown", note=note)
             await self.room.append(entry(body, self.room.actor, role=self.room.role, key=f"lost:{each.id}"))
             gone.append(self.plays.runs.get(each.id, each))

@@ -13,6 +13,7 @@ import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from console.refusal import Refused
@@ -99,6 +100,16 @@ def headers(filled: Filled, run: str) -> dict[str, str]:
     return {"Idempotency-Key": run, "Accept-Encoding": "identity"} | made
 
 
+def clear(run: str) -> None:
+    """Remove the directory that a run worked in, if whoever ran it could not."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_prefix(run)}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _prefix(run: str) -> str:
+    return f"warroom-run-{run}-"
+
+
 def ready(filled: Filled, run: str) -> None:
     """Refuse what could not even begin, while nothing is on the record yet (raises Refused)."""
     if filled.kind == "command":
@@ -130,7 +141,7 @@ async def command(
         why: called when it was cancelled.
     """
     out, err = Kept(run, "stdout", tell), Kept(run, "stderr", tell)
-    place = await asyncio.to_thread(tempfile.mkdtemp, prefix="warroom-run-")
+    place = await asyncio.to_thread(tempfile.mkdtemp, prefix=_prefix(run))
     began = time.monotonic()
     try:
         try:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ async def test_after_kill_9_a_run_is_unknown_and_is_not_repeated_without_a_word(
     assert run["run"] in stopped.out
     assert not alive(pid)
     assert processes.members(run["run"]) == set()
+    assert [name for name in os.listdir(tempfile.gettempdir()) if run["run"] in name] == []
 
     await asyncio.to_thread(
         warroom.ok, "play", "settle", "act", "repeat", "--reason", "it had not begun to act"
