@@ -53,6 +53,7 @@ def examine(config: Config, path: Path, mode: str | None, now: int) -> Iterator[
     yield from _sqlite()
     yield from _configuration(config)
     yield from _runbook(config.profile, now)
+    yield from _authority(config)
     yield from _terminal()
     home = None
     if mode is None:
@@ -125,6 +126,39 @@ def _runbook(profile: str, now: int) -> Iterator[Finding]:
         yield Finding(
             "runbook", "ok", f"{len(documents)} documents{yours}; the next review is due by {first}"
         )
+
+
+def _authority(config: Config) -> Iterator[Finding]:
+    """Whether enough people hold each halt: one who sleeps must not be the only one (S003-KS-3, X-13)."""
+    from console import authority
+    from playbooks.load import PlaybookTrouble
+
+    try:
+        known = authority.standing(config)
+    except (PlaybookTrouble, KeyError):
+        return  # said already: the runbook is broken
+    for name in authority.unknown(known):
+        yield Finding(
+            "authority",
+            "BROKEN",
+            f"[authority] names `{name}`, which is no authority; nobody gets anything by it",
+            "`warroom who-can` lists the authorities.",
+        )
+    few = authority.gaps(known, ("halt",))
+    for gap in few:
+        yield Finding(
+            "authority", "note", str(gap), f"Name more people: [authority] {gap.authority.id} = [...]."
+        )
+    others = [gap.authority.id for gap in authority.gaps(known) if gap not in few]
+    if others:
+        yield Finding(
+            "authority",
+            "note",
+            f"{len(others)} other authorities have fewer holders by name than they should: {', '.join(others)}",
+            "Name them under [authority]; until then a refusal can only name a title.",
+        )
+    if not few and not others:
+        yield Finding("authority", "ok", f"{len(known.authorities)} authorities have their holders")
 
 
 def _terminal() -> Iterator[Finding]:

@@ -37,11 +37,13 @@ def run(options: Namespace) -> int:
         from console.sharing import meeting
 
         child = None if options.no_watch or options.read_only else _watcher(home)
-        return await Desk.open(
+        desk = await Desk.open(
             home, context.actor, context.role, child, context.config.profile,
             read_only=options.read_only, meeting=meeting(context.config, home), capture=Capture(home),
             outbox=outbox(context.config, home, context.redaction),
         )  # fmt: skip
+        desk.regimes = context.config.regulation
+        return desk
 
     return console(open_desk, home, context.config, options.incident or "")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.cli import exits
 from console.cli.context import Context
+from console.routing import headline, outstanding
 from console.shown import visible
 from data.clock import iso
 
@@ -110,6 +111,13 @@ def lines(state: Incident, now: int) -> Iterator[str]:
         for role, people in state.roles.items()
     )
     yield f"  roles       {roles or 'nobody'}"
+    if state.triage.led is not None:
+        yield f"  SECURITY LEADS, for responders only: {one_line(state.triage.led.body.reason, 200)}"
+    tags = " ".join(f"{axis}:{tag}" for axis, tags in state.triage.tags.items() for tag in tags)
+    if tags:
+        yield f"  tags        {one_line(tags, 400)}"
+    if told := headline(state, now):
+        yield f"  escalation  {told}; `warroom escalate` lists them"
     by = one_line(state.declared_by, 64)
     yield f"  declared    {iso(state.declared_at, 0)} by {by}, {ago(now - state.declared_at)} ago"
     if state.scope:
@@ -254,6 +262,10 @@ def as_json(state: Incident, now: int) -> dict[str, Any]:
         "messages_on_their_way": state.messages.outstanding,
         "messages_unknown": state.messages.unknown,
         "roles": state.roles,
+        "lead": state.lead,
+        "security_led": state.triage.led is not None,
+        "tags": {axis: list(tags) for axis, tags in state.triage.tags.items()},
+        "to_tell": [each.who for each in outstanding(state)],
         "chain": {name: iso(stamp.at, 9) for name, stamp in state.stamps.items()},
         "alerts": [msgspec.to_builtins(facts) for facts in state.alerts.values()],
         "checklist": [
@@ -264,6 +276,7 @@ def as_json(state: Incident, now: int) -> dict[str, Any]:
                 "by": check.by,
                 "at": when(check.at),
                 "reason": check.reason,
+                "evidence": check.evidence,
                 "claimed": check.claimed,
                 "due": when(state.due_at(check)),
                 "sources": list(check.item.sources),

@@ -46,10 +46,15 @@ async def _note(room: Room, args: Args) -> str:
 
 
 async def _add_tag(room: Room, args: Args) -> str:
-    from console.events import TagSet
+    tag = _need(args, "tag")
+    await room.tag(tag, args.get("axis", ""), args.get("reason", ""))
+    return f"tagged {tag}"
 
-    (event,) = await room.record(TagSet(_need(args, "axis"), _need(args, "tag"), args.get("reason", "")))
-    return f"entry {event.short}"
+
+async def _security_led(room: Room, args: Args) -> str:
+    if room.incident.triage.led is None:
+        await room.lead_by_security(args.get("reason") or "the playbook asks for it")
+    return "security leads"
 
 
 async def _freeze(room: Room, args: Args) -> str:
@@ -113,6 +118,7 @@ RECORD: dict[str, Callable[[Room, Args], Awaitable[str]]] = {
     "freeze_changes": _freeze,
     "lift_freeze": _lift,
     "set_severity": _severity,
+    "security_led": _security_led,
     "assign_role": _assign,
     "preserve_evidence": _preserve,
     "place_hold": _hold,
