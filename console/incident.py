@@ -91,7 +91,7 @@ from console.events import (
     instant,
     read,
 )
-from console.roster import ROSTER, Roster, roster
+from console.roster import ROSTER, Roster, founds, roster
 from console.runner.state import Plays
 from console.triage import Triage
 from data.envelope import Event, Ref
@@ -353,10 +353,10 @@ class Incident:
         return (running[0], self.contained_at + running[0].seconds * SECOND) if running else None
 
 
-def _apply(state: Incident, event: Event, body: Body | Unknown) -> None:
+def apply(state: Incident, event: Event, body: Body | Unknown) -> None:
     """Change `state` by one event. Total: what does not fit the state changes nothing."""
     match body:
-        case Declared():
+        case Declared() if founds(event):
             state.case = event.case
             state.title, state.mode, state.profile = body.title, body.mode, body.profile
             state.severity, state.label, state.reason = body.severity, body.label, body.reason
@@ -561,7 +561,7 @@ class Fold:
         state = self.incident
         state.roster.add(event, body)
         if state.roster.counts(event):
-            _apply(state, event, body)
+            apply(state, event, body)
         else:
             _meet(state, event, body)
 
@@ -581,7 +581,7 @@ class Fold:
             if not members.counts(event):
                 _meet(state, event, body)
             elif not withdrawn.get(event.hash) or isinstance(body, LASTING):
-                _apply(state, event, body)
+                apply(state, event, body)
         self.incident, self._withdrawn = state, withdrawn
 
     def latest(self, actor: str) -> tuple[Event, Body | Unknown] | None:

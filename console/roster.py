@@ -20,12 +20,20 @@ from console.events import (
     WatchFounded,
     instant,
 )
-from data.envelope import Event
+from data.envelope import Event, case_id
 
 ROSTER = (RosterAdded, RosterRemoved, RosterRevoked, RosterRotated)
 FOUNDING = (Declared, WatchFounded)
 DECIDING = (*FOUNDING, *ROSTER)
 """What decides whose events count."""
+
+
+def founds(event: Event) -> bool:
+    """Whether `event` is the one that its case is named after: nobody can make a second one of which that is true.
+
+    That it is the first of a strand says nothing: so is the first event of whoever joins, or breaks in.
+    """
+    return event.seq == 1 and not event.prev and case_id(bytes.fromhex(event.hash)) == event.case
 
 
 @dataclass(slots=True)
@@ -60,7 +68,7 @@ class Roster:
 
     def add(self, event: Event, body: Body | Unknown) -> None:
         """Take in one event; only those that found a case or concern the roster do anything."""
-        if isinstance(body, FOUNDING) and not self.members and event.seq == 1:
+        if isinstance(body, FOUNDING) and founds(event):
             self.members[event.rep] = Member(event.actor, "founder", event.actor, event.at)
             return
         if not isinstance(body, ROSTER) or not self.counts(event):

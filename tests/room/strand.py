@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b32decode
 from hashlib import sha256
 
 from console.events import Body, entry
@@ -11,11 +12,16 @@ from data.envelope import Event
 T0 = parse_iso("2026-11-21T14:00:00Z")
 SECOND = 1_000_000_000
 CASE = "7qf2" + "a" * 22
+FOUNDER = "a" * 32
 
 
-def event(body: Body, n: int, *, actor: str = "ana", rep: str = "a" * 32, at: int | None = None) -> Event:
+def event(body: Body, n: int, *, actor: str = "ana", rep: str = FOUNDER, at: int | None = None) -> Event:
     """Return `body` as the `n`-th event of a strand, one second after the one before."""
     written = entry(body, actor)
+    digest = sha256(f"{rep}{n}".encode() + written.body).digest()
+    if n == 1 and rep == FOUNDER:
+        # A case is named after the event that founded it.
+        digest = b32decode(CASE.upper() + "A" * 6) + digest[:12]
     wall = T0 + n * SECOND
     return Event(
         n=n,
@@ -30,7 +36,7 @@ def event(body: Body, n: int, *, actor: str = "ana", rep: str = "a" * 32, at: in
         role="",
         kind=written.kind,
         prev="" if n == 1 else "0" * 64,
-        hash=sha256(f"{rep}{n}".encode() + written.body).hexdigest(),
+        hash=digest.hex(),
         body=written.body,
     )
 
