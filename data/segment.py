@@ -18,6 +18,7 @@ from hashlib import sha256
 
 import msgspec
 
+from data.canonical import MAX_BYTES as MAX_BODY
 from data.canonical import NotCanonical, decode, encode
 from data.clock import MAX_NS, iso, parse_iso
 from data.envelope import (
@@ -46,6 +47,7 @@ _NAME = re.compile(
 )
 _HEADER = 1
 _HLC = re.compile(r"[0-9a-f]{16}", re.ASCII).fullmatch
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII).fullmatch
 CLOCK_QUALITY = re.compile(r"[a-z0-9_.+-]{0,64}", re.ASCII).fullmatch
 """What a header may say of its clock."""
 
@@ -164,6 +166,8 @@ def unpack(name: str, raw: bytes) -> Parcel:
     if len(lines) < 3 or lines.pop():
         raise BadSegment("it is cut off, or holds no event")
     head = _head(lines[0], named)
+    if head.first < 1:
+        raise BadSegment("its events are numbered from 0, and strands begin with 1")
     if len(lines) - 1 != head.count or head.count > MAX_EVENTS or head.last - head.first + 1 != head.count:
         raise BadSegment(f"it holds {len(lines) - 1} events where {head.count} are announced")
     try:
@@ -240,6 +244,9 @@ def _event(line: bytes, segment: _Head, number: int, before: Sealed | None) -> S
         at = wall if header.at == header.wall else _moment(header.at)
         if not _HLC(header.hlc):
             raise ValueError("its hybrid clock cannot be read")
+        # Of a body that does not travel with it, nothing else would ever be held against these two.
+        if not _HASH(header.body_h) or not 0 < header.body_len <= MAX_BODY:
+            raise ValueError("what it says of its body cannot be")
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
         raise BadSegment(f"event {number} cannot be read: {error}") from None
     digest = event_hash(head)
@@ -251,7 +258,8 @@ def _event(line: bytes, segment: _Head, number: int, before: Sealed | None) -> S
         number == 1 and header.prev is None and case_id(digest) == segment.case
     ):
         raise BadSegment(f"event {number} belongs to another case")
-    if (header.prev is None) != (number == 1):
+    # What is stored is pushed on and sealed as it is: another spelling of a hash would stay for good.
+    if (header.prev is None) != (number == 1) or (header.prev is not None and not _HASH(header.prev)):
         raise BadSegment(f"event {number} does not say what it follows")
     if before is not None and (header.prev != before.hash.hex() or header.hlc <= before.header.hlc):
         raise BadSegment(f"event {number} does not follow the one before it")

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from console.events import Declared, entry
+from console.incident import fold
+from console.reports.incident import timeline
+from console.timeline import project as shown
 from data import record
 from data.case import Case, adopt, found
 from data.clock import ManualClock, iso
-from data.envelope import Entry, Sealed, encode_header, event_hash, seal
+from data.envelope import Entry, Ref, Sealed, encode_header, event_hash, seal
 from data.home import Home
 from data.identity import Identity
-from data.log import connect
+from data.log import EVENT_COLUMNS, connect, read_row
 from data.parcels import parcels, spans
 from data.projection import NAME as VIEW
 from data.segment import BadSegment, Parcel, pack, unpack
@@ -23,6 +29,7 @@ from data.trouble import StoreTrouble
 from data.verify import verify
 from tests.data.sample import START, note, project
 from tests.data.test_merge import hashes, shipped
+from tests.room.strand import event
 
 MALLORY = Identity.make()
 
@@ -117,6 +124,16 @@ def resealed(parcel: Parcel, **changes: object) -> Parcel:
         {"case": "b" * 26},
         {"prev": "0" * 64},
         {"v": 2},
+        {"body_h": "0" * 63},
+        {"body_h": "A" * 64},
+        {"body_len": -1},
+        {"body_len": 2**64},
+        {"role": "x" * 65},
+        {"refs": (Ref(media="text/plain", sha256="A" * 64, size=1),)},
+        {"refs": (Ref(media="text/plain", sha256="a" * 64, size=-1),)},
+        {"refs": (Ref(media="text/plain", sha256="a" * 64, size=2**53),)},
+        {"refs": (Ref(media="a\nb", sha256="a" * 64, size=1),)},
+        {"refs": (Ref(media="", sha256="../" * 21 + "a", size=1),)},
     ],
 )
 def test_a_header_that_no_console_writes_is_refused(case: Case, changes: dict[str, object]) -> None:
@@ -124,6 +141,61 @@ def test_a_header_that_no_console_writes_is_refused(case: Case, changes: dict[st
     assert through(good)
     with pytest.raises(BadSegment):
         through(resealed(good, **changes))
+
+
+@pytest.mark.parametrize("changes", [{"body_h": "zz"}, {"body_len": -1}, {"body_len": 2**64}])
+def test_a_header_without_its_body_cannot_say_just_anything_of_it(changes: dict[str, object]) -> None:
+    with pytest.raises(BadSegment):
+        through(bare(resealed(forge("a" * 26, note("x")), **changes)))
+
+
+@pytest.mark.parametrize("spelled", ["zz", "", "{upper}", " {lower}", "{lower} ", "{lower}00", None])
+def test_what_an_event_follows_is_spelled_in_one_way(case: Case, spelled: str | None) -> None:
+    """Any other spelling would be stored, pushed on, and then not fit the chain for good."""
+    first = forge(case.id, note("1"))
+    assert case.merge(through(first)).result(10).added == 1
+    digest = first.events[0].hash
+    good = forge(case.id, note("2"), first=2, prev=digest)
+    prev = None if spelled is None else spelled.format(upper=digest.hex().upper(), lower=digest.hex())
+    with pytest.raises(BadSegment):
+        through(resealed(good, prev=prev))
+    assert case.merge(through(good)).result(10).added == 1
+    assert verify(case.directory).sound
+
+
+def test_no_strand_begins_before_its_first_event() -> None:
+    with pytest.raises(BadSegment, match="numbered"):
+        through(forge("a" * 26, note("x"), first=0, prev=b"\0" * 32))
+
+
+def test_nobody_becomes_the_founder_by_a_first_event_that_sorts_before_the_true_one(
+    home: Home, tmp_path: Path
+) -> None:
+    case = found(home, entry(Declared("refunds", 2, "SEV-2"), "ana"), shown)
+    try:
+        forged = forge(case.id, entry(Declared("nothing to see", 5, "SEV-5"), "eve"), hlc=-1)
+        assert forged.events[0].header.hlc == "0" * 16
+        assert case.merge(through(forged)).result(10).added == 1
+        events = [read_row(row) for row in rows_of(case)]
+    finally:
+        case.close()
+    for arrival in (events, events[::-1]):
+        state = fold(arrival)
+        assert (state.title, state.severity, state.declared_by) == ("refunds", 2, "ana")
+        assert {rep: each.how for rep, each in state.roster.members.items()} == {home.replica: "founder"}
+        assert set(state.strangers) == {MALLORY.replica}
+    assert [each.counts for each in timeline(events)] == [False, True]
+
+
+def test_a_member_who_declares_again_changes_nothing() -> None:
+    first = event(Declared("refunds", 2, "SEV-2"), 1)
+    again = event(Declared("nothing to see", 5, "SEV-5"), 2)
+    assert fold([first, again]).title == "refunds"
+
+
+def rows_of(case: Case) -> list[Any]:
+    with closing(connect(case.directory / "log.db")) as db:
+        return db.execute(f"SELECT {EVENT_COLUMNS} FROM events ORDER BY n").fetchall()
 
 
 def bare(parcel: Parcel) -> Parcel:
