@@ -87,7 +87,7 @@ class _Messages:
     async def do(self, action: str) -> int:
         if action == "templates":
             return self._templates()
-        async with self._opened() as self._messenger:
+        async with self._opened(sends=action in ("send", "resume")) as self._messenger:
             deed = cast("Callable[[], Awaitable[int | None]]", getattr(self, f"_{action}"))
             code = await deed()
         return exits.OK if code is None else code
@@ -97,7 +97,7 @@ class _Messages:
         deed: Literal["trigger", "acknowledge", "resolve"] = (
             "acknowledge" if options.acknowledge else "resolve" if options.resolve else "trigger"
         )
-        async with self._opened() as self._messenger:
+        async with self._opened(sends=True) as self._messenger:
             paged, lost = await self._messenger.page(options.contacts, options.reason, deed, options.to)
             for each in lost:
                 complain(f"no sender reaches {each}: call them, and write it down (warroom note).")
@@ -105,12 +105,16 @@ class _Messages:
         return exits.FAILED if lost else code
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[Messenger]:
+    async def _opened(self, *, sends: bool) -> AsyncIterator[Messenger]:
         from console.desk import Desk
 
         context = self._context
         home = context.home()
-        outbox = Outbox(home, context.config.sender, redaction=context.redaction)
+        outbox = None
+        if sends:
+            # Whoever only looks must not begin what takes longer than looking.
+            longest = max((each.timeout / 1e9 for each in context.config.sender), default=0.0)
+            outbox = Outbox(home, context.config.sender, redaction=context.redaction, patience=longest)
         desk = await Desk.open(
             home, context.actor, context.role, profile=context.config.profile, outbox=outbox
         )
@@ -240,6 +244,16 @@ class _Messages:
         each = await self._messenger.send(each, names, notify=self._options.notify)
         return await self._wait(each, names)
 
+    async def _resume(self) -> int:
+        """Go on with everything that is on its way: what a console left when it was closed."""
+        code = exits.OK
+        for each in list(self._messenger.messages.drafted.values()):
+            names = [one.sender for one in each.deliveries.values() if one.state in OUTSTANDING]
+            if names:
+                self._context.say(f"{each.id[:8]}  {visible(each.subject or each.title, 60)}")
+                code = max(code, await self._wait(each, names))
+        return code
+
     async def _settle(self) -> None:
         word = self._words[1] if len(self._words) == 2 else ""
         if word not in ("sent", "not") or len(self._options.to) != 1:
@@ -277,9 +291,7 @@ class _Messages:
                                               "reason": one.reason, "reference": one.reference}
             )  # fmt: skip
             if one.state in OUTSTANDING:
-                complain(
-                    "it is tried again while a console has this incident open; `warroom message list` says how it stands."
-                )
+                complain("it goes on while a console has this incident open; else: warroom message resume.")
             elif one.state == "unknown":
                 complain(
                     f"look there, then: warroom message settle {each.id[:8]} sent|not --to {one.sender} --reason WHAT-YOU-SAW"

@@ -54,8 +54,8 @@ LASTS = 2 * 3600 * SECOND
 TRIES = 60
 BETWEEN = 1.1
 """Seconds between the parts of one message: Slack takes one message a second."""
-LEAVE = 3.0
-"""Seconds for which requests under way are waited for when somebody leaves the incident."""
+END = 2.0
+"""Seconds for which the thread of the outbox is waited for at the end."""
 RESTARTS = frozenset({"internal", "status-page"})
 """Audiences whose messages are the updates that the cadence is about."""
 
@@ -89,6 +89,7 @@ class Outbox:
         settings: the senders.
         changed: called on the thread of the outbox whenever something became of a message.
         redaction: what is masked in messages that stay inside.
+        patience: seconds for which requests under way are waited for when somebody leaves the incident.
     """
 
     def __init__(
@@ -97,7 +98,9 @@ class Outbox:
         settings: Iterable[Setting],
         changed: Callable[[], None] = lambda: None,
         redaction: Redaction | None = None,
+        patience: float = 3.0,
     ) -> None:
+        self._patience = patience
         self._drill, self._replica, self._clock = home.mode == "drill", home.replica, home.clock
         self.settings = {each.name: each for each in settings}
         self._changed = changed
@@ -134,16 +137,17 @@ class Outbox:
         """Let go of the open incident. What is under way may end; what waits goes on when it is opened again."""
         with self._guard:
             self._jobs = {}
-            self._idle.wait_for(lambda: not self._busy, LEAVE)
+            self._idle.wait_for(lambda: not self._busy, self._patience)
             self._case = None
 
     def close(self) -> None:
         """End. A request that hangs is not waited for: its entry says that nobody knows."""
         self._closed = True
         self.leave()
-        if self._loop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(LEAVE)
+        loop, self._loop = self._loop, None
+        if loop is not None and self._thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            self._thread.join(END)
 
     def _due(self, incident: Incident) -> Iterable[Job]:
         for message, delivery in incident.messages.deliveries():

@@ -237,7 +237,10 @@ class _Http:
         return Outcome("refused", f"It refused with {answer.status}{said}.")
 
     def _said(self, answer: Answer) -> str:
-        text = answer.body[:2000].decode("utf-8", "replace").replace(self.secret, "…")
+        text = answer.body.decode("utf-8", "replace")
+        # Also a part of it: of an address that is a secret a service may repeat the end.
+        for each in (self.secret, *(part for part in self.secret.split("/") if len(part) >= 8)):
+            text = text.replace(each, "…")
         text = " ".join(Redaction("secrets").mask(text).split())
         text = "".join(char for char in text if char.isprintable())[:160]
         return f": {text}" if text else ""

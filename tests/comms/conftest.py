@@ -6,9 +6,10 @@ import hmac
 import http.server
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
@@ -43,7 +44,7 @@ class Plan(NamedTuple):
     """What the server does with the next request, instead of its duty. `takes`: whether it carries it out first."""
 
     status: int = 0
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
     body: bytes = b""
     hangs: bool = False
     cuts: bool = False
@@ -78,8 +79,9 @@ class Services:
                     if this.plans.get(key):
                         this.plans[key].pop(0)
                         break
-                status, headers, body = 200, {}, b""
-                if not plan.status and not plan.hangs and not plan.cuts or plan.takes:
+                status, body = 200, b""
+                headers: Mapping[str, str] = {}
+                if plan.takes or not (plan.status or plan.hangs or plan.cuts):
                     status, headers, body = this.take(request)
                 if plan.hangs:
                     this.hang.wait(60)
@@ -248,7 +250,6 @@ def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outboxes, "PAUSE", 0.02)
     monkeypatch.setattr(outboxes, "BETWEEN", 0.0)
-    monkeypatch.setattr(outboxes, "LEAVE", 0.5)
 
 
 def settings(services: Services, folder: Path, seconds: float = 5.0) -> tuple[Sender, ...]:
@@ -278,7 +279,7 @@ def config(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 async def desk(tmp_path: Path, config: Config) -> AsyncIterator[Desk]:
     home = Home.open(tmp_path / "home")
-    opened = await Desk.open(home, "ana", outbox=Outbox(home, config.sender))
+    opened = await Desk.open(home, "ana", outbox=Outbox(home, config.sender, patience=0.5))
     yield opened
     await opened.close()
 
