@@ -471,7 +471,7 @@ def _play(parser: Parser) -> None:
 def _message(parser: Parser) -> None:
     add = parser.add_argument
     actions = (
-        "list", "templates", "draft", "show", "edit", "waive", "approve", "send", "settle", "cancel",
+        "list", "templates", "draft", "show", "edit", "waive", "approve", "send", "resume", "settle", "cancel",
     )  # fmt: skip
     add("action", nargs="?", choices=actions, default="list", help="default: list")
     add(
