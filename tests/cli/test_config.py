@@ -168,6 +168,7 @@ def settings(kind: type[msgspec.Struct], prefix: str = "") -> dict[str, object]:
         "source": config.Source,
         "agent": config.Agent,
         "remote": config.Remote,
+        "sender": config.Sender,
     }
     for each in msgspec.structs.fields(kind):
         if each.encode_name.startswith("-"):
