@@ -18,13 +18,13 @@ import stat
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from errno import EEXIST
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
@@ -33,7 +33,7 @@ from data import standalone_verify as standalone
 from data.blobs import Blobs, only_of
 from data.case import Case, adopt
 from data.durable import TEMPORARY, make_directory, publish, sync_directory, write_temporary
-from data.envelope import Ref, Sealed, case_id
+from data.envelope import Ref, case_id
 from data.home import Home
 from data.identity import Identity, signed
 from data.line import Projector
@@ -43,38 +43,13 @@ from data.parcels import parcels, spans
 from data.segment import BadSegment, Parcel, pack, unpack
 from data.standalone_verify import Archive, Findings, Unreadable
 from data.trouble import StoreTrouble, explain
+from data.withholding import Mask, Rendering, withhold
 
 KEPT = "bundles"
 """Directory of a case where the manifests of imported bundles are kept: they say what was withheld, and by whom."""
 MAX_KEPT = 100
 AGE = b"age-encryption.org/v1"
 """How a file that was encrypted for recipients begins."""
-
-
-class Rendering(NamedTuple):
-    """What a copy shows instead of something that is kept back.
-
-    Attributes:
-        shown: The masked text, or the masked body as canonical JSON.
-        withheld: Which field, and what kind of thing was masked there.
-    """
-
-    shown: bytes
-    withheld: Sequence[tuple[str, str]]
-
-
-class Censor(Protocol):
-    """Decides what a copy keeps back."""
-
-    name: str
-
-    def event(self, event: Sealed) -> Rendering | None:
-        """What to show of an event instead of its body; None if it may go as it is."""
-        ...
-
-    def blob(self, ref: Ref, data: bytes) -> Rendering | None:
-        """What to show of a blob instead of its bytes; None if it may go as it is."""
-        ...
 
 
 @dataclass
@@ -130,7 +105,7 @@ def write_bundle(
     target: Path,
     identity: Identity,
     *,
-    censor: Censor | None = None,
+    censor: Mask | None = None,
     documents: Documents = lambda _: {},
     said: Mapping[str, str] | None = None,
     recipients: Sequence[str] = (),
@@ -264,7 +239,7 @@ def _fill(
     file: BinaryIO,
     directory: Path,
     identity: Identity,
-    censor: Censor | None,
+    censor: Mask | None,
     documents: Documents,
     said: Mapping[str, str],
 ) -> Contents:
@@ -316,7 +291,7 @@ def _fill(
 
 
 def _segments(
-    db: sqlite3.Connection, packer: _Packer, contents: Contents, censor: Censor | None
+    db: sqlite3.Connection, packer: _Packer, contents: Contents, censor: Mask | None
 ) -> dict[Ref, set[str]]:
     """Put every event in, and return the blobs that they speak of with the events that do."""
     refs: dict[Ref, set[str]] = {}
@@ -338,7 +313,7 @@ def _segments(
     )
     for *_, span in ordered:
         for whole in parcels(db, span):
-            parcel, renderings = withhold(whole, censor) if censor else (whole, {})
+            parcel, renderings = withhold(whole, censor)
             name, raw = pack(parcel)
             packer.add(f"segments/{name}", raw)
             contents.keys[parcel.rep] = parcel.public
@@ -374,21 +349,8 @@ def _segments(
     return {ref: events for ref, events in refs.items() if not events <= gone}
 
 
-def withhold(parcel: Parcel, censor: Censor) -> tuple[Parcel, dict[str, Rendering]]:
-    """Take the bodies that a censor keeps back out of a parcel; what to show instead, by hash of the event."""
-    renderings: dict[str, Rendering] = {}
-    events: list[Sealed] = []
-    for event in parcel.events:
-        rendering = censor.event(event) if event.salt else None
-        if rendering is not None:
-            renderings[event.hash.hex()] = rendering
-            event = msgspec.structs.replace(event, salt=b"", body=b"")
-        events.append(event)
-    return replace(parcel, events=events), renderings
-
-
 def _blobs(
-    directory: Path, packer: _Packer, contents: Contents, refs: Iterable[Ref], censor: Censor | None
+    directory: Path, packer: _Packer, contents: Contents, refs: Iterable[Ref], censor: Mask | None
 ) -> None:
     store = Blobs(directory)
     seen: set[str] = set()

@@ -10,7 +10,6 @@ bytes, so a remote that lies, loses, cuts or mixes up objects is found out, and 
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import secrets
 import sqlite3
@@ -20,15 +19,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-
-import msgspec
 
 from data.blobs import Blobs, only_of
 from data.case import Case
 from data.clock import iso, parse_iso
 from data.durable import make_directory, publish, write_temporary
-from data.envelope import Ref, Sealed, decode_header
+from data.envelope import Ref, decode_header
 from data.log import NAME as LOG
 from data.log import connect
 from data.parcels import parcels
@@ -37,9 +33,7 @@ from data.segment import BadSegment, Name, Parcel, pack, prefix, unpack
 from data.shared import Outbox, Shared
 from data.trouble import StoreTrouble, explain
 from data.unpacking import Unpacker
-
-if TYPE_CHECKING:
-    from data.bundle import Rendering
+from data.withholding import Mask, withhold
 
 QUARANTINE = "quarantine"
 CASES = "cases/"
@@ -54,20 +48,6 @@ MANY = 20
 """From so many new objects on they are checked in a process of their own."""
 
 Stop = Callable[[], bool]
-
-
-class Mask(Protocol):
-    """Decides what a remote does not get. `id`: another policy has another one."""
-
-    id: str
-
-    def event(self, event: Sealed) -> Rendering | None:
-        """What is masked in an event; None if its text may go there."""
-        ...
-
-    def blob(self, ref: Ref, data: bytes) -> Rendering | None:
-        """What is masked in a blob; None if it may go there."""
-        ...
 
 
 @dataclass
@@ -320,7 +300,8 @@ class Sync:
                     turn.pushed += self._put(parcel, turn)
 
     def _put(self, parcel: Parcel, turn: Turn) -> int:
-        parcel, withheld = self._masked(parcel)
+        parcel, renderings = withhold(parcel, self._mask)
+        withheld = {event: sorted({kind for _, kind in each.withheld}) for event, each in renderings.items()}
         for attempt in range(TRIES):
             name, raw = pack(parcel, secrets.randbelow(2**31) if attempt else 0)
             self.remote.put(name, raw)
@@ -337,19 +318,6 @@ class Sync:
             self.shared.forget(name)
             self._quarantine(name, back, turn)
         raise self._unreturned()
-
-    def _masked(self, parcel: Parcel) -> tuple[Parcel, dict[str, list[str]]]:
-        """Leave out what the remote does not get: such an event travels as an erased one does."""
-        withheld: dict[str, list[str]] = {}
-        if self._mask is None:
-            return parcel, withheld
-        events = list(parcel.events)
-        for at, event in enumerate(events):
-            found = self._mask.event(event) if event.salt else None
-            if found is not None:
-                withheld[event.hash.hex()] = sorted({kind for _, kind in found.withheld})
-                events[at] = msgspec.structs.replace(event, salt=b"", body=b"")
-        return dataclasses.replace(parcel, events=events), withheld
 
     def _unreturned(self) -> RemoteTrouble:
         return RemoteTrouble(

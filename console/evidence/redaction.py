@@ -11,15 +11,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from data.canonical import encode
 from data.envelope import Event, Ref, Sealed
-
-if TYPE_CHECKING:
-    from data.bundle import Rendering
+from data.withholding import Rendering
 
 PolicyName = Literal["none", "secrets", "secrets+personal"]
 
@@ -364,8 +362,6 @@ class Redaction:
 
     def body(self, raw: bytes) -> Rendering | None:
         """Return what to show of an event's body instead; None if there is nothing to mask in it."""
-        from data.bundle import Rendering  # its checks are a lot to load for whoever only draws
-
         if not self._rules:
             return None
         try:
@@ -388,8 +384,6 @@ class Redaction:
         except UnicodeDecodeError:
             self.unscanned += 1
             return None
-        from data.bundle import Rendering
-
         masked, kinds = self._masked(text)
         return Rendering(masked.encode(), [(ref.sha256, kind) for kind in kinds]) if kinds else None
 
