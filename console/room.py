@@ -88,6 +88,7 @@ class Room:
         drafts: what is being typed, durable within 50 ms.
         saved_at: when the last own event was known to be on disk, ns UTC; 0 = nothing yet.
         pending: own events handed to the writer and not yet on disk.
+        replica: which console this is.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Room:
         self.saved_at = 0
         self.pending = 0
         self._usual_role = role
-        self._replica = replica
+        self.replica = replica
         self._reader = reader
         self._fold = Fold()
         self._read = 0
@@ -243,9 +244,9 @@ class Room:
     def _asking(self) -> list[Entry]:
         """What a console says before the first thing that it writes in somebody else's incident."""
         state = self.incident
-        known = state.strangers.get(self._replica)
+        known = state.strangers.get(self.replica)
         said = known is not None and known.actor  # a probe of a remote says nothing of whose it is
-        if self._replica in state.roster.members or said or not state.declared_at:
+        if self.replica in state.roster.members or said or not state.declared_at:
             return []
         return [entry(RosterAsked(self.actor), self.actor, role=self.role)]
 

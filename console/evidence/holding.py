@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from console.events import Declared, EntryAmended, Erased, Exported, HoldLifted, HoldSet, Unmasked, read
+from console.events import (
+    Declared,
+    EntryAmended,
+    EntryReinstated,
+    EntryRetracted,
+    Erased,
+    Exported,
+    HoldLifted,
+    HoldSet,
+    RoleAssigned,
+    RoleReleased,
+    Unmasked,
+    read,
+)
+from console.incident import Incident, apply
 from console.refusal import Refused
 from console.roster import ROSTER, roster
 from data import record
@@ -35,7 +49,9 @@ if TYPE_CHECKING:
 Scope = Literal["case", "event", "subject"]
 
 AUTHORISED = frozenset({"ic", "security", "legal", "privacy"})
-"""Roles that may erase and lift holds; everybody may set one."""
+"""Roles that may erase and lift holds, once the record assigns them; everybody who counts may set one."""
+ROLES = (Declared, RoleAssigned, RoleReleased)
+"""What says who has which role."""
 LASTING = (
     "record.",
     "roster.",
@@ -91,12 +107,14 @@ class Outcome:
         targets: The events that it names, corrections of them included.
         carried: What was done here; None while another process, which writes this case, has yet to do it.
         elsewhere: Objects at remotes that still hold the text, by remote.
+        kept: Those of the targets whose text is still in this log although the erasure was carried out here.
     """
 
     event: Event
     targets: tuple[str, ...]
     carried: Carried | None
     elsewhere: dict[str, list[str]]
+    kept: tuple[str, ...] = ()
 
 
 # -- holds -----------------------------------------------------------------------------------------------------
@@ -113,8 +131,10 @@ async def hold(room: Room, scope: Scope, target: str, reason: str, authority: st
         authority: Who asks for it, such as a court and its reference.
 
     Raises:
-        Refused: There is no reason, no such event, or a target that does not go with the scope.
+        Refused: There is no reason, no such event, a target that does not go with the scope, or this console is
+            not on the roster, so that nobody would obey.
     """
+    _counts(room, "hold")
     if not reason.strip():
         raise Refused("A hold needs a reason.", "Say in one line what it is for.")
     target = target.strip()
@@ -137,7 +157,8 @@ async def lift(room: Room, name: str, reason: str) -> Event:
         reason: Why it is over.
 
     Raises:
-        Refused: There is no such hold, no reason, or the actor's role may not lift one.
+        Refused: There is no such hold, no reason, this console is not on the roster, or the actor has no role
+            that may lift one.
     """
     if not reason.strip():
         raise Refused("Lifting a hold needs a reason.", "Say in one line why it is over.")
@@ -174,12 +195,49 @@ async def copied(room: Room, ref: Ref) -> str:
     return ""
 
 
+def _counts(room: Room, what: str) -> None:
+    """Refuse what no console would obey, this one included."""
+    members = room.incident.roster.members
+    standing = {
+        replica: member
+        for replica, member in members.items()
+        if member.left is None and member.revoked is None
+    }
+    if room.replica in standing:
+        return
+    who = ", ".join(f"{member.person or 'console'} ({replica[:8]})" for replica, member in standing.items())
+    known = room.replica in members
+    raise Refused(
+        f"This console ({room.replica[:8]}) is {'no longer' if known else 'not'} on the roster of {room.code}:"
+        f" nobody would obey what it says here.",
+        f"{who or 'Nobody else'} can {what}"
+        + (
+            "."
+            if known
+            else f", or puts this console on the roster first: warroom roster add {room.replica[:8]}."
+        ),
+    )
+
+
 def _authorised(room: Room, what: str) -> None:
-    if room.role not in AUTHORISED:
-        raise Refused(
-            f"{room.role or 'No role'} may not {what}.",
-            f"Take one of the roles {', '.join(sorted(AUTHORISED))} first: warroom assign ROLE NAME.",
-        )
+    """Refuse what the record gives the actor no role for; a role that is only named with `--role` gives none."""
+    _counts(room, what)
+    roles = room.incident.roles
+    if may(roles, room.actor):
+        return
+    able = dict.fromkeys(
+        f"{person} ({role})" for role in sorted(AUTHORISED) for person in roles.get(role, ())
+    )
+    raise Refused(
+        f"{room.actor} is none of {', '.join(sorted(AUTHORISED))} in {room.code}, and may not {what}.",
+        (f"{', '.join(able)} can. " if able else "")
+        + f"To take a role on the record: warroom assign privacy {room.actor}.",
+    )
+
+
+def may(roles: Mapping[str, Sequence[str]], person: str) -> bool:
+    """Whether a person has one of the roles that may erase and lift holds."""
+    return any(person in roles.get(role, ()) for role in AUTHORISED)
 
 
 # -- erasing ---------------------------------------------------------------------------------------------------
@@ -195,8 +253,8 @@ async def erase(room: Room, names: Sequence[str], reason: str, authority: str) -
         authority: By which right or duty.
 
     Raises:
-        Refused: A hold stands in the way, the role may not, an entry cannot be erased, or reason or authority
-            are missing. Nothing was erased.
+        Refused: A hold stands in the way, the actor has no role for it, this console is not on the roster, an
+            entry cannot be erased, or reason or authority are missing. Nothing was erased.
     """
     if not reason.strip() or not authority.strip():
         raise Refused(
@@ -229,7 +287,13 @@ async def erase(room: Room, names: Sequence[str], reason: str, authority: str) -
     (event,) = await room.record(Erased(targets, reason.strip(), authority.strip()))
     carried = await asyncio.to_thread(carry_out, room.case) if room.case.writer else None
     elsewhere = await asyncio.to_thread(holding_objects, directory, list(wanted.values()))
-    return Outcome(event, targets, carried, elsewhere)
+    kept = () if carried is None else await asyncio.to_thread(_still_here, directory, targets)
+    return Outcome(event, targets, carried, elsewhere, kept)
+
+
+def _still_here(directory: Path, targets: Iterable[str]) -> tuple[str, ...]:
+    with _log(directory) as db:
+        return tuple(event.hash for event in _events(db, targets) if event.body is not None)
 
 
 def erasable(event: Event) -> bool:
@@ -290,26 +354,35 @@ def ledger(directory: Path) -> Ledger:
     """Read from a case what is held and what is to be erased, as far as it counts.
 
     A hold ends only by being lifted: retracting its entry does not end it. An erasure counts when the key that
-    wrote it is on the roster and its role is one that may erase.
+    wrote it is on the roster, and whoever it names as its author had, at its place in the total order, a role
+    that may erase. The role that an entry claims for itself is a word that anybody may write.
     """
-    kinds = (HoldSet.kind, HoldLifted.kind, record.ERASED, *(body.kind for body in ROSTER))
+    read_here = (HoldSet, HoldLifted, Erased, *ROLES, EntryRetracted, EntryReinstated, *ROSTER)
+    kinds = tuple(body.kind for body in read_here)
     marks = ", ".join("?" * len(kinds))
     query = f"SELECT {EVENT_COLUMNS} FROM events WHERE n = 1 OR kind IN ({marks})"  # noqa: S608
     with _log(directory) as db:
         events = sorted((read_row(row) for row in db.execute(query, kinds)), key=lambda event: event.order)
     bodies = [(event, read(event)) for event in events]
     members = roster(bodies)
-    found = Ledger()
-    for event, body in bodies:
-        if not members.counts(event):
-            continue
+    counting = [(event, body) for event, body in bodies if members.counts(event)]
+    withdrawn: dict[str, bool] = {}
+    for _, body in counting:
+        if isinstance(body, EntryRetracted | EntryReinstated):
+            withdrawn[body.target] = isinstance(body, EntryRetracted)
+    found, state = Ledger(), Incident()
+    for event, body in counting:
         match body:
             case HoldSet():
                 found.holds[event.hash] = body
-            case HoldLifted() if event.role in AUTHORISED:
+            case HoldLifted() if may(state.roles, event.actor):
                 found.holds.pop(body.hold, None)
-            case Erased() if event.role in AUTHORISED:
+            case Erased() if may(state.roles, event.actor):
                 found.erasures.append(Erasure(event.hash, body))
+            case Declared() | RoleAssigned() | RoleReleased():
+                # As the fold does it: what was taken back gives nothing, and a declaration is not taken back.
+                if isinstance(body, Declared) or not withdrawn.get(event.hash):
+                    apply(state, event, body)
             case _:
                 pass
     return found

@@ -286,7 +286,8 @@ def erase(screen: ConsoleScreen, words: str = "") -> None:
         if answers["id"].upper() != name.upper():
             raise Refused(f"Type {name} to erase it.", "Esc leaves everything as it is.")
         outcome = await erase_for_good(room, [target], answers["reason"], answers["authority"])
-        screen.say(_erased(len(outcome.targets), outcome.carried is not None, outcome.elsewhere), "high")
+        gone = len(outcome.targets) if outcome.carried is None else outcome.carried.bodies
+        screen.say(_erased(gone, outcome.carried is not None, outcome.elsewhere), "high")
 
     fields = (
         Text("id", f"This cannot be undone. Type the id of the entry: {name}", "", f"Type {name}."),

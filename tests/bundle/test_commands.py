@@ -230,12 +230,12 @@ def test_holds_and_erasure(warroom: Warroom) -> None:
     (hold,) = warroom.quick("hold", "lawsuit", "12", "--subject", "the agent", "--json").values
     assert "lawsuit 12" in warroom.quick("hold", "--list").out
     erase = ("erase", name, "--reason", "asked", "--authority", "GDPR Art. 17")
-    refused = warroom.within("--role", "security", *erase)
+    refused = warroom.within("--as", "ana", *erase)
     assert refused.code == 3
     assert f"hold --lift {hold['id']}" in refused.err
-    warroom.quick("--role", "security", "hold", "--lift", hold["id"], "settled")
+    warroom.quick("--as", "ana", "hold", "--lift", hold["id"], "settled")
     assert "no holds" in warroom.quick("hold", "--list").out
-    done = warroom.quick("--role", "security", *erase)
+    done = warroom.quick("--as", "ana", *erase)
     assert "the text of 1 entry" in done.out
     assert "cannot be recalled" in done.err
     assert SECRET.encode() not in bytes_of(warroom.home)
