@@ -6,13 +6,14 @@ It is a hint and no evidence: losing it costs fetching the objects once more.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from data.blobs import only_of
 from data.clock import parse_iso
 from data.durable import make_directory
 from data.envelope import Event, decode_header
@@ -195,18 +196,30 @@ class Shared:
             raise explain(error, self._path) from error
 
 
-def holding_objects(directory: Path, events: Iterable[Event]) -> dict[str, list[str]]:
-    """The objects that hold these events, by remote, as far as is known here: an erasure cannot reach them."""
+def holding_objects(directory: Path, events: Sequence[Event]) -> dict[str, list[str]]:
+    """The objects that hold these events or their blobs, by remote, as far as is known here.
+
+    An erasure cannot reach them. A blob is named at every remote that got something of the case: nobody keeps
+    count of which blobs lie where, and a name too many costs whoever deletes one look.
+    """
     places = {(event.rep, event.inc, event.seq) for event in events}
     found: dict[str, list[str]] = {}
+    with closing(connect(directory / LOG)) as db:
+        gone = {digest.hex() for (digest,) in db.execute("SELECT hash FROM erased")}
+        theirs = {ref.sha256 for event in events for ref in event.refs}
+        only = theirs & only_of(db, gone | {event.hash for event in events})
+    blobs = [f"{events[0].case}/blobs/{digest}" for digest in sorted(only)]
     for path in sorted((directory / DIRECTORY).glob("*.seen")):
-        for name in sorted(_read(path)):
+        names = _read(path)
+        for name in sorted(names):
             named = Name.read(name)
             if named is not None and any(
                 (named.rep, named.inc) == (rep, inc) and named.first <= seq <= named.last
                 for rep, inc, seq in places
             ):
                 found.setdefault(path.stem, []).append(name)
+        if names and blobs:
+            found.setdefault(path.stem, []).extend(blobs)
     return found
 
 

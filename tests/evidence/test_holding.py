@@ -179,3 +179,33 @@ def test_an_erasure_that_a_hold_overtakes_is_said_to_wait_and_fails(
     assert "the text of 0 entries" in done.out
     assert f"{line} is still here: it waits for" in done.err
     assert SECRET.encode() in bytes_of(declared.home)
+
+
+# -- what lies elsewhere -------------------------------------------------------------------------------------
+
+
+async def test_the_blobs_of_what_was_erased_are_named_where_they_were_shared(
+    home: Home, tmp_path: Path
+) -> None:
+    from data.remotes.directory import Directory
+
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    desk = await Desk.open(home, "ana")
+    try:
+        room = await desk.declare("refunds in a loop", 2)
+        mine, both = await keep(room, SECRET.encode()), await keep(room, b"of two", "one")
+        await keep(room, b"of two", "another")
+        remote = Directory(shelf)
+        with closing(remote):
+            await asyncio.to_thread(Sync(room.case, remote, "team", home.replica).turn)
+        done = await erase(room, [mine.hash, both.hash], "asked", "court")
+    finally:
+        await desk.close()
+    (named,) = done.elsewhere.values()
+    blobs = [name for name in named if "/blobs/" in name]
+    assert blobs == [f"{room.case.id}/blobs/{mine.refs[0].sha256}"]
+    assert (shelf / blobs[0]).read_bytes() == SECRET.encode()
+    for name in named:
+        (shelf / name).unlink()
+    assert SECRET.encode() not in bytes_of(shelf)
