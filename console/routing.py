@@ -127,11 +127,11 @@ def headline(incident: Incident, now: int) -> str:
 
 
 def minutes(span: int) -> str:
-    """A span in ns as people say it: `4 min`, `3 h`, `2 d`."""
+    """A span in ns as people say it: `4 min`, `71 h`, `5 d`."""
     seconds = max(span, 0) // SECOND
     if seconds < 120 * 60:
         return f"{seconds // 60} min"
-    return f"{seconds // 3600} h" if seconds < 2 * DAY else f"{seconds // DAY} d"
+    return f"{seconds // 3600} h" if seconds < 4 * DAY else f"{seconds // DAY} d"
 
 
 def _ending(late: list[Limit], now: int) -> Iterator[str]:

@@ -22,8 +22,8 @@ PLAYBOOK, CLASS, TYPE, CODE = "playbook", "class", "type", "code"
 """Axes of our own. The first two have documents as their lists."""
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _COMMON = re.compile(
-    "about|after|again|agents?|already|also|before|been|came|comes|could|does|done|down|each|every|from|given|goes"
-    "|have|hits|incident|into|less|like|made|model|more|most|much|never|none|nobody|once|only|other|over|path|server"
+    "about|after|again|agents?|already|also|before|been|calls?|came|comes|could|data|does|done|down|each|every|from|given|goes"
+    "|have|hits|incident|into|less|like|made|model|more|most|much|never|none|nobody|once|only|other|outside|over|path|server"
     "|some|something|such|system|tasks?|than|that|their|them|then|there|these|they|thing|this|tools?|under|unknown"
     "|wants|wave|were|what|when|where|which|while|with|without|work|wrong|wrongly"
 )
@@ -149,7 +149,7 @@ def _described(axes: Mapping[str, tuple[Tag, ...]], books: Iterable[Playbook]) -
 
 
 def _said(incident: Incident, texts: Texts) -> Iterator[tuple[str, str, list[str]]]:
-    """The tags of which the incident uses a word that no other tag of the axis has, or two words."""
+    """The tags of which the incident uses two words, or one of the title that no other tag of the axis has."""
     facts = incident.triage.forms.values()
     told = [incident.title, incident.reason, incident.scope, incident.impact]
     told += [answer for form in facts for answer in form.answers.values()]
@@ -158,7 +158,8 @@ def _said(incident: Incident, texts: Texts) -> Iterator[tuple[str, str, list[str
     often = Counter(stem for stems in described.values() for stem in stems)
     for tag, stems in described.items():
         shared = sorted(stems & said.keys())
-        if len(shared) > 1 or any(often[stem] == 1 for stem in shared):
+        own = {_stem(word) for word in _words(texts[tag][0]) if often[_stem(word)] == 1}
+        if len(shared) > 1 or own & said.keys():
             yield tag, texts[tag][0], [said[stem] for stem in shared]
 
 

@@ -171,7 +171,7 @@ def _tag(parser: Parser) -> None:
 def _escalate(parser: Parser) -> None:
     add = parser.add_argument
     add("who", nargs="?", default="", help="a contact, a role, or a legal clock (default: list them)")
-    add("how", nargs="*", help="how they were told; with --waive: why they need not be")
+    add("words", metavar="how", nargs="*", help="how they were told; with --waive: why they need not be")
     add("--person", metavar="NAME", default="", help="who it was")
     add("--reason", default="", help="why they are told, where the routing table does not say so")
     add("--waive", action="store_true", help="they need not be told")

@@ -156,7 +156,7 @@ def tag(options: Namespace) -> int:
 
 def escalate(options: Namespace) -> int:
     """`warroom escalate`."""
-    how = " ".join(options.how)
+    how = " ".join(options.words)
     if options.who and options.waive:
         return in_room(
             options, lambda room: room.waive_telling(options.who, how), f"{options.who} need not be told"
