@@ -95,9 +95,12 @@ from console.roster import ROSTER, Roster, founds, roster
 from console.runner.state import Plays
 from console.triage import Triage
 from data.envelope import Event, Ref
+from data.hlc import milliseconds
 from data.record import ACTOR
 
 SECOND = 1_000_000_000
+CLOCKS_DIFFER = 60 * SECOND
+"""From here on people are told that the clocks of two consoles differ."""
 COMMANDER = "ic"
 """Id of the role that only one person holds at a time."""
 SECURITY_LEAD = "security"
@@ -274,6 +277,8 @@ class Incident:
     """Event that tells of somebody writing in a console's name; taken back, it was looked into."""
     alarms: dict[str, RemoteAlarmed] = field(default_factory=dict)
     """Event that tells of a remote giving back something else; taken back, it was looked into."""
+    clocks: dict[str, int] = field(default_factory=dict)
+    """Replica that wrote after it had seen a later time than its own, and by how much later, ns: clocks differ."""
     checkpoints: dict[str, Checkpointed] = field(default_factory=dict)
     """Replica to its newest checkpoint: what it is a witness of."""
     plays: Plays = field(default_factory=Plays)
@@ -523,6 +528,15 @@ def _bears_state(body: Body | Unknown) -> bool:
 Order = tuple[str, str, int, int, str]
 
 
+def _compare_clocks(state: Incident, event: Event) -> None:
+    # The hybrid clock is ahead of the writer's own only after it has seen somebody's that was.
+    ahead = milliseconds(event.hlc) * 1_000_000 - event.wall
+    if ahead > CLOCKS_DIFFER:
+        state.clocks[event.rep] = ahead
+    else:
+        state.clocks.pop(event.rep, None)
+
+
 class Fold:
     """Keeps an `Incident` equal to the full fold of all events added so far, in whatever order they came.
 
@@ -561,6 +575,7 @@ class Fold:
         state = self.incident
         state.roster.add(event, body)
         if state.roster.counts(event):
+            _compare_clocks(state, event)
             apply(state, event, body)
         else:
             _meet(state, event, body)
@@ -580,7 +595,9 @@ class Fold:
         for _, event, body in self._kept:
             if not members.counts(event):
                 _meet(state, event, body)
-            elif not withdrawn.get(event.hash) or isinstance(body, LASTING):
+                continue
+            _compare_clocks(state, event)
+            if not withdrawn.get(event.hash) or isinstance(body, LASTING):
                 apply(state, event, body)
         self.incident, self._withdrawn = state, withdrawn
 

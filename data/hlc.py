@@ -1,7 +1,9 @@
 """Hybrid logical clock: wall time that never runs backwards, so that it can order events."""
 
-MAX_AHEAD_MS = 120_000
-"""How far another console's clock may pull ours: beyond two minutes it is wrong, not early."""
+MAX_AHEAD_MS = 366 * 86_400_000
+"""How far another console's clock may pull ours. What is written after something was seen must come after it,
+however wrong the other's clock is; beyond a year it is no clock, and whoever may write to a remote could use the
+numbers up."""
 
 _LAST = 2**64 - 1
 
@@ -41,7 +43,7 @@ class HybridClock:
             wall_ns: What our wall clock says, nanoseconds UTC.
 
         Returns:
-            False if it is more than two minutes ahead of our wall clock; it is then ignored.
+            False if it is more than `MAX_AHEAD_MS` ahead of our wall clock; it is then ignored.
         """
         reading = int(foreign, 16)
         if (reading >> 16) > max(wall_ns, 0) // 1_000_000 + MAX_AHEAD_MS:

@@ -93,6 +93,11 @@ def one_line(text: str, limit: int) -> str:
     return visible(text, limit)
 
 
+def since(at: int, now: int) -> str:
+    """How long ago a time is, both in ns UTC; another console's clock may be ahead of ours."""
+    return f"{ago(now - at)} ago" if now >= at else f"{ago(at - now)} AHEAD of this console's clock"
+
+
 def ago(ns: int) -> str:
     """A span as `1d 02:03:04`, with its sign when it is negative."""
     seconds = abs(ns) // SECOND
@@ -118,19 +123,22 @@ def lines(state: Incident, now: int) -> Iterator[str]:
         yield f"  tags        {one_line(tags, 400)}"
     if told := headline(state, now):
         yield f"  escalation  {told}; `warroom escalate` lists them"
+    if state.clocks:
+        apart = ago(max(state.clocks.values()))
+        yield f"  CLOCKS      of consoles are {apart} apart; the order is what each had seen, times are as each claims"
     by = one_line(state.declared_by, 64)
-    yield f"  declared    {iso(state.declared_at, 0)} by {by}, {ago(now - state.declared_at)} ago"
+    yield f"  declared    {iso(state.declared_at, 0)} by {by}, {since(state.declared_at, now)}"
     if state.scope:
         yield f"  scope       {one_line(state.scope, 400)}"
     if state.impact:
         yield f"  impact      {one_line(state.impact, 400)}"
     if "action" in state.stamps:
-        yield f"  action      {iso(state.stamps['action'].at, 0)}, {ago(now - state.stamps['action'].at)} ago"
+        yield f"  action      {iso(state.stamps['action'].at, 0)}, {since(state.stamps['action'].at, now)}"
     if state.contained_at is None:
         yield "  contained   NOT CONFIRMED; the rollback clocks wait for it"
     else:
         how = one_line(state.contained_how, 200)
-        yield f"  contained   {iso(state.contained_at, 0)}, {ago(now - state.contained_at)} ago: {how}"
+        yield f"  contained   {iso(state.contained_at, 0)}, {since(state.contained_at, now)}: {how}"
     if state.next_update_due is not None:
         left = state.next_update_due - now
         when = f"in {ago(left)}" if left >= 0 else f"LATE by {ago(-left)}"
