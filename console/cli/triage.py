@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import textwrap
 from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,41 +20,44 @@ from data.clock import iso
 
 if TYPE_CHECKING:
     from console.forms import Filled
+    from console.incident import Incident
     from console.room import Room
     from playbooks.guidance import Form, Question
 
-WIDTH = 96
+WIDTH = 80
 BOX = {"open": "[ ]", "done": "[x]", "not_applicable": "[-]", "waived": "[w]"}
 
 
 def form(options: Namespace) -> int:
     """`warroom form`."""
     context = Context(options)
+    if not options.name:
+        _list_forms(context)
+        return exits.OK
     given = _answers(options.answer)
+    asks = sys.stdin.isatty() and not (given or options.decide or options.accept or options.json)
 
-    async def run() -> None:
-        from console import forms, severity
+    async def now() -> Filled:
+        from console import forms
 
-        if not options.name:
-            _list_forms(context)
-            return
-        async with context.room() as room:
+        async with context.desk() as desk:
+            state = await context.incident(desk)
+            # Whoever takes minutes to answer goes on in the incident in which they began.
+            options.incident = state.case
             document = await asyncio.to_thread(forms.form, options.name)
-            derived = {}
-            if document.id == forms.SEVERITY:
-                found = await asyncio.to_thread(severity.facts, room.incident, document)
-                derived = {name: text for name, (text, _) in found.items()}
-            asks = sys.stdin.isatty() and not given and not options.decide and not options.accept
-            if asks and not options.json:
-                filled = forms.fill(document, room.incident, {}, derived)
-                given.update(await asyncio.to_thread(_ask, document, filled))
+            return forms.fill(document, state, given, await _derived(document, state))
+
+    async def record(document: Form) -> None:
+        from console import forms
+
+        async with context.room() as room:
+            derived = await _derived(document, room.incident)
             filled = forms.fill(document, room.incident, given, derived)
-            decided = options.decide
+            decided, recorded = options.decide, ""
             if options.accept:
                 if filled.proposal is None:
                     raise Refused(f"{document.id} proposes nothing.", "--decide says what you decide.")
                 decided = filled.proposal.proposes
-            recorded = ""
             if given or decided:
                 event, filled = await forms.answer(
                     room, document, given, decided=decided, reason=options.reason, derived=derived
@@ -61,8 +65,21 @@ def form(options: Namespace) -> int:
                 recorded = event.short
             _say_form(context, filled, room, decided, recorded)
 
-    asyncio.run(run())
+    filled = asyncio.run(now())
+    if asks:
+        # Not within asyncio: there Ctrl+C would not end a question.
+        given.update(_ask(filled))
+    asyncio.run(record(filled.form))
     return exits.OK
+
+
+async def _derived(document: Form, state: Incident) -> dict[str, str]:
+    from console import forms, severity
+
+    if document.id != forms.SEVERITY:
+        return {}
+    found = await asyncio.to_thread(severity.facts, state, document)
+    return {name: text for name, (text, _) in found.items()}
 
 
 def suggest(options: Namespace) -> int:
@@ -224,42 +241,43 @@ def lead(options: Namespace) -> int:
 def handover(options: Namespace) -> int:
     """`warroom handover`."""
     context = Context(options)
-    kept = ""
+    role, given = options.assigned, _given(options.summary) if options.summary else ""
 
-    async def run() -> None:
-        nonlocal kept
+    async def made() -> str:
         from console import handover as making
 
         async with context.room() as room:
-            role = options.assigned
-            given = _given(options.summary) if options.summary else ""
+            options.incident = room.case.id
             recent = await making.recent(room, role)
-            text = given or making.summary(room.incident, role, room.clock.now(), recent)
-            if options.edit:
-                text = await asyncio.to_thread(_edited, text)
-                kept = text
-            shown = not given or options.edit
-            if shown and not options.json:
-                context.say(text)
-            go = options.yes or bool(given) or (shown and _agreed(f"Hand {role} over to {options.person}?"))
-            if not go:
-                complain("nothing is handed over yet: --yes records this summary, --edit changes it first.")
-                if options.json:
-                    context.say("", {"incident": room.code, "recorded": False, "summary": text})
-                return
-            kept = kept or given
+            return making.summary(room.incident, role, room.clock.now(), recent)
+
+    async def record(text: str) -> None:
+        async with context.room() as room:
             event = await room.hand_over(role, options.person, text, options.reason)
-            kept = ""
             context.say(
                 f"{room.code} saved {iso(room.saved_at, 0)}  {visible(options.person, 64)} is {role} {event.short}",
-                {"incident": room.code, "recorded": True, "id": event.short, "role": role, "person": options.person, "summary": text},
+                {"incident": room.code, "recorded": True, "id": event.short, "role": role,
+                 "person": options.person, "summary": text},
             )  # fmt: skip
 
+    text = given or asyncio.run(made())
+    if options.edit:
+        text = _edited(text)
+    typed = bool(given) or options.edit
     try:
-        asyncio.run(run())
+        if not options.json and (options.edit or not given):
+            context.say(text)
+        if not (options.yes or given or _agreed(f"Hand {role} over to {options.person}?")):
+            complain("nothing is handed over yet: --yes records this summary, --edit changes it first.")
+            if options.json:
+                context.say("", {"recorded": False, "role": role, "person": options.person, "summary": text})
+            elif options.edit:
+                give_back(text)
+            return exits.OK
+        asyncio.run(record(text))
     except BaseException:
-        if kept:
-            give_back(kept)
+        if typed:
+            give_back(text)
         raise
     return exits.OK
 
@@ -373,19 +391,28 @@ def _list_forms(context: Context) -> None:
         )
 
 
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent or "  ")
+
+
 def _say_form(context: Context, filled: Filled, room: Room, decided: str, recorded: str) -> None:
+    from console.forms import SEVERITY
+
     proposal, document = filled.proposal, filled.form
     lines = [f"{document.id}: {document.title}"]
     for question in document.questions:
         lines.append(f"  {question.id} = {visible(filled.answers.get(question.id, 'unknown'), 200)}")
         if question.id not in filled.answers:
-            lines.append(f"      {question.text} ({_takes(question)})")
+            lines.append(_wrapped(f"{question.text} ({_takes(question)})", "      "))
     if proposal is not None:
-        lines.append(f"proposes {proposal.proposes}, rule {proposal.rule}: {proposal.reason}")
+        lines.append(_wrapped(f"proposes {proposal.proposes}, rule {proposal.rule}: {proposal.reason}"))
         lines += [f"  and {each}" for each in proposal.also]
-        lines += [f"  then perhaps {rule.proposes}: {rule.reason}" for rule in proposal.further]
+        if document.id != SEVERITY:  # a second severity would say nothing
+            lines += [
+                _wrapped(f"then perhaps {rule.proposes}: {rule.reason}", "  ") for rule in proposal.further
+            ]
         if proposal.counted_as_no:
-            lines.append(f"  not known, counted as no: {', '.join(proposal.counted_as_no)}")
+            lines.append(_wrapped(f"not known, counted as no: {', '.join(proposal.counted_as_no)}", "  "))
     if decided:
         lines.append(f"decided: {decided}")
     elif proposal is not None:
@@ -403,26 +430,29 @@ def _say_form(context: Context, filled: Filled, room: Room, decided: str, record
     context.say("\n".join(lines), value)
 
 
-def _ask(document: Form, filled: Filled) -> dict[str, str]:
+def _ask(filled: Filled) -> dict[str, str]:
     """Ask the questions one by one; what was answered before the person left counts."""
     answers: dict[str, str] = {}
-    print(f"{document.title} Enter keeps what is there, Ctrl+D ends.", file=sys.stderr)
-    short = {"y": "yes", "n": "no", "u": "unknown", "?": "unknown"}
-    for question in document.questions:
+    print(f"{filled.form.title} Enter keeps what is there, ? is unknown, Ctrl+D ends.", file=sys.stderr)
+    short = {"y": "yes", "n": "no", "u": "unknown"}
+    for question in filled.form.questions:
         now = filled.answers.get(question.id, "unknown")
         while True:
             try:
-                text = input(f"{question.text}\n  ({_takes(question)}) [{visible(now, 60)}] ").strip()
+                prompt = f"{_wrapped(question.text)}\n{_wrapped(f'({_takes(question)})', '  ')}\n"
+                text = input(f"{prompt}  [{visible(now, 60)}] ").strip()
             except (EOFError, KeyboardInterrupt):
                 print(file=sys.stderr)
                 return answers
-            if question.answer == "yes-no":
+            if text == "?":
+                text = "unknown"
+            elif question.answer == "yes-no":
                 text = short.get(text.lower(), text.lower())
             elif question.choices and text.isdigit() and 0 < int(text) <= len(question.choices):
                 text = question.choices[int(text) - 1] if text not in question.choices else text
             if not text or question.allows(text):
                 break
-            print(f"  That is no answer: {_takes(question)}.", file=sys.stderr)
+            print("  That is no answer to this.", file=sys.stderr)
         if text:
             answers[question.id] = text
     return answers

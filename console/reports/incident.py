@@ -9,6 +9,7 @@ from console.events import EntryAmended, EntryReinstated, EntryRetracted, read
 from console.incident import Incident, Rollback, fold
 from console.reports.markdown import inert, table
 from console.roster import roster
+from console.routing import escalations, limits
 from console.timeline import BACKDATED, CORRECTED, RETRACTED, project
 from data.clock import iso
 from data.envelope import Event, short
@@ -79,6 +80,7 @@ def report(events: Sequence[Event], made_at: int, sound: str = "") -> Iterator[s
         yield "**DRILL.** This report is about a rehearsal; nothing in it happened."
         yield ""
     yield from _head(state, events, made_at, sound)
+    yield from _triage(state)
     yield from _alerts(state)
     yield "## Timeline"
     yield ""
@@ -140,6 +142,35 @@ def _next_update(state: Incident) -> str:
     if state.next_update_due is None:
         return "none is due"
     return iso(state.next_update_due, 0) + (f" on {inert(state.channel)}" if state.channel else "")
+
+
+def _triage(state: Incident) -> Iterator[str]:
+    """What kind of incident it was taken for, who had to be told, and who led."""
+    triage = state.triage
+    tags = ", ".join(f"{inert(axis)}: {inert(tag)}" for axis, tags in triage.tags.items() for tag in tags)
+    if tags:
+        yield f"Tags: {tags}"
+        yield ""
+    if triage.led is not None:
+        by = f"{iso(triage.led.at, 0)} by {inert(triage.led.by)}"
+        yield f"Led by security since {by}, for responders only: {inert(triage.led.body.reason)}"
+        yield ""
+    found = [(each.who, each.title, each.since, each.told, each.waived) for each in escalations(state)]
+    found += [
+        (each.clock.id, f"{each.clock.regime} {each.clock.article}", each.since, each.told, each.waived)
+        for each in limits(state)
+    ]
+    rows = []
+    for who, title, since, told, waived in found:
+        if told is not None:
+            how = f"{iso(told.at, 0)} by {inert(told.by)}: {inert(told.body.how)}"
+        else:
+            how = f"need not be: {inert(waived.reason)}" if waived is not None else "NOT TOLD"
+        rows.append((inert(who), inert(title), iso(since, 0), how))
+    if rows:
+        yield "## Who had to be told"
+        yield ""
+        yield from table(("Who", "", "Since", "Told"), rows)
 
 
 def _alerts(state: Incident) -> Iterator[str]:
@@ -228,12 +259,12 @@ def _checklist(state: Incident) -> Iterator[str]:
             inert(check.item.text),
             inert(check.by),
             iso(check.at, 0) if check.at else "",
-            inert(check.reason),
+            inert(check.reason or check.evidence),
             " ".join(map(inert, check.item.sources)),
         )
         for check in state.checklist.values()
     ]
-    yield from table(("State", "Item", "Who", "UTC", "Reason", "Sources"), rows)
+    yield from table(("State", "Item", "Who", "UTC", "Reason or evidence", "Sources"), rows)
 
 
 def _rollback(state: Incident) -> Iterator[str]:
