@@ -13,12 +13,14 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from threading import Thread
 
 from data.blobs import Blobs, only_of
 from data.case import Case
@@ -27,13 +29,13 @@ from data.durable import make_directory, publish, write_temporary
 from data.envelope import Ref, decode_header
 from data.log import NAME as LOG
 from data.log import connect
-from data.parcels import parcels
-from data.remotes import Absent, Remote, RemoteTrouble
-from data.segment import BadSegment, Name, Parcel, pack, prefix, unpack
+from data.parcels import Span, parcels
+from data.remotes import AT_ONCE, Absent, Remote, RemoteTrouble
+from data.segment import MAX_BYTES, BadSegment, Name, Parcel, pack, prefix, unpack
 from data.shared import Outbox, Shared
 from data.trouble import StoreTrouble, explain
 from data.unpacking import Unpacker
-from data.withholding import Mask, withhold
+from data.withholding import Mask, Rendering, withhold
 
 QUARANTINE = "quarantine"
 CASES = "cases/"
@@ -151,7 +153,9 @@ class Sync:
             named = Name.read(name)
             try:
                 raw = self.remote.get(name)
-            except Absent:
+            except RemoteTrouble as trouble:
+                if trouble.passing and not isinstance(trouble, Absent):
+                    raise
                 raw = b""
             if named is None or sha256(raw).hexdigest() != named.sha256:
                 self.shared.forget(name)
@@ -289,42 +293,34 @@ class Sync:
         # A checkpoint goes with what it covers.
         if any(span.rep == self._replica for span, _ in missing) and self.case.witness("push").result():
             missing = list(self.shared.missing(db, listed))
-        for span, rest in missing:
-            for after, upto in rest:
-                for parcel in parcels(db, span, after):
-                    if stop():
-                        return
-                    # A parcel may reach into what is there already: twice is harmless, a gap is not.
-                    if parcel.events[0].header.seq > upto:
-                        break
-                    turn.pushed += self._put(parcel, turn)
+        errands: deque[_Errand] = deque()
+        failed: list[Exception] = []
+        for parcel in _cut(db, missing):
+            if failed or stop():
+                break
+            errands.append(_Errand(self.remote, *withhold(parcel, self._mask)))
+            errands[-1].start()
+            while len(errands) >= AT_ONCE or sum(each.size for each in errands) > MAX_BYTES:
+                self._settle(errands.popleft(), turn, failed)
+        for errand in errands:
+            self._settle(errand, turn, failed)
+        if failed:
+            raise failed[0]
 
-    def _put(self, parcel: Parcel, turn: Turn) -> int:
-        parcel, renderings = withhold(parcel, self._mask)
-        withheld = {event: sorted({kind for _, kind in each.withheld}) for event, each in renderings.items()}
-        for attempt in range(TRIES):
-            name, raw = pack(parcel, secrets.randbelow(2**31) if attempt else 0)
-            self.remote.put(name, raw)
-            # Whatever the remote said: only what comes back counts.
-            try:
-                back = self.remote.get(name)
-            except Absent:
-                continue
-            if back == raw:
-                mask = self._mask.id if self._mask is not None else ""
-                self.shared.remember(name, parcel, withheld=withheld, mask=mask)
-                return len(parcel.events)
-            turn.bad[name] = "what came back is not what was put"
+    def _settle(self, errand: _Errand, turn: Turn, failed: list[Exception]) -> None:
+        """Wait for what was put, and count on it from now on. What failed keeps the others from nothing."""
+        errand.join()
+        for name, (reason, back) in errand.bad.items():
+            turn.bad[name] = reason
             self.shared.forget(name)
-            self._quarantine(name, back, turn)
-        raise self._unreturned()
-
-    def _unreturned(self) -> RemoteTrouble:
-        return RemoteTrouble(
-            f"{self.remote.url} does not give back what was put there.",
-            "It is safe here, but it is not shared through this remote.",
-            "Check the remote; if somebody else may write there, look at what it holds.",
-        )
+            if back is not None:
+                self._quarantine(name, back, turn)
+        if errand.failed is not None:
+            failed.append(errand.failed)
+        else:
+            mask = self._mask.id if self._mask is not None else ""
+            self.shared.remember(errand.good, errand.parcel, withheld=errand.withheld, mask=mask)
+            turn.pushed += len(errand.parcel.events)
 
     def _announce(self, db: sqlite3.Connection) -> None:
         """Let consoles that look for cases find this one: a name with its time, pointing nowhere else.
@@ -405,9 +401,10 @@ class Sync:
                 if self.remote.get(at) == raw:
                     self._blobs_seen.add(at)
                     return
-            except Absent:
-                continue
-        raise self._unreturned()
+            except RemoteTrouble as trouble:
+                if trouble.passing and not isinstance(trouble, Absent):
+                    raise
+        raise _unreturned(self.remote)
 
     def _find_refs(self, db: sqlite3.Connection) -> None:
         """Find the blobs that new events speak of. Few events do, and the header says so in plain bytes."""
@@ -473,6 +470,82 @@ def founding(remote: Remote, case: str) -> Parcel | None:
                 return parcel
             bare = parcel
     return bare
+
+
+class _Errand(Thread):
+    """A parcel on its way to a remote: put, read back, and put under another name if something else came back.
+
+    A daemon: whoever ends the program does not wait for a remote that hangs.
+
+    Args:
+        remote: The remote.
+        parcel: What to put there.
+        renderings: What was kept back from it.
+
+    Attributes:
+        good: The name under which it came back.
+        bad: Names under which it did not, each with the reason and, if any came, the bytes.
+        failed: What went wrong; None if it came back.
+    """
+
+    def __init__(self, remote: Remote, parcel: Parcel, renderings: Mapping[str, Rendering]) -> None:
+        super().__init__(name="push", daemon=True)
+        self._remote, self.parcel = remote, parcel
+        self.size = sum(len(event.head) + len(event.body) for event in parcel.events)
+        self.withheld = {
+            event: sorted({kind for _, kind in each.withheld}) for event, each in renderings.items()
+        }
+        self.good = ""
+        self.bad: dict[str, tuple[str, bytes | None]] = {}
+        self.failed: Exception | None = None
+
+    def run(self) -> None:
+        """Do it."""
+        try:
+            self.good = self._put()
+        except Exception as error:  # it is for whoever waits
+            self.failed = error
+
+    def _put(self) -> str:
+        again = 0
+        for attempt in range(1, TRIES + 1):
+            name, raw = pack(self.parcel, again)
+            created = self._remote.put(name, raw)
+            again = secrets.randbelow(2**31)
+            # Whatever the remote said: only what comes back counts.
+            try:
+                back = self._remote.get(name)
+            except Absent:
+                continue
+            except RemoteTrouble as trouble:
+                if created or trouble.passing:
+                    raise
+                # One that was there already cannot be read. By the same names again: a remote that lets nobody
+                # read must not fill up.
+                self.bad[name], again = (trouble.what, None), attempt
+                continue
+            if back == raw:
+                return name
+            self.bad[name] = "what came back is not what was put", back
+        raise _unreturned(self._remote)
+
+
+def _cut(db: sqlite3.Connection, missing: Iterable[tuple[Span, list[tuple[int, int]]]]) -> Iterator[Parcel]:
+    for span, rest in missing:
+        for after, upto in rest:
+            for parcel in parcels(db, span, after):
+                # A parcel may reach into what is there already: twice is harmless, a gap is not.
+                if parcel.events[0].header.seq > upto:
+                    break
+                yield parcel
+
+
+def _unreturned(remote: Remote) -> RemoteTrouble:
+    return RemoteTrouble(
+        f"{remote.url} does not give back what was put there.",
+        "It is safe here, but it is not shared through this remote.",
+        "Check the remote; if somebody else may write there, look at what it holds.",
+    )
 
 
 def _in_order(name: str) -> tuple[str, int, int]:

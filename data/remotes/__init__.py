@@ -7,7 +7,7 @@ Correctness rests on the names (they hold the SHA-256 of the bytes) and never on
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -17,6 +17,9 @@ from data.trouble import StoreTrouble
 MAX_NAME = 240
 MAX_NAMES = 2_000_000
 """Names that one listing may hold: two thousand million events, and less than half a gigabyte here."""
+
+AT_ONCE = 8
+"""Requests at a time: over a slow line most of the time is spent waiting for answers."""
 
 _PART = "[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?"
 _NAME = re.compile(f"{_PART}(?:/{_PART}){{0,7}}", re.ASCII)
@@ -91,13 +94,6 @@ class Remote(Protocol):
 
         May return True although there was one, and False after a create of ours whose answer got lost: a
         remote can lack the means to tell. Whoever must know reads it back.
-        """
-        ...
-
-    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
-        """Create several objects, faster than one by one; what `put` returned for each.
-
-        After trouble any of them may or may not be there.
         """
         ...
 

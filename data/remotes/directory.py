@@ -9,11 +9,10 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from data.remotes import MAX_NAMES, Findings, RemoteTrouble, files, limit, proper, troubles
-from data.remotes.pacing import put_each
 from data.remotes.probing import probe
 
 
@@ -53,10 +52,6 @@ class Directory:
             return files.publish(files.write(path.parent, data), path)
         except OSError as error:
             raise self._trouble(error) from None
-
-    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
-        """Create several; the syncs of some share a turn of the disk."""
-        return put_each(self.put, objects)
 
     def get(self, name: str) -> bytes:
         """Read an object, from the medium where the system lets us ask for that."""

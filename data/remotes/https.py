@@ -8,7 +8,7 @@ GET  ADDRESS/?list=PREFIX&after=NAME        200, the names that follow, sorted, 
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -77,10 +77,6 @@ class Https:
         if status in _TAKEN:
             return False
         raise troubles.nonsense(self.url, f"status {status} to a create")
-
-    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
-        """Create several, some at a time."""
-        return pacing.put_each(self.put, objects)
 
     def get(self, name: str) -> bytes:
         """Read an object."""

@@ -7,7 +7,7 @@ of each, and then one message with the list of them under the object's name. Who
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
@@ -93,10 +93,6 @@ class Nats:
             return await self._server.create(subject, "\n".join(listed).encode(), {PARTS: str(len(listed))})
 
         return self._run(write, self._patience + len(data) / pacing.RATE)
-
-    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
-        """Create several, some at a time."""
-        return pacing.put_each(self.put, objects)
 
     def get(self, name: str) -> bytes:
         """Read an object, from the leader of the stream."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -132,10 +132,6 @@ class Objects:
                 allowed,
             )
             return True
-
-    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
-        """Create several, some at a time."""
-        return pacing.put_each(self.put, objects)
 
     def get(self, name: str) -> bytes:
         """Read an object."""

@@ -1,4 +1,4 @@
-"""Time limits that hold, and many requests at once.
+"""Time limits that hold.
 
 Libraries limit each read of a socket, so a server that sends one byte every nine seconds holds them for ever. Here
 the limit is on the whole request: some seconds, plus what its bytes take on a slow line.
@@ -7,8 +7,7 @@ the limit is on the whole request: some seconds, plus what its bytes take on a s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Mapping
 from threading import Lock, Thread
 from typing import TypeVar
 
@@ -17,7 +16,6 @@ from data.remotes import troubles
 SECONDS = 10.0
 RATE = 64 * 1024
 """Bytes a second that a line must carry at least, or we hang up."""
-AT_ONCE = 8
 
 T = TypeVar("T")
 
@@ -33,14 +31,6 @@ def seconds(url: str, options: Mapping[str, str]) -> float:
             url, "its timeout is no number of seconds from 0.1 to 60", "Correct the timeout, or leave it out."
         )
     return value
-
-
-def put_each(put: Callable[[str, bytes], bool], objects: Sequence[tuple[str, bytes]]) -> list[bool]:
-    """Create several objects, some at a time, where a remote has no better way."""
-    if len(objects) <= 1:
-        return [put(name, data) for name, data in objects]
-    with ThreadPoolExecutor(min(AT_ONCE, len(objects)), "remote") as pool:
-        return list(pool.map(lambda each: put(*each), objects))
 
 
 class Pace:

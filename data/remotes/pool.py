@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from threading import Event, Lock, Timer
 from typing import TYPE_CHECKING
 
-from data.remotes import pacing
+from data.remotes import AT_ONCE
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -39,7 +39,7 @@ class Pool:
             self.close()
             raise
         with self._lock:
-            keep = len(self._idle) < pacing.AT_ONCE
+            keep = len(self._idle) < AT_ONCE
             if keep:
                 self._idle.append(connection)
         if not keep:

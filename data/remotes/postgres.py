@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BATCH_BYTES = 32 * 1024 * 1024
 PAGE = 10_000
 
 _INSERT = "INSERT INTO warroom_objects (name, bytes) VALUES (%s, %b) ON CONFLICT DO NOTHING"
@@ -75,24 +74,9 @@ class Postgres:
 
     def put(self, name: str, data: bytes) -> bool:
         """Create an object; durable when this returns, as far as the server is set up so."""
-        return self.put_many([(name, data)])[0]
-
-    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
-        """Create several: one transaction for every 32 MiB."""
-        created: list[bool] = []
-        batch: list[tuple[str, bytes]] = []
-        size = 0
-        for name, data in objects:
-            if not proper(name):
-                raise ValueError(f"{name!r} cannot be the name of an object")
-            if batch and size + len(data) > BATCH_BYTES:
-                created.extend(self._insert(batch, size))
-                batch, size = [], 0
-            batch.append((name, data))
-            size += len(data)
-        if batch:
-            created.extend(self._insert(batch, size))
-        return created
+        if not proper(name):
+            raise ValueError(f"{name!r} cannot be the name of an object")
+        return self._ask(lambda cursor: cursor.execute(_INSERT, (name, data)).rowcount == 1, len(data))
 
     def get(self, name: str) -> bytes:
         """Read an object."""
@@ -188,18 +172,6 @@ class Postgres:
 
     def _settings(self) -> Any:
         return self._ask(lambda cursor: cursor.execute(_SETTINGS).fetchone())
-
-    def _insert(self, batch: Sequence[tuple[str, bytes]], size: int) -> Sequence[bool]:
-        """Create a batch in one transaction, without waiting between the rows."""
-
-        def insert(cursor: Cursor[Any]) -> Sequence[bool]:
-            cursor.executemany(_INSERT, batch, returning=True)
-            created = [cursor.rowcount == 1]
-            while cursor.nextset():
-                created.append(cursor.rowcount == 1)
-            return created
-
-        return self._ask(insert, size)
 
     def _ask(self, request: Callable[[Cursor[Any]], T], size: int = 0) -> T:
         """Run one statement in a transaction of its own, on a connection that nobody else uses meanwhile."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Condition
 
 import msgspec
 import pytest
@@ -46,9 +47,6 @@ class Remote:
             data = data[: len(data) // 2]
         self.objects[name] = data
         return True
-
-    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
-        return [self.put(name, data) for name, data in objects]
 
     def get(self, name: str) -> bytes:
         if name in self.endless:
@@ -293,3 +291,72 @@ def test_a_ref_with_a_wrong_size_keeps_nobody_from_the_blob(ours: Sync, theirs: 
     for _ in range(4):  # more often than a bad object is tried
         assert not theirs.turn().bad
     assert Blobs(theirs.case.directory).read(ref) == b"a screenshot"
+
+
+@pytest.fixture
+def parcels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each commit leaves as a parcel of its own."""
+    monkeypatch.setattr("data.parcels.MAX_EVENTS", 1)
+
+
+@pytest.mark.usefixtures("parcels")
+def test_several_parcels_are_on_their_way_at_once(
+    ours: Sync, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other each would wait for two answers of a slow line, and they may be thousands."""
+    put, begun, another = remote.put, set[str](), Condition()
+
+    def slow(name: str, data: bytes) -> bool:
+        with another:
+            begun.add(name)
+            another.notify_all()
+            assert not name.endswith(".seg") or another.wait_for(lambda: len(begun) > 2, 30), "it waits alone"
+        return put(name, data)
+
+    monkeypatch.setattr(remote, "put", slow)
+    assert ours.turn().pushed == 3
+    assert ours.outbox().pending == 0
+
+
+@pytest.mark.usefixtures("parcels")
+def test_what_came_back_counts_although_others_did_not(
+    ours: Sync, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours.case.append(note("two")).result(10)
+    get, away = remote.get, set[str]()
+
+    def cut(name: str) -> bytes:
+        if "000000000002-" in name:
+            away.add(name)
+            raise RemoteTrouble("The line was cut.", "", "")
+        return get(name)
+
+    monkeypatch.setattr(remote, "get", cut)
+    with pytest.raises(RemoteTrouble, match="cut"):
+        ours.turn()
+    monkeypatch.undo()
+    (missing,) = away
+    assert ours.shared.names == set(remote.segments) - {missing}
+    assert len(remote.segments) > 2
+    before = dict(remote.objects)
+    ours.turn()
+    assert ours.outbox().pending == 0
+    assert remote.objects == before, "it was read again, and no other was put"
+
+
+def test_an_unreadable_object_in_the_way_is_put_under_another_name(
+    ours: Sync, home: Home, remote: Remote
+) -> None:
+    ours.turn()
+    (broken,) = remote.segments
+    remote.endless.add(broken)
+    assert ours.audit() == [broken]
+    turn = ours.turn()
+    assert set(turn.bad) == {broken}
+    assert not turn.kept
+    assert len(remote.segments) == 2
+    assert ours.outbox().pending == 0
+    again = Sync(ours.case, remote, "another", home.replica)
+    again.turn()
+    assert again.outbox().pending == 0
+    assert len(remote.segments) == 2

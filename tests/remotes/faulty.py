@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Literal
@@ -44,10 +44,6 @@ class Memory:
                 return False
             self.objects[name] = bytes(data)
             return True
-
-    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
-        """Create several."""
-        return [self.put(name, data) for name, data in objects]
 
     def get(self, name: str) -> bytes:
         """Read an object."""
@@ -120,10 +116,6 @@ class Faulty:
         if self._strikes("lost answer", name):
             raise troubles.unreachable(self.url, "the answer got lost")
         return created
-
-    def put_many(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
-        """Create several: each can fail by itself. With one thread, so that a seed repeats."""
-        return [self.put(name, data) for name, data in objects]
 
     def get(self, name: str) -> bytes:
         """Read an object, or something."""

@@ -1,7 +1,7 @@
 """`python -m tests.remotes.speed`: how long 100,000 events take to each remote and back.
 
-The same segments each time, beside what the medium itself takes: bare fsynced files, obstore's bare put, and a raw
-COPY of the same events into a staging table. Every object is compared after it came back.
+Pushing is a turn of `Sync`, from the log to the last object read back, beside what the medium itself takes: bare
+fsynced files, obstore's bare put, and a raw COPY of the same events into a staging table.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import os
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from time import perf_counter
 from typing import Any
 
-from data.case import found
+from data.case import Case, found
 from data.home import Home
 from data.log import connect
 from data.parcels import parcels, spans
@@ -24,6 +25,7 @@ from data.remotes import Remote
 from data.remotes.opening import open_remote
 from data.remotes.postgres import Postgres
 from data.segment import MAX_EVENTS, pack
+from data.sync import Sync
 from tests.data.sample import FOUNDING, note, project
 from tests.remotes import servers
 from tests.remotes.conftest import S3
@@ -34,21 +36,27 @@ ROUNDS = 5
 Objects = Sequence[tuple[str, bytes]]
 
 
-def segments() -> Objects:
-    """The segments of a case of 100,000 events."""
-    with tempfile.TemporaryDirectory() as root:
-        case = found(Home.open(Path(root)), FOUNDING, project)
+def cases(stack: ExitStack) -> list[tuple[Case, str]]:
+    """Cases of 100,000 events, one for each round, each with the replica that wrote it."""
+    made = []
+    for _ in range(ROUNDS):
+        home = Home.open(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wr-speed-"))))
+        case = found(home, FOUNDING, project)
+        stack.callback(case.close)
         batches = [
             case.append(*[note(f"refund {first + i} of 12.50 EUR sent to acct-{i}; the loop goes on") for i in range(MAX_EVENTS)])
             for first in range(0, EVENTS, MAX_EVENTS)
         ]  # fmt: skip
         for batch in batches:
             batch.result(60)
-        db = connect(case.directory / "log.db")
-        packed = [pack(parcel) for span in spans(db) for parcel in parcels(db, span)]
-        db.close()
-        case.close()
-    return packed
+        made.append((case, home.replica))
+    return made
+
+
+def segments(case: Case) -> Objects:
+    """What a case sends."""
+    with closing(connect(case.directory / "log.db")) as db:
+        return [pack(parcel) for span in spans(db) for parcel in parcels(db, span)]
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -58,19 +66,20 @@ def timed(work: Callable[[], object]) -> float:
     return perf_counter() - start
 
 
-def measure(name: str, remote: Remote, objects: Objects, bare: Callable[[], float]) -> None:
+def measure(name: str, remote: Remote, rounds: Sequence[tuple[Case, str]], bare: Callable[[], float]) -> None:
     """Push and pull some rounds, with the bare side in between, and print the medians."""
     pushes, pulls, bares = [], [], []
-    for _ in range(ROUNDS):
-        # A case of its own each round: the bytes are the same, the names are not.
-        mine = [(f"{token_hex(13)}/{each.split('/', 1)[1]}", raw) for each, raw in objects]
+    for case, replica in rounds:
+        sync = Sync(case, remote, token_hex(8), replica)
         bares.append(bare())
-        pushes.append(timed(lambda mine=mine: remote.put_many(mine)))  # type: ignore[misc]
+        pushes.append(timed(sync.turn))
         start = perf_counter()
-        for each, raw in mine:
-            if remote.get(each) != raw:
+        for each in sync.shared.names:
+            if sha256(remote.get(each)).hexdigest() not in each:
                 raise AssertionError(f"{name}: {each} came back as something else")
         pulls.append(perf_counter() - start)
+        if sync.outbox().pending:
+            raise AssertionError(f"{name}: not all of it got there")
     push, pull, bound = (statistics.median(values) for values in (pushes, pulls, bares))
     spread = f"{min(pushes):.2f} to {max(pushes):.2f}"
     print(
@@ -81,10 +90,11 @@ def measure(name: str, remote: Remote, objects: Objects, bare: Callable[[], floa
 
 def main() -> None:
     """Measure each remote."""
-    objects = segments()
-    size = sum(len(raw) for _, raw in objects)
-    print(f"{EVENTS:,} events, {len(objects)} segments, {size / 1e6:.0f} MB, median of {ROUNDS}")
     with ExitStack() as stack:
+        rounds = cases(stack)
+        objects = segments(rounds[0][0])
+        size = sum(len(raw) for _, raw in objects)
+        print(f"{EVENTS:,} events, {len(objects)} segments, {size / 1e6:.0f} MB, median of {ROUNDS}")
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wr-speed-")))
 
         def files() -> float:
@@ -100,7 +110,7 @@ def main() -> None:
             return timed(write)
 
         (root / "stick").mkdir()
-        measure("directory", open_remote(f"dir:{root}/stick"), objects, files)
+        measure("directory", open_remote(f"dir:{root}/stick"), rounds, files)
 
         endpoint = stack.enter_context(servers.s3())
         options = {"endpoint": endpoint, **S3}
@@ -115,25 +125,25 @@ def main() -> None:
             )
             return timed(lambda: [obstore.put(store, name, raw) for name, raw in objects])
 
-        measure("S3 (moto)", open_remote("s3://evidence", options), objects, puts)
+        measure("S3 (moto)", open_remote("s3://evidence", options), rounds, puts)
 
         for which, programs in servers.postgres_programs().items():
             url = stack.enter_context(servers.postgres(programs, "max_wal_size=4GB"))
             remote = Postgres(url, {})
             remote.prepare()
-            measure(f"PostgreSQL ({which})", remote, objects, lambda url=url: copy(url, objects))  # type: ignore[misc]
+            measure(f"PostgreSQL ({which})", remote, rounds, lambda url=url: copy(url, objects))  # type: ignore[misc]
             remote.close()
 
         for always in (False, True):
             url, _ = stack.enter_context(servers.nats(always))
             nats = open_remote(url)
-            measure(f"NATS (sync {'always' if always else 'default'})", nats, objects, files)
+            measure(f"NATS (sync {'always' if always else 'default'})", nats, rounds, files)
             nats.close()
 
         (root / "https").mkdir()
         url, token, _ = stack.enter_context(servers.https(root / "https"))
         https = open_remote(url, {"token": token})
-        measure("HTTPS (reference server)", https, objects, files)
+        measure("HTTPS (reference server)", https, rounds, files)
         https.close()
 
 

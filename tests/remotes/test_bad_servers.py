@@ -36,7 +36,6 @@ def place(kind: str, port: int) -> Place:
 def requests(remote: Remote) -> tuple[Callable[[], object], ...]:
     return (
         lambda: remote.put("case/a", b"x"),
-        lambda: remote.put_many([("case/a", b"x"), ("case/b", b"y")]),
         lambda: remote.get("case/a"),
         lambda: list(remote.list("case/")),
         remote.probe,

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from data.remotes import Absent, Remote, RemoteTrouble, proper
+from data.remotes import AT_ONCE, Absent, Remote, RemoteTrouble, proper
 
 RACY = {"directory-plain", "s3-unconditional"}
 """Remotes that cannot tell in a race who was first."""
@@ -46,7 +46,8 @@ def test_objects_of_any_size_come_back_whole(remote: Remote, case: str, size: in
 def test_a_listing_is_by_prefix_and_after_a_name(remote: Remote, case: str) -> None:
     ends = ["a", "a-b/c", "a.b/c", "a/b", "a/b.1/x", "a/b.10/x", "a/b.2/x", "a/c", "ab", "b/0", "b/00"]
     names = [f"{case}/{end}" for end in ends if end != "a"]
-    remote.put_many([(name, b"x") for name in names])
+    for name in names:
+        remote.put(name, b"x")
     outside = f"{case}x/a"
     remote.put(outside, b"x")
     for prefix in ("", "a", "a/", "a/b", "a/b.", "a/b.1/", "b/", "nothing/", "a/b.1/x"):
@@ -59,11 +60,11 @@ def test_a_listing_is_by_prefix_and_after_a_name(remote: Remote, case: str) -> N
 
 
 def test_several_are_created_at_once_and_each_gets_its_own_answer(remote: Remote, case: str) -> None:
-    assert remote.put_many([]) == []
     remote.put(f"{case}/05", b"mine")
     objects = [(f"{case}/{i:02}", bytes([i]) * 1000) for i in range(20)]
-    assert remote.put_many(objects) == [i != 5 for i in range(20)]
-    assert remote.put_many(objects) == [False] * 20
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        assert list(pool.map(lambda each: remote.put(*each), objects)) == [i != 5 for i in range(20)]
+        assert not any(pool.map(lambda each: remote.put(*each), objects))
     assert [remote.get(name) for name, _ in objects] == [
         b"mine" if i == 5 else data for i, (_, data) in enumerate(objects)
     ]
@@ -109,7 +110,6 @@ def test_improper_names_are_refused_before_anything_is_sent(remote: Remote, name
     for attempt in (
         lambda: remote.put(name, b""),
         lambda: remote.get(name),
-        lambda: remote.put_many([(name, b"")]),
     ):
         with pytest.raises(ValueError, match="cannot be the name"):
             attempt()

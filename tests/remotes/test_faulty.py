@@ -72,7 +72,8 @@ def test_torn_flipped_and_other_bytes() -> None:
 def test_stale_shuffled_and_invented_listings() -> None:
     remote = faulty()
     names = [f"a/{i:02}" for i in range(20)]
-    remote.put_many([(name, b"x") for name in names])
+    for name in names:
+        remote.put(name, b"x")
     remote.rates = {"stale": 1}
     assert list(remote.list("a/")) == names[:16]
     remote.rates = {"shuffled": 1}

@@ -112,7 +112,8 @@ def test_listings_longer_than_an_answer(
     nats: Place, remote: Nats, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"{case}/{i:03}" for i in range(30)]
-    remote.put_many([(name, b"") for name in names])
+    for name in names:
+        remote.put(name, b"")
     whole = remote._server.info
 
     async def some(subjects: str = "", offset: int = 0) -> Answer:

@@ -98,7 +98,7 @@ def test_a_role_that_may_only_add(place: Place, sql: psycopg.Connection, case: s
 def test_events_can_be_read_with_sql(
     remote: Postgres, sql: psycopg.Connection, segments: list[tuple[str, bytes]]
 ) -> None:
-    assert all(remote.put_many(segments))
+    assert all(remote.put(*each) for each in segments)
     case = segments[0][0].split("/")[0]
     events = [event for name, raw in segments for event in unpack(name, raw).events]
     rows = sql.execute(
@@ -129,7 +129,8 @@ def test_no_segment_breaks_the_view_for_the_others(
     remote: Postgres, sql: psycopg.Connection, segments: list[tuple[str, bytes]], raw: bytes
 ) -> None:
     case, strand, _ = segments[0][0].split("/")
-    remote.put_many(segments)
+    for each in segments:
+        remote.put(*each)
     remote.put(f"{case}/{strand}/999999999999-999999999999-{os.urandom(32).hex()}.seg", raw)
     counted = sql.execute(
         "SELECT count(*) FROM warroom_events WHERE case_id = %s AND kind = 'note' AND body ? 'text'", (case,)
@@ -163,23 +164,11 @@ def test_strange_rows_are_not_listed(remote: Postgres, sql: psycopg.Connection, 
 
 def test_listings_longer_than_a_page(remote: Postgres, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"{case}/{i:03}" for i in range(25)]
-    remote.put_many([(name, b"") for name in names])
+    for name in names:
+        remote.put(name, b"")
     monkeypatch.setattr("data.remotes.postgres.PAGE", 10)
     assert list(remote.list(f"{case}/")) == names
     assert list(remote.list(f"{case}/", names[9])) == names[10:]
-
-
-def test_batches_are_cut_by_size(remote: Postgres, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data.remotes.postgres.BATCH_BYTES", 1000)
-    objects = [(f"{case}/{i}", b"x" * (400 if i % 3 else 2000)) for i in range(10)]
-    assert remote.put_many([objects[4]]) == [True]
-    assert remote.put_many(objects) == [i != 4 for i in range(10)]
-    assert [remote.get(name) for name, _ in objects] == [raw for _, raw in objects]
-
-
-def test_one_name_twice_in_a_batch(remote: Postgres, case: str) -> None:
-    assert remote.put_many([(f"{case}/a", b"1"), (f"{case}/a", b"2")]) == [True, False]
-    assert remote.get(f"{case}/a") == b"1"
 
 
 def test_a_database_that_nobody_prepared(place: Place, sql: psycopg.Connection, case: str) -> None:
