@@ -19,12 +19,13 @@ from typing import NamedTuple
 
 from data import log
 from data.envelope import case_id
-from data.log import connect, has_wal
-from data.record import CHECKPOINT, Head, read_checkpoint
+from data.line import Counts, Trust
+from data.log import EVENT_COLUMNS, connect, has_wal, read_row
+from data.record import CHECKPOINT, Checkpoint, Head, read_checkpoint
 from data.remotes import Absent, Remote
 from data.segment import BadSegment, Name, prefix, unpack
 from data.trouble import StoreTrouble
-from data.verify import verify
+from data.verify import Sighting, judged, verify
 
 ROOT_BYTES = 16
 """How much of a hash is read aloud: 12 words hold 128 bits, and a checksum that finds most slips."""
@@ -51,12 +52,19 @@ class Elsewhere:
     """What lies elsewhere of one case.
 
     Attributes:
-        heads: Where strands ended there, or were seen to end by those who wrote there.
+        heads: Where strands ended there.
         bad: What there could not be used, in plain words.
+        seen: Where those who wrote there say that strands ended, and whether their word counts.
     """
 
     heads: frozenset[Head]
     bad: tuple[str, ...] = ()
+    seen: tuple[Sighting, ...] = ()
+
+    @property
+    def vouched(self) -> frozenset[Head]:
+        """All that is vouched for by what lies there and by those whose word counts."""
+        return self.heads.union(*(each.checkpoint.heads for each in self.seen if each.counts))
 
 
 def in_bundle(path: Path) -> tuple[str, Elsewhere]:
@@ -74,24 +82,28 @@ def in_bundle(path: Path) -> tuple[str, Elsewhere]:
     return found.case, Elsewhere(frozenset(heads))
 
 
-def in_directory(directory: Path) -> tuple[str, Elsewhere]:
+def in_directory(directory: Path, trust: Trust | None = None) -> tuple[str, Elsewhere]:
     """The case of another copy of a case directory, and where its strands end. Its blobs need not be there.
+
+    Args:
+        directory: The copy.
+        trust: Whose word is believed when that copy is checked; see `data.verify.verify`.
 
     Raises:
         StoreTrouble: There is none, or it does not hold together.
     """
     path = directory / log.NAME
     if not has_wal(path) or os.access(directory, os.W_OK):
-        return _in_directory(directory, directory)
+        return _in_directory(directory, directory, trust)
     # Copied from a war room that was open, onto a medium that is write-protected: SQLite wants to write beside it.
     with TemporaryDirectory() as scratch:
         for name in (path.name, f"{path.name}-wal"):
             shutil.copyfile(path.with_name(name), Path(scratch) / name)
-        return _in_directory(Path(scratch), directory)
+        return _in_directory(Path(scratch), directory, trust)
 
 
-def _in_directory(directory: Path, called: Path) -> tuple[str, Elsewhere]:
-    verdict = verify(directory)
+def _in_directory(directory: Path, called: Path, trust: Trust | None) -> tuple[str, Elsewhere]:
+    verdict = verify(directory, trust=trust)
     wrong = next((each for each in verdict.damage if each.kind != "blob"), None)
     if wrong is not None:
         raise _unsound(called, wrong.what)
@@ -103,15 +115,22 @@ def _in_directory(directory: Path, called: Path) -> tuple[str, Elsewhere]:
     return case_id(bytes(founding[0])), Elsewhere(frozenset(heads))
 
 
-def in_remote(remote: Remote, case: str) -> Elsewhere:
+def in_remote(remote: Remote, case: str, counts: Counts = lambda _: True) -> Elsewhere:
     """Where the segments of a case end that a remote holds, and what the checkpoints in them saw.
 
-    Reads all of them: an older one may hold what was rewritten since.
+    Reads all of them: an older one may hold what was rewritten since. A segment is signed by whoever wrote what is in
+    it; a checkpoint speaks of others, and whoever may write to a remote can invent one.
+
+    Args:
+        remote: Where to look.
+        case: Case id.
+        counts: Whether the word of an event counts.
 
     Raises:
         RemoteTrouble: It did not answer.
     """
     heads: set[Head] = set()
+    seen: dict[tuple[str, bool], set[Head]] = {}
     bad: list[str] = []
     for name in sorted(remote.list(prefix(case))):
         if Name.read(name) is None:
@@ -126,9 +145,16 @@ def in_remote(remote: Remote, case: str) -> Elsewhere:
         last = parcel.events[-1]
         heads.add(Head(parcel.rep, parcel.inc, last.header.seq, last.hash.hex()))
         for event in parcel.events:
-            if event.header.kind == CHECKPOINT and (seen := read_checkpoint(event.body)) is not None:
-                heads.update(seen.heads)
-    return Elsewhere(frozenset(heads), tuple(bad))
+            if event.header.kind == CHECKPOINT and (read := read_checkpoint(event.body)) is not None:
+                seen.setdefault((parcel.rep, counts(event.event(0))), set()).update(read.heads)
+    sightings = (Sighting(rep, Checkpoint(tuple(sorted(saw))), ok) for (rep, ok), saw in seen.items())
+    return Elsewhere(frozenset(heads), tuple(bad), tuple(sightings))
+
+
+def counting(directory: Path, trust: Trust) -> Counts:
+    """What says whether the word of an event counts, by the roster of the record here."""
+    with closing(_open(directory)) as db:
+        return judged(db, trust)
 
 
 def digest(text: str) -> bytes | None:
@@ -155,18 +181,24 @@ def digest(text: str) -> bytes | None:
     return bytes(book.to_entropy(words))
 
 
-def behind(directory: Path, start: bytes) -> Elsewhere | None:
-    """The event whose hash begins so, and what the newest checkpoint before it in its strand saw; None if there is none."""
+def behind(directory: Path, start: bytes, trust: Trust | None = None) -> Elsewhere | None:
+    """The event whose hash begins so, and what the newest checkpoint before it in its strand saw; None if there is none.
+
+    Of a console whose word does not count (see `data.verify.verify`), only the event itself.
+    """
     with closing(_open(directory)) as db:
         row = db.execute(
             "SELECT strand, seq, hash FROM events WHERE hash BETWEEN ? AND ?",
             (start, start + b"\xff" * (32 - len(start))),
         ).fetchone()
-        return None if row is None else Elsewhere(frozenset(_seen(db, *row)))
+        return None if row is None else Elsewhere(frozenset(_seen(db, judged(db, trust), *row)))
 
 
-def root(directory: Path) -> Root | None:
-    """What to read aloud or print of a sound record: the newest event written here, or else the newest of all."""
+def root(directory: Path, trust: Trust | None = None) -> Root | None:
+    """What to read aloud or print of a sound record: the newest event written here, or else the newest of all.
+
+    It covers what its strand holds, and what a checkpoint there saw, if the console's word counts.
+    """
     with closing(_open(directory)) as db:
         row = (
             db.execute(
@@ -177,7 +209,7 @@ def root(directory: Path) -> Root | None:
         )
         if row is None:
             return None
-        covers = _covered(db, _seen(db, *row))
+        covers = _covered(db, _seen(db, judged(db, trust), *row))
     from mnemonic import Mnemonic
 
     return Root(Mnemonic("english").to_mnemonic(row[2][:ROOT_BYTES]), row[2].hex(), covers)
@@ -189,13 +221,15 @@ def covered(directory: Path, heads: Iterable[Head]) -> int:
         return _covered(db, heads)
 
 
-def _seen(db: sqlite3.Connection, strand: int, seq: int, hashed: bytes) -> set[Head]:
+def _seen(db: sqlite3.Connection, counts: Counts, strand: int, seq: int, hashed: bytes) -> set[Head]:
     rep, inc = db.execute("SELECT rep, inc FROM strands WHERE id = ?", (strand,)).fetchone()
     row = db.execute(
-        "SELECT body FROM events WHERE strand = ? AND seq <= ? AND kind = ? ORDER BY seq DESC LIMIT 1",
+        f"SELECT {EVENT_COLUMNS} FROM events WHERE strand = ? AND seq <= ? AND kind = ?"  # noqa: S608
+        " ORDER BY seq DESC LIMIT 1",
         (strand, seq, CHECKPOINT),
     ).fetchone()
-    before = read_checkpoint(row[0]) if row else None
+    event = read_row(row) if row else None
+    before = read_checkpoint(event.body) if event is not None and counts(event) else None
     return {Head(rep, inc, seq, bytes(hashed).hex()), *(before.heads if before else ())}
 
 

@@ -36,13 +36,14 @@ from data.durable import TEMPORARY, make_directory, publish, sync_directory, wri
 from data.envelope import Ref, case_id
 from data.home import Home
 from data.identity import Identity, signed
-from data.line import Projector
+from data.line import Counts, Projector, Trust
+from data.log import EVENT_COLUMNS, connect, read_row
 from data.log import NAME as LOG
-from data.log import connect
 from data.parcels import parcels, spans
 from data.segment import BadSegment, Parcel, pack, unpack
 from data.standalone_verify import Archive, Findings, Unreadable
 from data.trouble import StoreTrouble, explain
+from data.verify import judged
 from data.withholding import Mask, Rendering, withhold
 
 KEPT = "bundles"
@@ -67,6 +68,7 @@ class Contents:
         fields: How often which kind of thing was masked.
         withheld_blobs: Blobs that are kept back.
         absent_blobs: Blobs that are not to be had here.
+        aside: Hashes of checkpoints and erasures that count for nothing, by consoles that are not on the roster.
     """
 
     case: str = ""
@@ -79,6 +81,7 @@ class Contents:
     fields: dict[str, int] = field(default_factory=dict)
     withheld_blobs: list[str] = field(default_factory=list)
     absent_blobs: list[str] = field(default_factory=list)
+    aside: list[str] = field(default_factory=list)
 
     def count(self, rendering: Rendering) -> None:
         """Count what was masked."""
@@ -110,6 +113,7 @@ def write_bundle(
     said: Mapping[str, str] | None = None,
     recipients: Sequence[str] = (),
     force: bool = False,
+    trust: Trust | None = None,
 ) -> Written:
     """Seal a case into one file.
 
@@ -122,6 +126,7 @@ def write_bundle(
         said: What else the manifest says, such as why and when; part of what makes the bytes the same.
         recipients: age recipients; with any, the file can be read by them only, and differs each time.
         force: Replace the target.
+        trust: Whose word is believed; see `data.verify.verify`.
 
     Raises:
         StoreTrouble: The case cannot be read, the file cannot be written, or a recipient is none.
@@ -133,11 +138,11 @@ def write_bundle(
     try:
         with _Draft(target) as draft:
             if encrypt is None:
-                contents = _fill(draft.file, directory, identity, censor, documents, said or {})
+                contents = _fill(draft.file, directory, identity, censor, documents, said or {}, trust)
             else:
                 # The readable bundle never has a name, and lies where the record lies readable anyway.
                 with TemporaryFile(dir=directory) as plain:
-                    contents = _fill(plain, directory, identity, censor, documents, said or {})
+                    contents = _fill(plain, directory, identity, censor, documents, said or {}, trust)
                     plain.seek(0)
                     encrypt(plain, draft.file)
             digest, size = draft.publish(force=force)
@@ -242,6 +247,7 @@ def _fill(
     censor: Mask | None,
     documents: Documents,
     said: Mapping[str, str],
+    trust: Trust | None,
 ) -> Contents:
     with closing(connect(directory / LOG)) as db:
         db.execute("BEGIN")  # one moment of the record, whatever is appended meanwhile
@@ -251,12 +257,14 @@ def _fill(
         contents.files = packer.files
         # The first, so that the file begins like none other.
         packer.add("verify.py", Path(standalone.__file__).read_bytes())
-        refs = _segments(db, packer, contents, censor)
-    _blobs(directory, packer, contents, refs, censor)
+        counts = judged(db, trust)
+        refs = _segments(db, packer, contents, censor, counts)
+    _blobs(directory, packer, contents, refs, censor, counts)
     for name, data in sorted(documents(contents).items()):
         packer.add(name, data)
     manifest = {
         "absent_blobs": sorted(contents.absent_blobs),
+        "aside": sorted(contents.aside),
         "case": contents.case,
         "erased": sorted(contents.erased),
         "events": contents.events,
@@ -291,7 +299,7 @@ def _fill(
 
 
 def _segments(
-    db: sqlite3.Connection, packer: _Packer, contents: Contents, censor: Mask | None
+    db: sqlite3.Connection, packer: _Packer, contents: Contents, censor: Mask | None, counts: Counts
 ) -> dict[Ref, set[str]]:
     """Put every event in, and return the blobs that they speak of with the events that do."""
     refs: dict[Ref, set[str]] = {}
@@ -326,6 +334,8 @@ def _segments(
                     refs.setdefault(ref, set()).add(digest)
                 if not event.salt:
                     bare[digest] = header.body_h
+                elif header.kind in (record.CHECKPOINT, record.ERASED) and not counts(event.event(0)):
+                    contents.aside.append(digest)
                 elif header.kind == record.ERASED and (body := record.read_erased(event.body)) is not None:
                     erased.update(body.targets)
             for digest, rendering in renderings.items():
@@ -350,19 +360,26 @@ def _segments(
 
 
 def _blobs(
-    directory: Path, packer: _Packer, contents: Contents, refs: Iterable[Ref], censor: Mask | None
+    directory: Path,
+    packer: _Packer,
+    contents: Contents,
+    refs: Iterable[Ref],
+    censor: Mask | None,
+    counts: Counts,
 ) -> None:
     store = Blobs(directory)
-    seen: set[str] = set()
-    for ref in sorted(refs, key=lambda ref: (ref.sha256, ref.size)):
-        if ref.sha256 in seen:
-            continue
-        seen.add(ref.sha256)
+    withheld = withheld_here(directory, counts).blobs
+    of: dict[str, list[Ref]] = {}
+    for ref in sorted(refs, key=lambda ref: (ref.sha256, ref.size, ref.media)):
+        of.setdefault(ref.sha256, []).append(ref)
+    for digest, named in of.items():
         try:
+            # Anybody can name a file of ours with a size that it does not have.
+            size = store.path(digest).stat().st_size
+            ref = next(each for each in named if each.size == size)
             data = store.read(ref)
-        except StoreTrouble:
-            kept_back = ref.sha256 in withheld_here(directory).blobs
-            (contents.withheld_blobs if kept_back else contents.absent_blobs).append(ref.sha256)
+        except (OSError, StopIteration, StoreTrouble):
+            (contents.withheld_blobs if digest in withheld else contents.absent_blobs).append(digest)
             continue
         rendering = censor.blob(ref, data) if censor else None
         path = f"{ref.sha256[:2]}/{ref.sha256}"
@@ -554,15 +571,20 @@ class Withheld(NamedTuple):
     blobs: frozenset[str]
 
 
-def withheld_here(directory: Path) -> Withheld:
-    """What the manifests of imported bundles say was withheld, as far as a console that wrote here signed it."""
+def withheld_here(directory: Path, counts: Counts) -> Withheld:
+    """What the manifests of imported bundles say was withheld, as far as a console whose word counts here signed it."""
     events: set[str] = set()
     blobs: set[str] = set()
     manifests = sorted((directory / KEPT).glob("*.json"))[:MAX_KEPT]
     if not manifests:
         return Withheld(frozenset(), frozenset())
     with closing(connect(directory / LOG)) as db:
-        consoles = {rep for (rep,) in db.execute("SELECT rep FROM keys")}
+        # A manifest is no event: its console is believed if what it wrote here first counts.
+        first = db.execute(
+            f"SELECT {EVENT_COLUMNS} FROM events WHERE n IN ("  # noqa: S608
+            "SELECT min(e.n) FROM events e JOIN strands s ON s.id = e.strand GROUP BY s.rep)"
+        )
+        consoles = {event.rep for event in map(read_row, first) if counts(event)}
     for path in manifests:
         with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             manifest = standalone.envelope(path.read_bytes(), signed)

@@ -59,6 +59,10 @@ class Link(msgspec.Struct, frozen=True, array_like=True):
         return found
 
 
+Place = tuple[int, str, int]
+"""Where an event is: number, replica, strand."""
+
+
 class Part(msgspec.Struct, array_like=True):
     """What was found in a run of rows.
 
@@ -70,9 +74,8 @@ class Part(msgspec.Struct, array_like=True):
         ends: Of each strand, its last event in this run.
         damage: What is wrong within the run.
         bare: Events without a body: number, replica, hash.
-        erased: Hashes of events that entries in this run say were erased.
         checkpoints: Number, replica and content.
-        refs: Blobs, each with the first event that speaks of it.
+        refs: Blobs, each with the first event of each strand that speaks of it: number, replica, strand.
     """
 
     first: int = 0
@@ -82,9 +85,8 @@ class Part(msgspec.Struct, array_like=True):
     ends: dict[int, Link] = {}
     damage: list[Damage] = []
     bare: list[tuple[int, str, str]] = []
-    erased: set[str] = set()
     checkpoints: list[tuple[int, str, record.Checkpoint]] = []
-    refs: list[tuple[Ref, tuple[int, str]]] = []
+    refs: list[tuple[Ref, Place]] = []
 
 
 class _Scan:
@@ -99,7 +101,7 @@ class _Scan:
 
     def run(self, db: sqlite3.Connection, first: int, last: int) -> Part:
         part, case, strands, damaged = self.part, self._case, self._strands, self.damaged
-        refs: dict[Ref, tuple[int, str]] = {}
+        refs: dict[tuple[Ref, int], Place] = {}
         # Of each strand, what comes next must follow: number, own hash, clock.
         ends: dict[int, tuple[int, int, str, str]] = {}
         links: dict[int, Link] = part.links
@@ -148,13 +150,11 @@ class _Scan:
                     damaged("body", n, rep, f"the body is not in canonical form: {error}")
             if kind == record.CHECKPOINT and (checkpoint := record.read_checkpoint(body)) is not None:
                 part.checkpoints.append((n, rep, checkpoint))
-            elif kind == record.ERASED and (erased := record.read_erased(body)) is not None:
-                part.erased.update(erased.targets)
             for ref in header.refs:
-                refs.setdefault(ref, (n, rep))
+                refs.setdefault((ref, strand), (n, rep, strand))
         part.last = expected - 1 if expected else first - 1
         part.ends = {strand: Link(n, seq, own, None, hlc) for strand, (n, seq, own, hlc) in ends.items()}
-        part.refs = list(refs.items())
+        part.refs = [(ref, place) for (ref, _), place in refs.items()]
         return part
 
     def _header(self, n: int, head: bytes, rep: str) -> Header | None:

@@ -40,6 +40,8 @@ MAX_BLOB = 256 * 1024 * 1024
 MAX_EVENTS = 1000
 """Events in one segment."""
 MAX_PROBLEMS = 1000
+MAX_NAMED = 20
+"""Consoles that do not count and are named; there is no limit to the keys that somebody can make."""
 
 _TOP = re.compile(r"warroom-[a-z2-7]{8}", re.ASCII).fullmatch
 _PLAIN = re.compile(r"[A-Za-z][a-z0-9A-Z_-]{0,40}\.(?:txt|md|json|jsonl|py)", re.ASCII).fullmatch
@@ -342,6 +344,7 @@ class Findings:
         withheld_blobs: Files that are kept back.
         absent_blobs: Files that were not to be had when the bundle was made.
         unseen: Events that a checkpoint has seen and that had not reached the exporter.
+        aside: Consoles that the exporter does not count, and how many events they say they saw that are not here.
         problems: What is wrong; empty if everything holds.
     """
 
@@ -357,6 +360,7 @@ class Findings:
     withheld_blobs: int = 0
     absent_blobs: int = 0
     unseen: int = 0
+    aside: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -395,6 +399,11 @@ class Findings:
             )
         if self.unseen:
             lines.append(f"{self.unseen:,} events that other consoles had seen had not reached the exporter.")
+        lines += [
+            f"What console {witness} says: it is not on the exporter's roster, and saw {count:,} events that are not here."
+            for witness, count in sorted(self.aside.items())[:MAX_NAMED]
+            if count
+        ]
         if self.erased:
             lines.append(
                 f"What {_many(self.erased, 'event')} said: their text was erased, as an entry of the record says."
@@ -469,8 +478,9 @@ class Check:
         self._followed: set[bytes] = set()
         self._bare: dict[str, str] = {}
         self._erased: set[str] = set()
-        self._checkpoints: list[tuple[str, list[Head]]] = []
-        self._refs: dict[str, tuple[int, set[str]]] = {}
+        self._checkpoints: list[tuple[str, str, list[Head]]] = []
+        self._refs: dict[str, dict[int, set[str]]] = {}
+        self._aside: frozenset[str] = frozenset()
 
     def problem(self, text: str) -> None:
         """Note that something is wrong."""
@@ -497,6 +507,8 @@ class Check:
             withheld = {each["event"]: each["commitment"] for each in manifest["withheld"]}
             kept_back, absent = set(manifest["withheld_blobs"]), set(manifest["absent_blobs"])
             ends = {(s["rep"], s["inc"], s["seq"], s["hash"]) for s in manifest["strands"]}
+            # Whom the exporter counts is the exporter's word, as the roster is; what was left aside is told.
+            self._aside = frozenset(map(str, manifest.get("aside", ())))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             self.problem(f"{MANIFEST}: {_said(error)}")
             return self.findings
@@ -584,7 +596,7 @@ class Check:
 
     def _body(self, where: str, header: dict[str, Any], digest: str, salt: bytes, body: bytes) -> None:
         for ref in header["refs"]:
-            self._refs.setdefault(ref["sha256"], (ref["size"], set()))[1].add(digest)
+            self._refs.setdefault(ref["sha256"], {}).setdefault(ref["size"], set()).add(digest)
         if not salt and not body:
             self._bare[digest] = header["body_h"]
             return
@@ -593,9 +605,9 @@ class Check:
             raise ValueError(f"{where}: its text is not the one that its header vouches for")
         value = exact(body)
         if header["kind"] == "record.checkpoint":
-            self._checkpoints.append((header["rep"], _heads(value)))
-        elif header["kind"] == "record.erased":
-            self._erased.update(map(str, value["targets"]))
+            self._checkpoints.append((digest, header["rep"], _heads(value)))
+        elif header["kind"] == "record.erased" and digest not in self._aside:
+            self._erased.update(_targets(value))
 
     def _strands(self, ends: set[tuple[str, int, int, str]]) -> None:
         found = {
@@ -627,13 +639,14 @@ class Check:
 
     def _blobs(self, kept_back: set[str], absent: set[str]) -> None:
         gone = self._erased & self._bare.keys()
-        for digest, (size, events) in sorted(self._refs.items()):
+        for digest, sizes in sorted(self._refs.items()):
             name = f"blobs/{digest[:2]}/{digest}"
             if name in self._source.sizes:
                 found = hashlib.sha256()
                 for piece in self._source.pieces(name):
                     found.update(piece)
-                if found.hexdigest() != digest or self._source.sizes[name] != size:
+                # An event that gives another size speaks of nothing; those that give this one speak of the file.
+                if found.hexdigest() != digest or self._source.sizes[name] not in sizes:
                     self.problem(f"{name}: it is not the file that an event speaks of")
                 else:
                     self.findings.blobs += 1
@@ -641,7 +654,7 @@ class Check:
                 self.findings.withheld_blobs += 1
             elif digest in absent:
                 self.findings.absent_blobs += 1
-            elif not events <= gone:
+            elif not set().union(*sizes.values()) <= gone:
                 self.problem(f"{name}: an event speaks of it, and it is missing")
         for name in self._source.sizes:
             if name.startswith("blobs/") and name.rpartition("/")[2] not in self._refs:
@@ -653,10 +666,14 @@ class Check:
             reached[seen.rep, seen.inc] = max(reached.get((seen.rep, seen.inc), 0), seen.seq)
         sealed: dict[tuple[str, int], int] = {}
         unseen: dict[tuple[str, int], int] = {}
-        for witness, heads in self._checkpoints:
+        for event, witness, heads in self._checkpoints:
+            if event in self._aside:
+                unlike = {head for head in heads if not self._holds(*head)}
+                self.findings.aside[witness] = self.findings.aside.get(witness, 0) + len(unlike)
+                continue
             for rep, inc, seq, digest in heads:
-                key, here = (rep, inc), self._events.get(bytes.fromhex(digest))
-                if here is not None and (here.rep, here.inc, here.seq) == (rep, inc, seq):
+                key = (rep, inc)
+                if self._holds(rep, inc, seq, digest):
                     if rep != witness:
                         sealed[key] = max(sealed.get(key, 0), seq)
                     continue
@@ -670,6 +687,10 @@ class Check:
         for strand in self.findings.strands:
             strand.sealed = min(sealed.get((strand.rep, strand.inc), 0), strand.seq)
         self.findings.unseen = sum(unseen.values())
+
+    def _holds(self, rep: str, inc: int, seq: int, digest: str) -> bool:
+        here = self._events.get(bytes.fromhex(digest))
+        return here is not None and (here.rep, here.inc, here.seq) == (rep, inc, seq)
 
     def _renderings(self, withheld: dict[str, str]) -> None:
         try:
@@ -706,6 +727,12 @@ def _heads(value: dict[str, Any]) -> list[Head]:
         for rep, inc, seq, digest in heads
     )  # fmt: skip
     return heads if good else []
+
+
+def _targets(value: Any) -> list[str]:
+    """What an erasure names; nothing if it cannot be read, for it may come from anybody."""
+    targets = value.get("targets") if isinstance(value, dict) else None
+    return [each for each in targets if isinstance(each, str)] if isinstance(targets, list) else []
 
 
 def _many(count: int, thing: str) -> str:

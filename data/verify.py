@@ -3,19 +3,22 @@
 import os
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from data import blobs, log, record
-from data.envelope import Ref, case_id, decode_header
+from data.envelope import Event, case_id, decode_header
 from data.identity import replica_id, signed_by
-from data.log import connect, has_wal
-from data.rows import Damage, Link, Part, scan, scan_in_two
+from data.line import Counts, Trust
+from data.log import EVENT_COLUMNS, connect, has_wal, read_row
+from data.rows import Damage, Link, Part, Place, scan, scan_in_two
 from data.trouble import explain
 
-__all__ = ["MAX_DAMAGE", "TAIL", "Damage", "Strand", "Verdict", "verify"]
+__all__ = ["MAX_DAMAGE", "TAIL", "Damage", "Sighting", "Strand", "Verdict", "judged", "verify"]
 
 MAX_DAMAGE = 1000
 """Damages that are listed; a record that is rotten all through needs no longer list."""
@@ -24,6 +27,9 @@ TAIL = (
     "What was cut off at the end, or rewritten with the key by whoever wrote it, shows only against a"
     " checkpoint that another console or a remote holds."
 )
+
+NAMED = 5
+"""Consoles whose claims are told apart; there is no limit to the keys that somebody can make."""
 
 IN_TWO = 50_000
 """From so many events on, a second process takes half of them: starting it takes as long as 20,000."""
@@ -65,8 +71,9 @@ class Verdict:
         withheld: Bodies that were kept back from this console, as the signed manifest of a bundle says, or another
             console on the record of what it keeps from a remote.
         missing: Events that other consoles have seen and that are not here yet.
+        missing_blobs: Blobs that only events from elsewhere speak of and that are not here (yet).
         damage: What is wrong, in order of arrival; empty if the record holds together.
-        note: What this check cannot see.
+        note: What this check cannot see, and what was left aside as who says so does not count.
     """
 
     events: int = 0
@@ -75,6 +82,7 @@ class Verdict:
     erased: int = 0
     withheld: int = 0
     missing: int = 0
+    missing_blobs: int = 0
     damage: list[Damage] = field(default_factory=list)
     note: str = TAIL
 
@@ -84,7 +92,30 @@ class Verdict:
         return not self.damage
 
 
-def verify(directory: Path, held: Iterable[record.Checkpoint] = ()) -> Verdict:
+class Sighting(NamedTuple):
+    """What a console says that it saw: `counts` says whether that console is believed."""
+
+    witness: str
+    checkpoint: record.Checkpoint
+    counts: bool = True
+
+
+def judged(db: sqlite3.Connection, trust: Trust | None) -> Counts:
+    """What says whether an event of a log counts; without `trust`, every one does."""
+    if trust is None:
+        return lambda _: True
+    marks = ", ".join("?" * len(trust.kinds))
+    query = f"SELECT {EVENT_COLUMNS} FROM events WHERE kind IN ({marks})"  # noqa: S608
+    deciding = map(read_row, db.execute(query, sorted(trust.kinds)))
+    return trust.judge(sorted(deciding, key=lambda event: event.order))
+
+
+def verify(
+    directory: Path,
+    held: Iterable[record.Checkpoint] = (),
+    trust: Trust | None = None,
+    sightings: Iterable[Sighting] = (),
+) -> Verdict:
     """Check every byte of a case: canonical form, hashes, chains, signatures, clocks, bodies and blobs.
 
     Writes nothing. The record may be in use; what is appended meanwhile is not looked at.
@@ -93,25 +124,30 @@ def verify(directory: Path, held: Iterable[record.Checkpoint] = ()) -> Verdict:
         directory: The case directory, or a copy of one.
         held: Checkpoints from elsewhere, such as from another console or from paper. Whoever changed this
             copy could not change those.
+        trust: Whose word is believed. What others say they saw, erased or withheld is no proof of damage and no
+            excuse for what is missing: anybody who may write to a remote can say so. Without it, everybody's is.
+        sightings: What consoles say, elsewhere, that they saw.
 
     Raises:
         StoreTrouble: If there is no log that can be opened at all.
     """
     path = directory / log.NAME
-    held = tuple(held)
+    said = (*(Sighting("", each) for each in held), *sightings)
     # Without a write-ahead log beside it the file is complete, and reading need not make side files.
     alone = not has_wal(path)
-    verdict = _check(directory, path, held, immutable=alone)
+    verdict = _check(directory, path, said, trust, immutable=alone)
     if alone and verdict.damage and has_wal(path):
-        verdict = _check(directory, path, held, immutable=False)  # a writer has started in between
+        verdict = _check(directory, path, said, trust, immutable=False)  # a writer has started in between
     return verdict
 
 
-def _check(directory: Path, path: Path, held: tuple[record.Checkpoint, ...], *, immutable: bool) -> Verdict:
+def _check(
+    directory: Path, path: Path, held: tuple[Sighting, ...], trust: Trust | None, *, immutable: bool
+) -> Verdict:
     db = connect(path, immutable=immutable)
     try:
         db.execute("BEGIN")
-        checker = _Checker()
+        checker = _Checker(trust)
         try:
             checker.events(db, directory, path, held, immutable)
         except sqlite3.DatabaseError as error:
@@ -119,6 +155,7 @@ def _check(directory: Path, path: Path, held: tuple[record.Checkpoint, ...], *, 
         except (TypeError, ValueError, AttributeError) as error:
             checker.damaged("file", 0, "", f"a column holds what no version of this program writes ({error})")
         checker.blobs(directory)
+        checker.note()
         del checker.verdict.damage[MAX_DAMAGE:]
         return checker.verdict
     finally:
@@ -153,9 +190,15 @@ class _End:
 
 
 class _Checker:
-    def __init__(self) -> None:
+    def __init__(self, trust: Trust | None) -> None:
         self.verdict = Verdict()
-        self.refs: dict[Ref, tuple[int, str]] = {}
+        self.refs: dict[str, list[tuple[int, Place]]] = {}
+        """Blob to the sizes that events give it, and where: nobody can make another blob of the same name."""
+        self.ours: set[int] = set()
+        """Strands that this file writes."""
+        self.claims: Counter[tuple[str, str]] = Counter()
+        """Who says what and does not count, and how often."""
+        self._trust = trust
         self.spared: frozenset[str] = frozenset()
         """Blobs that may be missing: withheld from here, or only of events that were erased."""
 
@@ -167,13 +210,16 @@ class _Checker:
         db: sqlite3.Connection,
         directory: Path,
         path: Path,
-        held: tuple[record.Checkpoint, ...],
+        held: tuple[Sighting, ...],
         immutable: bool,
     ) -> None:
         ends = {
             row[0]: _End(*row[1:]) for row in db.execute("SELECT id, rep, inc, root, seq, hash FROM strands")
         }
         strands = {id: (end.rep, end.inc) for id, end in ends.items()}
+        writes = set(db.execute("SELECT rep, inc FROM writes"))
+        self.ours = {id for id, strand in strands.items() if strand in writes}
+        counts = judged(db, self._trust)
         founding = db.execute("SELECT hash, strand FROM events WHERE n = 1").fetchone()
         case = case_id(bytes(founding[0])) if founding else ""
         if founding and _CASE(directory.name) and case != directory.name:
@@ -192,23 +238,32 @@ class _Checker:
                 self.damaged("strand", 0, end.rep, "its last event is not the one the file says it ends with")
             self._signature(db, strand, end)
         self.verdict.events = last
-        erased = {target for part in parts for target in part.erased}
         bare = [each for part in parts for each in part.bare]
         if bare or self._lacks_blobs(directory):
             from data.bundle import withheld_here  # most records lack nothing
 
-            withheld = withheld_here(directory)
-            kept_back = _kept_back(db)
+            withheld = withheld_here(directory, counts)
+            erased, kept_back = _erased(db, counts), _kept_back(db, counts)
             for n, rep, digest in bare:
                 if digest in erased:
                     self.verdict.erased += 1
                 elif digest in withheld.events or digest in kept_back:
                     self.verdict.withheld += 1
+                elif not counts(_event(db, n)):
+                    self.claims[rep, "left out the text of its own events"] += 1
                 else:
-                    self.damaged("body", n, rep, "its body is missing, and no entry says that it was erased")
+                    what = (
+                        "its body is missing, and no entry of a console that counts says that it was erased"
+                    )
+                    self.damaged("body", n, rep, what)
             gone = {digest for _, _, digest in bare} & erased
             self.spared = withheld.blobs | kept_back | blobs.only_of(db, gone)
-        self._witnesses(db, ends, parts, held)
+        seen = [
+            (n, Sighting(rep, checkpoint, counts(_event(db, n))))
+            for part in parts
+            for n, rep, checkpoint in part.checkpoints
+        ]
+        self._witnesses(db, ends, writes, [*seen, *((0, each) for each in held)])
         self.verdict.strands = [
             Strand(end.rep, end.inc, end.at, end.prev or "", end.sealed, bool(end.root))
             for end in ends.values()
@@ -238,7 +293,7 @@ class _Checker:
                 end.at, end.prev, end.hlc = to.seq, to.hash, to.hlc or end.hlc
             self.verdict.damage += part.damage
             for ref, place in part.refs:
-                self.refs.setdefault(ref, place)
+                self.refs.setdefault(ref.sha256, []).append((ref.size, place))
         self.verdict.damage.sort(key=lambda each: each.n)
 
     def _signature(self, db: sqlite3.Connection, strand: int, end: _End) -> None:
@@ -269,24 +324,26 @@ class _Checker:
         self,
         db: sqlite3.Connection,
         ends: dict[int, _End],
-        parts: list[Part],
-        held: tuple[record.Checkpoint, ...],
+        writes: set[tuple[str, int]],
+        sightings: list[tuple[int, Sighting]],
     ) -> None:
-        """Compare with what every checkpoint saw."""
-        writes = set(db.execute("SELECT rep, inc FROM writes"))
+        """Compare with what every console says that it saw: on the record in event `n`, or elsewhere (0)."""
         reached: dict[tuple[str, int], int] = {}
         for end in ends.values():
             reached[end.rep, end.inc] = max(end.seq, reached.get((end.rep, end.inc), 0))
         missing: dict[tuple[str, int], int] = {}
-        seen = [(n, rep, checkpoint) for part in parts for n, rep, checkpoint in part.checkpoints]
         told: set[record.Head] = set()
-        for n, witness, checkpoint in [*seen, *((0, "", each) for each in held)]:
+        for n, (witness, checkpoint, counts) in sightings:
             for head in checkpoint.heads:
                 row = db.execute(
                     "SELECT e.strand FROM events e JOIN strands s ON s.id = e.strand"
                     " WHERE e.hash = ? AND e.seq = ? AND s.rep = ? AND s.inc = ?",
                     (bytes.fromhex(head.hash), head.seq, head.rep, head.inc),
                 ).fetchone()
+                if not counts:
+                    if row is None:
+                        self.claims[witness, "says that it saw events that are not here"] += 1
+                    continue
                 if row is not None:
                     if head.rep != witness:
                         end = ends[row[0]]
@@ -297,7 +354,7 @@ class _Checker:
                 saw = f"{who} saw event {head.seq} of {head.rep[:8]}.{head.inc}"
                 if here >= head.seq:
                     kind, what = "witness", f"{saw} as another one than the one that is here"
-                elif not witness or head.rep == witness or (head.rep, head.inc) in writes:
+                elif not n or head.rep == witness or (head.rep, head.inc) in writes:
                     kind, what = "cut", f"{saw}, and here the strand ends with {here}"
                 else:
                     key = (head.rep, head.inc)
@@ -310,43 +367,76 @@ class _Checker:
 
     def _lacks_blobs(self, directory: Path) -> bool:
         store = blobs.Blobs(directory)
-        return any(_HEX64(ref.sha256) and not store.path(ref.sha256).exists() for ref in self.refs)
+        return any(_HEX64(digest) and not store.path(digest).exists() for digest in self.refs)
 
     def blobs(self, directory: Path) -> None:
+        """Check every file that events speak of."""
         store = blobs.Blobs(directory)
-        self.verdict.blobs = len({ref.sha256 for ref in self.refs})
-        for ref, (n, rep) in self.refs.items():
-            problem = (
-                "its name is not a hash" if not _HEX64(ref.sha256) else _blob(store.path(ref.sha256), ref)
-            )
-            if problem and not (ref.sha256 in self.spared and not store.path(ref.sha256).exists()):
-                self.damaged("blob", n, rep, f"blob {ref.sha256[:64]}: {problem}")
+        self.verdict.blobs = len(self.refs)
+        for digest, refs in self.refs.items():
+            n, rep, _ = refs[0][1]
+            if not _HEX64(digest):
+                self.damaged("blob", n, rep, f"blob {digest[:64]}: its name is not a hash")
+                continue
+            try:
+                size, found = _measure(store.path(digest))
+            except FileNotFoundError:
+                own = next((place for _, place in refs if place[2] in self.ours), None)
+                if digest in self.spared:
+                    continue
+                if own is None:
+                    # Events travel before the files they speak of.
+                    self.verdict.missing_blobs += 1
+                else:
+                    self.damaged("blob", own[0], own[1], f"blob {digest}: it is missing")
+            except OSError as error:
+                self.damaged("blob", n, rep, f"blob {digest}: it cannot be read ({error.strerror})")
+            else:
+                if found != digest:
+                    self.damaged("blob", n, rep, f"blob {digest}: it is not what was stored")
+                for told, (_, who, _) in refs:
+                    if found == digest and told != size:
+                        self.claims[who, "gives files another size than they have"] += 1
+
+    def note(self) -> None:
+        """Say what was left aside."""
+        if not self.claims:
+            return
+        said = [f"{who[:8]} {what} ({count:,})" for (who, what), count in self.claims.most_common(NAMED)]
+        said += [f"{len(self.claims) - NAMED:,} more claims"] if len(self.claims) > NAMED else []
+        self.verdict.note += f" Left aside, as it proves nothing: {'; '.join(said)}."
 
 
-def _kept_back(db: sqlite3.Connection) -> frozenset[str]:
+def _event(db: sqlite3.Connection, n: int) -> Event:
+    return read_row(db.execute(f"SELECT {EVENT_COLUMNS} FROM events WHERE n = ?", (n,)).fetchone())  # noqa: S608
+
+
+def _of(db: sqlite3.Connection, kind: str, counts: Counts) -> Iterator[Event]:
+    rows = db.execute(f"SELECT {EVENT_COLUMNS} FROM events WHERE kind = ?", (kind,))  # noqa: S608
+    return (event for event in map(read_row, rows) if counts(event))
+
+
+def _erased(db: sqlite3.Connection, counts: Counts) -> frozenset[str]:
+    """Events that entries say were erased."""
+    said = (record.read_erased(event.body) for event in _of(db, record.ERASED, counts))
+    return frozenset(target for one in said if one is not None for target in one.targets)
+
+
+def _kept_back(db: sqlite3.Connection, counts: Counts) -> frozenset[str]:
     """Events and blobs that other consoles say they kept from a remote; what we keep back is still here."""
-    said = (
-        record.read_withheld(body)
-        for (body,) in db.execute(
-            "SELECT e.body FROM events e JOIN strands s ON s.id = e.strand"
-            " WHERE e.kind = ? AND s.rep NOT IN (SELECT rep FROM writes)",
-            (record.WITHHELD,),
-        )
-    )
+    here = {rep for (rep,) in db.execute("SELECT rep FROM writes")}
+    entries = (event for event in _of(db, record.WITHHELD, counts) if event.rep not in here)
+    said = (record.read_withheld(event.body) for event in entries)
     return frozenset(each for one in said if one is not None for each in (*one.events, *one.blobs))
 
 
-def _blob(path: Path, ref: Ref) -> str:
-    try:
-        size, digest = 0, sha256()
-        for piece in _pieces(path):
-            size += len(piece)
-            digest.update(piece)
-    except FileNotFoundError:
-        return "it is missing"
-    except OSError as error:
-        return f"it cannot be read ({error.strerror})"
-    return "" if (size, digest.hexdigest()) == (ref.size, ref.sha256) else "it is not what was stored"
+def _measure(path: Path) -> tuple[int, str]:
+    """The size of a file and its SHA-256."""
+    size, digest = 0, sha256()
+    for piece in _pieces(path):
+        size += len(piece)
+        digest.update(piece)
+    return size, digest.hexdigest()
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from console.refusal import Refused
+from console.timeline import trust
 from data.rows import Damage
 from data.trouble import StoreTrouble
 from data.verify import Verdict, verify
@@ -109,7 +110,7 @@ class Checking:
 def main(directory: Path) -> None:
     """Print the verdict on a record."""
     try:
-        said = _Said(verify(directory))
+        said = _Said(verify(directory, trust=trust))
     except StoreTrouble as trouble:
         said = _Said(trouble=(trouble.what, trouble.meaning, trouble.next_step))
     sys.stdout.buffer.write(msgspec.json.encode(said))

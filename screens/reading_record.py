@@ -281,7 +281,9 @@ def about_check(state: Incident, verdict: Verdict | None, row: EvidenceRow) -> l
     if verdict is not None:
         paras += [
             Para(
-                f"{many(verdict.blobs, 'file')} of exhibits, {many(verdict.erased, 'text')} erased", "besides"
+                f"{many(verdict.blobs, 'file')} of exhibits, {many(verdict.erased, 'text')} erased"
+                + (f", {many(verdict.missing_blobs, 'file')} not here yet" if verdict.missing_blobs else ""),
+                "besides",
             ),
             *(Para(damage.what, damage.kind, "crit") for damage in verdict.damage[:200]),
             Para(verdict.note, "cannot see"),

@@ -21,6 +21,7 @@ from console.evidence.sealing import seal
 from console.refusal import Refused
 from console.reports import events as as_events
 from console.reports.incident import report
+from console.timeline import trust
 from data import durable
 from data.envelope import Event
 from data.reader import CaseReader
@@ -128,7 +129,7 @@ def _lines(context: Context, directory: Path, made_at: int, events: Sequence[Eve
         if str(context.options.output or "").lower().endswith(".csv"):
             write = exchange.timesketch_csv
         return (line + "\n" for line in write(shown, code))
-    verdict = verify(directory)
+    verdict = verify(directory, trust=trust)
     sound = f"{verdict.events} events, {'sound' if verdict.sound else 'DAMAGED'}. {verdict.note}"
     return (line + "\n" for line in report(shown, made_at, sound))
 

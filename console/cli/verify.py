@@ -13,6 +13,7 @@ from console.cli import exits
 from console.cli.context import Context
 from console.plain import visible
 from console.refusal import Refused
+from console.timeline import trust
 from data.record import Checkpoint
 from data.rows import Damage
 from data.verify import Verdict, verify
@@ -84,7 +85,7 @@ async def _records(context: Context) -> list[tuple[str, Path]]:
 
 def check(context: Context, name: str, directory: Path) -> bool:
     """Check one record, print the verdict, and return whether it is sound."""
-    verdict = verify(directory)
+    verdict = verify(directory, trust=trust)
     text, value = _verdict(name, directory, verdict)
     context.say(text, value)
     return verdict.sound
@@ -99,6 +100,8 @@ def _verdict(name: str, directory: Path, verdict: Verdict) -> tuple[str, dict[st
         "blobs": verdict.blobs,
         "erased": verdict.erased,
         "withheld": verdict.withheld,
+        "missing": verdict.missing,
+        "missing_blobs": verdict.missing_blobs,
         "strands": strands,
         "damage": [_damage(each) for each in verdict.damage],
         "note": verdict.note,
@@ -116,10 +119,12 @@ def _verdict(name: str, directory: Path, verdict: Verdict) -> tuple[str, dict[st
     text = f"{name}: sound, {verdict.events:,} events, {verdict.blobs:,} blobs"
     text += f", {verdict.erased:,} erased" if verdict.erased else ""
     text += f", {verdict.withheld:,} withheld from this copy" if verdict.withheld else ""
+    text += f", {verdict.missing:,} that others saw not here yet" if verdict.missing else ""
+    text += f", {verdict.missing_blobs:,} blobs of others not here yet" if verdict.missing_blobs else ""
     text += "".join(
         f"\n  strand {s.rep[:8]}.{s.inc} ends at {s.seq:,} with {s.last}" for s in verdict.strands
     )
-    if (made := root(directory)) is not None:
+    if (made := root(directory, trust)) is not None:
         value["root"] = made._asdict()
         text += (
             f"\n  root, for paper or to read aloud: {made.words}"
@@ -184,7 +189,7 @@ def _against(context: Context) -> int:
         )
     held = source.read(directory.name, directory)
     if held is None:
-        verdict = verify(directory)
+        verdict = verify(directory, trust=trust)
         text, value = _verdict(name, directory, verdict)
         what = (
             f"{name} DOES NOT AGREE with {source.name}: no event here has this root. The record was rewritten"
@@ -193,13 +198,13 @@ def _against(context: Context) -> int:
         against = {"source": source.name, "agrees": False, "covers": 0, "differences": [], "bad": []}
         context.say(f"{what}\n{text}", {**value, "against": against})
         return exits.FAILED
-    if not held.heads:
+    if not held.vouched and not held.seen:
         raise Refused(f"{source.name} holds nothing of {name}, so nothing could be compared.", *held.bad[:1])
-    verdict = verify(directory, [Checkpoint(tuple(sorted(held.heads)))])
+    verdict = verify(directory, [Checkpoint(tuple(sorted(held.heads)))], trust, held.seen)
     differ = [each for each in verdict.damage if not each.n and each.kind in ("witness", "cut")]
     verdict.damage = [each for each in verdict.damage if each not in differ]
     text, value = _verdict(name, directory, verdict)
-    covers = covered(directory, held.heads)
+    covers = covered(directory, held.vouched)
     against = {
         "source": source.name,
         "agrees": not differ,
@@ -255,7 +260,7 @@ def _source(context: Context, what: str) -> _Source:
     except ValueError as wrong:
         raise Refused(f"This is no root: {wrong}.", "Have it read aloud again, word by word.") from None
     if start is not None:
-        return _Source("this root", "", lambda _, directory: against.behind(directory, start), "")
+        return _Source("this root", "", lambda _, directory: against.behind(directory, start, trust), "")
     raise Refused(
         f"There is no remote, no file and no directory {visible(what, 200)}.",
         "Name a bundle, a home, a case directory or a remote, or give the twelve words or the hash of a root.",
@@ -263,13 +268,13 @@ def _source(context: Context, what: str) -> _Source:
 
 
 def _remote(name: str, url: str, options: dict[str, str]) -> _Source:
-    from data.against import in_remote
+    from data.against import counting, in_remote
 
-    def read(case: str, _: Path) -> Elsewhere:
+    def read(case: str, here: Path) -> Elsewhere:
         from data.remotes.opening import open_remote
 
         with closing(open_remote(url, options)) as remote:
-            return in_remote(remote, case)
+            return in_remote(remote, case, counting(here, trust))
 
     return _Source(name, "", read, "`warroom sync` brings it")
 
@@ -285,11 +290,11 @@ def _path(path: Path) -> _Source:
             there = path / "cases" / case
             if there.resolve() == here.resolve():
                 raise Refused("That is the home of this very record.", "Hold it against another copy.")
-            return against.in_directory(there)[1] if there.is_dir() else against.Elsewhere(frozenset())
+            return against.in_directory(there, trust)[1] if there.is_dir() else against.Elsewhere(frozenset())
 
         return _Source(str(path), "", read, "")
     if (path / NAME).exists():
-        case, held = against.in_directory(path)
+        case, held = against.in_directory(path, trust)
         return _Source(str(path), case, lambda *_: held, "")
     case, held = against.in_bundle(path)
     return _Source(str(path), case, lambda *_: held, f"`warroom import {path}` brings it")

@@ -17,7 +17,7 @@ from console.reports import events as as_events
 from console.reports.incident import report
 from console.reports.markdown import inert, table
 from console.roster import roster
-from console.timeline import project
+from console.timeline import project, trust
 from data import bundle
 from data.bundle import Contents, Loaded, Written, write_bundle
 from data.clock import iso
@@ -83,7 +83,7 @@ async def seal(
 def _write(
     directory: Path, home: Home, target: Path, redaction: Redaction, recipients: Sequence[str], force: bool
 ) -> Written:
-    verdict = verify(directory)
+    verdict = verify(directory, trust=trust)
     if not verdict.sound:
         raise Refused(
             f"The record is damaged in {len(verdict.damage)} places, and a bundle says that it is not.",
@@ -102,6 +102,7 @@ def _write(
             documents=papers.documents,
             recipients=recipients,
             force=force,
+            trust=trust,
         )
     except FileExistsError:
         raise Refused(f"{target} exists already.", "Name another file, or replace it with --force.") from None
@@ -278,7 +279,7 @@ def take_bundle(home: Home, path: Path) -> Opened:
             )
         loaded = opened.take_in(home, project)
         findings = opened.findings
-    return Opened(findings, loaded, verify(loaded.directory), fingerprint(findings.key))
+    return Opened(findings, loaded, verify(loaded.directory, trust=trust), fingerprint(findings.key))
 
 
 def _founding(event: Event) -> Declared | None:

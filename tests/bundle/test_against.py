@@ -196,14 +196,37 @@ def test_objects_of_a_remote_that_are_not_what_they_say_are_named_and_left_out(w
 
 def test_what_another_console_saw_counts_where_the_segments_themselves_are_gone(warroom: Warroom) -> None:
     """Ana takes her own segments off the remote and puts back an older copy; Ben's checkpoint there saw more."""
-    older = warroom.folder / "older"
-    shutil.copytree(case_dir(warroom), older)
-    warroom.quick("--as", "ana", "note", "ana approved the refunds herself")
-    shared(warroom)
+    code, found, replica, _ = rolled_back(warroom, on_the_roster=True)
+    assert (code, found["agrees"]) == (1, False)
+    assert replica in {each["rep"] for each in found["differences"]}  # type: ignore[attr-defined]
+
+
+def test_what_a_console_says_it_saw_that_is_not_on_the_roster_is_named_and_no_proof(warroom: Warroom) -> None:
+    """The same, and to her record Ben is a stranger: so is anybody who may write to the remote."""
+    code, found, _, ben = rolled_back(warroom, on_the_roster=False)
+    assert (code, found["agrees"]) == (1, False), "what Ben wrote himself is signed, and is not here"
+    assert {each["rep"] for each in found["differences"]} == {ben}  # type: ignore[attr-defined]
+    said = warroom.within("verify", "--against", "team").out
+    assert f"{ben[:8]} says that it saw" in said
+
+
+def rolled_back(warroom: Warroom, *, on_the_roster: bool) -> tuple[int, dict[str, object], str, str]:
     share = warroom.folder / "share"
+    shared(warroom)
     ben = Warroom(warroom.folder / "ben")
     ben.folder.mkdir()
     ben.quick("remote", "add", "team", f"dir:{share}")
+    ben.quick("sync")
+    ben.quick("--as", "ben", "note", "here I am")
+    ben.quick("sync")
+    rep = Home.open(ben.home).replica
+    if on_the_roster:
+        warroom.quick("sync")
+        warroom.quick("--as", "ana", "roster", "add", rep)
+    older = warroom.folder / "older"
+    shutil.copytree(case_dir(warroom), older)
+    warroom.quick("--as", "ana", "note", "ana approved the refunds herself")
+    warroom.quick("sync")
     ben.quick("sync")
     ben.quick("--as", "ben", "note", "I read all that")
     ben.quick("sync")
@@ -216,6 +239,4 @@ def test_what_another_console_saw_counts_where_the_segments_themselves_are_gone(
     shutil.rmtree(there)
     shutil.copytree(older, there)
     assert warroom.within("verify").code == 0
-    code, found = against(warroom, "team")
-    assert (code, found["agrees"]) == (1, False)
-    assert replica in {each["rep"] for each in found["differences"]}  # type: ignore[attr-defined]
+    return *against(warroom, "team"), replica, rep

@@ -25,21 +25,24 @@ from console.evidence.redaction import Redaction
 from console.evidence.sealing import seal, take_bundle
 from console.refusal import Refused
 from console.room import Room
-from console.timeline import project
-from data import bundle
+from console.timeline import project, trust
+from data import bundle, record
 from data import standalone_verify as standalone
 from data.blobs import Blobs
 from data.bundle import BadBundle, write_bundle
 from data.case import Case
 from data.clock import ManualClock
+from data.envelope import Entry
 from data.home import Home
 from data.identity import Identity, fingerprint, signed
 from data.log import connect
 from data.parcels import parcels, spans
+from data.record import Head
 from data.segment import pack, unpack
 from data.trouble import StoreTrouble
 from data.verify import verify
 from tests.bundle.conftest import START, carry, keep
+from tests.data.test_hostile_segments import MALLORY, forge, through
 
 VERIFIER = Path(standalone.__file__)
 SECRET = "password=tr0ub4dor"
@@ -391,7 +394,63 @@ async def test_without_the_signed_manifest_a_missing_text_is_damage(sealed: Seal
     sign(files, said, Identity.make(), list_files=False)
     kept.write_bytes(files["manifest.json"])
     verdict = verify(directory)
-    assert {each.kind for each in verdict.damage} == {"body", "blob"}
+    assert {each.kind for each in verdict.damage} == {"body"}
+    assert verdict.missing_blobs == 1, "files come after the events that speak of them"
+
+
+async def strange(room: Room, *entries: Entry, hlc: int = START // 1_000_000 << 16) -> None:
+    """Let somebody who is not on the roster write to the record, through the door that a remote is."""
+    merged = await asyncio.wrap_future(room.case.merge(through(forge(room.case.id, *entries, hlc=hlc))))
+    assert merged.added == len(entries)
+
+
+def checked(path: Path) -> str:
+    """What the verifier says, run alone."""
+    done = verifier(path)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+async def test_what_a_stranger_claims_neither_stops_a_bundle_nor_counts_in_it(
+    room: Room, home: Home, tmp_path: Path
+) -> None:
+    mine = await room.note("the true story")
+    await keep(room, b"the exhibit")
+    await strange(
+        room,
+        record.checkpoint([Head(mine.rep, mine.inc, mine.seq, "0" * 64)], "asked"),
+        record.checkpoint([Head(mine.rep, mine.inc, 2**40, "1" * 64)], "asked"),
+        record.entry(record.ERASED, record.Erased((mine.hash,), "so they say")),
+        Entry(record.ERASED, b"{}", "eve"),
+        Entry(record.ERASED, b'{"targets":[1]}', "eve"),
+    )
+    assert not verify(room.case.directory).sound, "as long as everybody's word is believed"
+    found = verify(room.case.directory, trust=trust)
+    assert (found.damage, found.missing) == ([], 0)
+    assert f"{MALLORY.replica[:8]} says that it saw events that are not here (2)" in found.note
+    written = await seal(room, home, tmp_path / "a.tar", Redaction())
+    assert len(written.contents.aside) == 5
+    said = checked(written.path)
+    assert f"console {MALLORY.replica} says: it is not on the exporter's roster, and saw 2 events" in said
+
+
+async def test_a_stranger_cannot_keep_an_exhibit_out_by_giving_it_another_size(
+    room: Room, home: Home, tmp_path: Path
+) -> None:
+    event = await keep(room, b"the exhibit")
+    (ref,) = event.refs
+    for size in (0, 5, 2**40):
+        wrong = msgspec.structs.replace(ref, size=size, media="a/a")
+        await strange(
+            room, Entry("note", b"{}", "eve", refs=(wrong,)), hlc=START // 1_000_000 << 16 | size % 7
+        )
+    found = verify(room.case.directory, trust=trust)
+    assert found.damage == []
+    assert "another size than they have" in found.note
+    written = await seal(room, home, tmp_path / "a.tar", Redaction())
+    assert written.contents.absent_blobs == []
+    assert f"blobs/{ref.sha256[:2]}/{ref.sha256}" in read(written.path)
+    assert "1 file of evidence: byte for byte" in checked(written.path)
 
 
 async def test_importing_overwrites_nothing(sealed: Sealed) -> None:

@@ -10,16 +10,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from console.events import Declared, entry
+from console.events import Declared
+from console.events import entry as on_record
 from console.incident import fold
 from console.reports.incident import timeline
 from console.timeline import project as shown
 from data import record
+from data.blobs import Blobs
 from data.case import Case, adopt, found
 from data.clock import ManualClock, iso
 from data.envelope import Entry, Ref, Sealed, encode_header, event_hash, seal
 from data.home import Home
 from data.identity import Identity
+from data.line import Trust
 from data.log import EVENT_COLUMNS, connect, read_row
 from data.parcels import parcels, spans
 from data.projection import NAME as VIEW
@@ -171,9 +174,9 @@ def test_no_strand_begins_before_its_first_event() -> None:
 def test_nobody_becomes_the_founder_by_a_first_event_that_sorts_before_the_true_one(
     home: Home, tmp_path: Path
 ) -> None:
-    case = found(home, entry(Declared("refunds", 2, "SEV-2"), "ana"), shown)
+    case = found(home, on_record(Declared("refunds", 2, "SEV-2"), "ana"), shown)
     try:
-        forged = forge(case.id, entry(Declared("nothing to see", 5, "SEV-5"), "eve"), hlc=-1)
+        forged = forge(case.id, on_record(Declared("nothing to see", 5, "SEV-5"), "eve"), hlc=-1)
         assert forged.events[0].header.hlc == "0" * 16
         assert case.merge(through(forged)).result(10).added == 1
         events = [read_row(row) for row in rows_of(case)]
@@ -191,6 +194,76 @@ def test_a_member_who_declares_again_changes_nothing() -> None:
     first = event(Declared("refunds", 2, "SEV-2"), 1)
     again = event(Declared("nothing to see", 5, "SEV-5"), 2)
     assert fold([first, again]).title == "refunds"
+
+
+FOUNDER_ONLY = Trust(
+    frozenset({"founded"}), lambda deciding: lambda event: event.rep in {each.rep for each in deciding}
+)
+"""A roster that holds whoever founded the case, and nobody else."""
+
+
+def cut_out(case: Case, digest: str) -> None:
+    """Take the text of an event out by hand, as whoever can write to the file may."""
+    db = sqlite3.connect(case.directory / "log.db")
+    db.execute("UPDATE events SET salt = NULL, body = NULL WHERE hash = ?", (bytes.fromhex(digest),))
+    db.commit()
+    db.close()
+
+
+@pytest.mark.parametrize("seq", [1, 2, 10**6])
+def test_the_checkpoint_of_a_stranger_is_no_proof_of_damage(case: Case, seq: int) -> None:
+    (mine,) = case.append(note("mine")).result(10)
+    lie = record.checkpoint([record.Head(mine.rep, mine.inc, seq, "e" * 64)], "asked")
+    true = record.checkpoint([record.Head(mine.rep, mine.inc, mine.seq, mine.hash)], "asked")
+    case.merge(through(forge(case.id, lie, true))).result(10)
+    assert verify(case.directory).damage, "as long as everybody's word is believed"
+    verdict = verify(case.directory, trust=FOUNDER_ONLY)
+    assert (verdict.damage, verdict.missing) == ([], 0)
+    assert f"{MALLORY.replica[:8]} says that it saw events that are not here (1)" in verdict.note
+    assert [each.sealed for each in verdict.strands] == [0, 0], "nor does it seal anything"
+
+
+@pytest.mark.parametrize("kind", [record.ERASED, record.WITHHELD])
+def test_what_a_stranger_says_of_a_missing_text_excuses_nothing(case: Case, kind: str) -> None:
+    (mine,) = case.append(note("against me")).result(10)
+    lies = {
+        record.ERASED: record.Erased((mine.hash,), "by right"),
+        record.WITHHELD: record.Withheld("team", "secrets", (mine.hash,)),
+    }
+    case.merge(through(forge(case.id, record.entry(kind, lies[kind])))).result(10)
+    cut_out(case, mine.hash)
+    assert verify(case.directory).sound, "as long as everybody's word is believed"
+    verdict = verify(case.directory, trust=FOUNDER_ONLY)
+    assert [(each.kind, each.n) for each in verdict.damage] == [("body", mine.n)]
+    assert (verdict.erased, verdict.withheld) == (0, 0)
+
+
+def test_what_a_stranger_leaves_out_of_its_own_events_is_no_damage(case: Case) -> None:
+    case.merge(through(bare(forge(case.id, note("x"), note("y"))))).result(10)
+    verdict = verify(case.directory, trust=FOUNDER_ONLY)
+    assert verdict.damage == []
+    assert f"{MALLORY.replica[:8]} left out the text of its own events (2)" in verdict.note
+
+
+def test_a_size_that_a_file_does_not_have_says_nothing_of_the_file(case: Case) -> None:
+    ref = Blobs(case.directory).put(b"transcript", "text/plain")
+    wrong = msgspec.structs.replace(ref, size=0)
+    case.merge(through(forge(case.id, Entry("note", note("x").body, "eve", refs=(wrong,))))).result(10)
+    case.append(Entry("note", note("y").body, "mira", refs=(ref,))).result(10)
+    verdict = verify(case.directory)
+    assert (verdict.damage, verdict.blobs) == ([], 1)
+    assert f"{MALLORY.replica[:8]} gives files another size than they have (1)" in verdict.note
+    Blobs(case.directory).path(ref.sha256).write_bytes(b"transcripT")
+    assert [each.kind for each in verify(case.directory).damage] == ["blob"]
+
+
+def test_a_file_that_has_not_come_yet_is_missing_and_no_damage(case: Case) -> None:
+    ref = Ref(media="text/plain", sha256="a" * 64, size=3)
+    case.merge(through(forge(case.id, Entry("note", note("x").body, "eve", refs=(ref,))))).result(10)
+    verdict = verify(case.directory)
+    assert (verdict.damage, verdict.missing_blobs) == ([], 1)
+    case.append(Entry("note", note("y").body, "mira", refs=(ref,))).result(10)
+    assert [each.kind for each in verify(case.directory).damage] == ["blob"], "we had it, and it is gone"
 
 
 def rows_of(case: Case) -> list[Any]:
