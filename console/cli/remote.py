@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from data.clock import iso
 from data.trouble import StoreTrouble
 
 if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
     from console.evidence.redaction import Redaction
     from data.home import Home
     from data.remotes import Findings, Remote
@@ -53,6 +55,8 @@ def sync(options: Namespace) -> int:
             "A drill is shared with nobody." if home.mode == "drill" else "No remote is set up.",
             "" if home.mode == "drill" else "As in: warroom remote add team dir:/mnt/share/warroom.",
         )
+    if options.name:
+        _known(options.name, (name for name, _, _ in meet.remotes))
     failed = False
     for name, url, opener in meet.remotes:
         if options.name not in ("", name):
@@ -61,7 +65,7 @@ def sync(options: Namespace) -> int:
             with contextlib.closing(opener()) as remote:
                 for value in _turns(home, name, remote, meet.masks.get(name)):
                     context.say(_told(name, value), {"remote": name, **value})
-                    failed = failed or bool(value["bad"])
+                    failed = failed or bool(value["bad"] or value.get("trouble"))
         except StoreTrouble as error:
             failed = True
             context.say(f"{name} ({url}): {error}", {"remote": name, "error": str(error)})
@@ -88,11 +92,17 @@ def _turns(home: Home, name: str, remote: Remote, mask: Redaction | None) -> Ite
         if case_id not in home.cases() and (parcel := founding(remote, case_id)) is not None:
             adopt(home, parcel)
     for case_id in home.cases():
-        case = Case.open(home.case_dir(case_id), home, project)
+        value: dict[str, Any] = {"incident": f"INC-{case_id[:4].upper()}", "bad": {}}
         try:
-            value: dict[str, Any] = {"incident": f"INC-{case_id[:4].upper()}", "bad": {}}
+            case = Case.open(home.case_dir(case_id), home, project)
+        except StoreTrouble as trouble:
+            # The other incidents are exchanged all the same.
+            yield {**value, "trouble": str(trouble)}
+            continue
+        try:
             if not case.writer:
-                yield {**value, "elsewhere": True}
+                # Nobody may write it, or another process of this machine does: the lock tells them apart.
+                yield {**value, "trouble": case.trouble} if case.trouble else {**value, "elsewhere": True}
                 continue
             sync = Sync(case, remote, name, home.replica, mask)
             turn = exchange(sync, name, mask)
@@ -114,6 +124,8 @@ def _turns(home: Home, name: str, remote: Remote, mask: Redaction | None) -> Ite
 
 def _told(name: str, value: dict[str, Any]) -> str:
     head = f"{value['incident']} with {name}: "
+    if value.get("trouble"):
+        return head + f"NOT SHARED: {visible(value['trouble'], 600)}"
     if value.get("elsewhere"):
         return head + "another war room on this machine has it open, and shares it"
     text = head + f"{value['pulled']:,} events in, {value['pushed']:,} out, {value['blobs']:,} blobs"
@@ -172,12 +184,12 @@ def _add(context: Context) -> int:
     options = dict(_option(text) for text in context.options.option)
     mask = context.options.mask
     setting = Setting(name=name, url=url, options=options, mask=mask)
+    path = config_path()
+    document = _document(path)
     # Probed before it is written down: a remote that cannot be reached is better noticed now than at 03:00.
     code = _probe(context, setting) if not context.options.no_probe else exits.OK
     import tomlkit
 
-    path = config_path()
-    document = tomlkit.parse(path.read_text()) if path.exists() else tomlkit.document()
     table = tomlkit.table()
     table.update({"name": name, "url": url, **({"options": options} if options else {})})
     if mask != "none":
@@ -196,7 +208,7 @@ def _remove(context: Context) -> int:
     name = context.options.name
     _named(context, name)
     path = config_path()
-    document = tomlkit.parse(path.read_text())
+    document = _document(path)
     kept = tomlkit.aot()
     for each in document["remote"]:
         if each["name"] != name:
@@ -210,10 +222,34 @@ def _remove(context: Context) -> int:
     return exits.OK
 
 
+def _document(path: Path) -> TOMLDocument:
+    """The configuration as a person wrote it, to be changed; empty when there is none.
+
+    Raises:
+        Refused: it cannot be read, or is no TOML: nobody could add to it without losing something.
+    """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        return tomlkit.parse(path.read_bytes().decode())
+    except FileNotFoundError:
+        return tomlkit.document()
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}.", "Check its owner and mode.") from error
+    except (TOMLKitError, ValueError, RecursionError) as error:
+        raise Refused(
+            f"{path} is not TOML: {visible(str(error), 200)}.",
+            "Mend it first (`warroom config check` names the line); nothing was changed.",
+        ) from error
+
+
 def _write(path: Path, text: str) -> None:
     """Write the configuration, whole or not at all, and only if it is as good as it was."""
     from data.durable import make_directory, replace
 
+    # What a link points to is changed, and not the link: it may lie among somebody's dotfiles.
+    path = path.resolve()
     make_directory(path.parent)
     before = path.read_bytes() if path.exists() else None
     replace(path, text.encode())
@@ -227,10 +263,21 @@ def _write(path: Path, text: str) -> None:
 
 
 def _named(context: Context, name: str) -> Setting:
-    for each in context.config.remote:
-        if each.name == name:
-            return each
-    raise Refused(f"There is no remote {name}.", "`warroom remote` lists them.")
+    remotes = {each.name: each for each in context.config.remote}
+    _known(name, remotes)
+    return remotes[name]
+
+
+def _known(name: str, names: Iterable[str]) -> None:
+    from difflib import get_close_matches
+
+    known = list(names)
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        raise Refused(
+            f"There is no remote {name}.",
+            f"Did you mean {near[0]}?" if near else "`warroom remote` lists them.",
+        )
 
 
 def _probe(context: Context, setting: Setting) -> int:
