@@ -100,6 +100,16 @@ def _reinstate(parser: Parser) -> None:
     parser.add_argument("reason", nargs="+", help="why it counts again")
 
 
+def _dispute(parser: Parser) -> None:
+    parser.add_argument("entry", help="id of the entry")
+    parser.add_argument("reason", nargs="+", help="what is not so")
+
+
+def _settle(parser: Parser) -> None:
+    parser.add_argument("entry", help="id of the entry")
+    parser.add_argument("reason", nargs="+", help="what was found")
+
+
 def _ack(parser: Parser) -> None:
     parser.add_argument(
         "alert", nargs="?", default="", help="id of the alert (default: the newest that pages)"
@@ -566,6 +576,10 @@ COMMANDS: dict[str, Command] = {
     "amend": Command("correct a line; the old text stays readable", "record:amend", _amend),
     "retract": Command("take an entry back; it stays, struck through", "record:retract", _retract),
     "reinstate": Command("let a retracted entry count again", "record:reinstate", _reinstate),
+    "dispute": Command(
+        "say that an entry is not so; it counts until that is settled", "record:dispute", _dispute
+    ),
+    "settle": Command("end the dispute about an entry", "record:settle", _settle),
     "undo": Command("take back your newest change of the incident's state", "record:undo", _nothing),
     "ack": Command("acknowledge an alert", "record:ack", _ack),
     "silence": Command("ask for no attention to an alert", "record:silence", _silence),
@@ -618,6 +632,7 @@ COMMANDS: dict[str, Command] = {
         _verify,
         ("home", "incident", "json"),
     ),
+    "seal": Command("vouch for everything that is here", "record:seal", _nothing),
     "export": Command("write the report, every event, or a sealed bundle", "export:run", _export),
     "import": Command("take in a bundle, or the timeline of another tool", "import_:run", _import),
     "hold": Command("set, lift or list legal holds", "hold:run", _hold),

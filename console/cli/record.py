@@ -113,6 +113,29 @@ def reinstate(options: Namespace) -> int:
     return in_room(options, lambda room: room.reinstate(options.entry, _text(options.reason)), "counts again")
 
 
+def dispute(options: Namespace) -> int:
+    """`warroom dispute`."""
+    return in_room(options, lambda room: room.dispute(options.entry, _text(options.reason)), "disputed")
+
+
+def settle(options: Namespace) -> int:
+    """`warroom settle`."""
+    return in_room(options, lambda room: room.settle(options.entry, _text(options.reason)), "settled")
+
+
+def seal(options: Namespace) -> int:
+    """`warroom seal`."""
+
+    async def write(room: Room) -> None:
+        if not await room.witness():
+            raise Refused(
+                "There is nothing new to seal here, or another war room writes this incident.",
+                "Seal it there, or after the next exchange.",
+            )
+
+    return in_room(options, write, "sealed: what was seen of each console stands in a checkpoint")
+
+
 def undo(options: Namespace) -> int:
     """`warroom undo`."""
     return in_room(options, lambda room: room.undo(), "took back:")
