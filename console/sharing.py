@@ -370,10 +370,18 @@ class _Exchange:
                     adopt(self._home, parcel)
                     here.add(case_id)
                     came = True
+        obstacle: StoreTrouble | None = None
         for case_id in here - {but}:
             if self._halted():
                 break
-            came = self._exchange(remote, case_id, case_id in announced) or came
+            try:
+                came = self._exchange(remote, case_id, case_id in announced) or came
+            except RemoteTrouble:
+                raise
+            except StoreTrouble as trouble:
+                obstacle = obstacle or trouble  # one record that cannot be written keeps back no other
+        if obstacle is not None and not came:  # else what came is shown first, and this at the next look
+            raise obstacle
         return came
 
     def _exchange(self, remote: Remote, case_id: str, recent: bool) -> bool:
@@ -384,6 +392,12 @@ class _Exchange:
             return False
         case = Case.open(directory, self._home, project)
         try:
+            if case.trouble and not case.writer:
+                raise StoreTrouble(
+                    f"INC-{case_id[:4].upper()} is not shared.",
+                    "What was written there lies here only.",
+                    case.trouble,
+                )
             if not case.writer:
                 return False  # another war room here has it open, and shares it
             sync = Sync(case, remote, self._name, self._home.replica, self._mask)

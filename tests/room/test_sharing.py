@@ -276,6 +276,30 @@ async def test_after_leaving_an_incident_the_others_are_still_exchanged(console:
     await joined(ana, room.code)
 
 
+@pytest.mark.parametrize("damage", ["torn", "locked"])
+async def test_a_record_that_cannot_be_written_is_said_to_be_so_and_keeps_no_other_back(
+    console: Console, tmp_path: Path, damage: str
+) -> None:
+    ana = await Desk.open(Home.open(tmp_path / "ana"), "ana")
+    codes = []
+    for title in ("refund loop", "mail flood", "cache poisoned"):
+        codes.append((await ana.declare(title, 1)).code)
+        await ana.leave()
+    await ana.close()
+    if damage == "locked":
+        # Behind a passphrase that nobody gave, nothing can be signed.
+        ana.home.keep_key("file", "a long one")
+        ana = await console("ana")
+        await until(lambda: any("needs its passphrase" in each.error for each in ana.standings), ana)
+        return
+    torn = next(path for path in (tmp_path / "ana" / "cases").iterdir() if path.name[:4].upper() in codes[1])
+    (torn / "log.db").write_bytes(b"no database" * 1000)
+    ana, ben = await console("ana"), await console("ben")
+    await until(lambda: any("log.db is damaged" in each.error for each in ana.standings), ana)
+    for code in (codes[0], codes[2]):
+        await joined(ben, code)
+
+
 async def test_a_drill_on_a_shared_remote_stays_out_of_a_home_for_real_incidents(
     console: Console, tmp_path: Path
 ) -> None:
