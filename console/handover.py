@@ -190,7 +190,8 @@ async def _newest(room: Room, flt: Filter, since: int) -> list[Line]:
 
 
 def _line(line: Line) -> str:
-    return f"{iso(line.at, 0)} {line.actor}: {line.text.splitlines()[0] if line.text else ''}"
+    by = f" (corrected by {line.editor})" if line.editor else ""
+    return f"{iso(line.at, 0)} {line.actor}{by}: {line.text.splitlines()[0] if line.text else ''}"
 
 
 def _short(text: str) -> str:

@@ -108,7 +108,7 @@ from data.clock import iso
 from data.envelope import Event, short
 from data.line import SYSTEM, Counts, Patch, Put, Trust
 
-VERSION = 5
+VERSION = 6
 
 CORRECTED, RETRACTED, BACKDATED, DISPUTED = 2, 4, 8, 16
 """Flags of a line, beside `SYSTEM`."""
@@ -157,7 +157,9 @@ def project(event: Event) -> Sequence[Put | Patch]:
                 ),
             )
         case EntryAmended():
-            return (Patch(body.target, text=body.text, set_flags=CORRECTED, unless=RETRACTED),)
+            author = (event.actor, event.rep)
+            patch = Patch(body.target, text=body.text, set_flags=CORRECTED, unless=RETRACTED, author=author)
+            return (patch,)
         case EntryRetracted():
             return (Patch(body.target, set_flags=RETRACTED),)
         case EntryReinstated():

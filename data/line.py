@@ -27,6 +27,7 @@ class Line(NamedTuple):
         tags: Words separated by one space.
         rep: The replica that wrote its event, 32 hex digits.
         hlc: The hybrid clock of its event, 16 hex digits.
+        editor: Who put the text there that it has now, as people know them; empty if that is who wrote the line.
     """
 
     id: int
@@ -41,6 +42,7 @@ class Line(NamedTuple):
     tags: str
     rep: str
     hlc: str
+    editor: str = ""
 
 
 class Put(msgspec.Struct, frozen=True):
@@ -69,6 +71,7 @@ class Patch(msgspec.Struct, frozen=True, omit_defaults=True):
         clear_flags: Bits to clear, before those to set.
         unless: It takes no effect while patches of its own event's line, of those without such a condition,
             leave one of these bits set: a correction that was itself taken back corrects nothing.
+        author: Actor and replica that the new text is by; None leaves that as it is.
     """
 
     target: str
@@ -80,6 +83,15 @@ class Patch(msgspec.Struct, frozen=True, omit_defaults=True):
     set_flags: int = 0
     clear_flags: int = 0
     unless: int = 0
+    author: tuple[str, str] | None = None
+
+
+def editor(author: tuple[str, str], writer: tuple[str, str]) -> str:
+    """Who corrected a line (actor, replica) of somebody (actor, replica), as people know them; empty = the same one."""
+    if author == writer:
+        return ""
+    # Anybody can give any name: where only the console differs, it is the console that tells them apart.
+    return author[0] if author[0] != writer[0] else f"{author[0]} ({author[1][:8]})"
 
 
 Projector = Callable[[Event], Sequence[Put | Patch]]

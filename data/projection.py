@@ -19,16 +19,16 @@ import msgspec
 
 from data.clock import MAX_NS
 from data.envelope import Event
-from data.line import Counts, Patch, Projector, Put, Trust
+from data.line import Counts, Patch, Projector, Put, Trust, editor
 from data.log import EVENT_COLUMNS, events_after, read_row
 
 NAME = "view.db"
-FORMAT = 4
+FORMAT = 5
 BLOCK = 4096
 """Adding up 250 sizes takes about as long as stepping over half a block."""
 
-LINE_COLUMNS = "id, at, hash, kind, actor, mark, level, flags, text, tags, substr(ord, 9, 24)"
-"""The last one is a part of the order key: the hybrid clock and who wrote it."""
+LINE_COLUMNS = "id, at, hash, kind, actor, mark, level, flags, text, tags, substr(ord, 9, 24), editor"
+"""The last but one is a part of the order key: the hybrid clock and who wrote it."""
 
 _SCHEMA = """
 CREATE TABLE built (
@@ -40,7 +40,7 @@ CREATE TABLE lines (
     id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL, hash BLOB NOT NULL, kind TEXT NOT NULL, actor TEXT NOT NULL,
     mark TEXT NOT NULL, level INTEGER NOT NULL, flags INTEGER NOT NULL,
-    text TEXT NOT NULL, tags TEXT NOT NULL,
+    text TEXT NOT NULL, tags TEXT NOT NULL, editor TEXT NOT NULL,
     ord BLOB NOT NULL, rev INTEGER, moved INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX lines_ord ON lines (ord);
@@ -48,7 +48,7 @@ CREATE INDEX lines_rev ON lines (rev) WHERE rev IS NOT NULL;
 CREATE TABLE blocks (first BLOB PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE bases (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, mark TEXT NOT NULL, level INTEGER NOT NULL,
-    flags INTEGER NOT NULL, text TEXT NOT NULL, tags TEXT NOT NULL
+    flags INTEGER NOT NULL, text TEXT NOT NULL, tags TEXT NOT NULL, editor TEXT NOT NULL
 ) STRICT;
 CREATE TABLE patches (
     target BLOB, ord BLOB, i INTEGER, n INTEGER NOT NULL,
@@ -247,9 +247,9 @@ class Projection:
             self._grow(key)
             digest = bytes.fromhex(event.hash)
             own = (event.n, event.at, digest, event.kind, event.actor)
-            rows.append((*own, put.mark, put.level, put.flags, put.text, put.tags, key))
+            rows.append((*own, put.mark, put.level, put.flags, put.text, put.tags, "", key))
             words.append((event.n, put.text, put.tags, event.actor))
-        self._db.executemany("INSERT INTO lines VALUES (?,?,?,?,?,?,?,?,?,?,?,NULL,NULL)", rows)
+        self._db.executemany("INSERT INTO lines VALUES (?,?,?,?,?,?,?,?,?,?,?,?,NULL,NULL)", rows)
         self._db.executemany("INSERT INTO search (rowid, text, tags, actor) VALUES (?, ?, ?, ?)", words)
         if self._waiting:
             for _, event, _ in fresh:
@@ -377,14 +377,14 @@ class Projection:
         self._change(line, self._in_effect(target), from_base=True)
 
     def _change(self, line: int, patches: Sequence[Patch], *, from_base: bool) -> None:
-        columns = "at, mark, level, flags, text, tags"
+        columns = "at, mark, level, flags, text, tags, editor"
         query = f"SELECT {columns}, ord, actor FROM lines WHERE id = ?"  # noqa: S608
         *now, key, actor = self._db.execute(query, (line,)).fetchone()
         base = self._db.execute(f"SELECT {columns} FROM bases WHERE id = ?", (line,)).fetchone()  # noqa: S608
         if base is None:
-            self._db.execute("INSERT INTO bases VALUES (?, ?, ?, ?, ?, ?, ?)", (line, *now))
+            self._db.execute("INSERT INTO bases VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (line, *now))
             base = tuple(now)
-        at, mark, level, flags, text, tags = base if from_base else now
+        at, mark, level, flags, text, tags, by = base if from_base else now
         for patch in patches:
             at = at if patch.at is None else min(max(patch.at, 0), MAX_NS)
             mark = mark if patch.mark is None else patch.mark
@@ -392,6 +392,7 @@ class Projection:
             flags = flags & ~patch.clear_flags | patch.set_flags
             text = text if patch.text is None else patch.text
             tags = tags if patch.tags is None else patch.tags
+            by = by if patch.author is None else editor(patch.author, (actor, key[16:32].hex()))
         moved = at != now[0]
         if moved:
             index = bisect_right(self._firsts, key) - 1
@@ -400,9 +401,9 @@ class Projection:
             key = time_key(at) + key[8:]
             self._grow(key)
         self._db.execute(
-            "UPDATE lines SET at = ?, mark = ?, level = ?, flags = ?, text = ?, tags = ?, ord = ?, rev = ?,"
-            " moved = iif(?, ?, moved) WHERE id = ?",
-            (at, mark, level, flags, text, tags, key, self._rev, moved, self._rev, line),
+            "UPDATE lines SET at = ?, mark = ?, level = ?, flags = ?, text = ?, tags = ?, editor = ?,"
+            " ord = ?, rev = ?, moved = iif(?, ?, moved) WHERE id = ?",
+            (at, mark, level, flags, text, tags, by, key, self._rev, moved, self._rev, line),
         )
         if (text, tags) != (now[4], now[5]):
             self._db.execute(

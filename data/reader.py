@@ -103,6 +103,12 @@ class CaseReader:
         events = [read_row(row) for row in await self._rows(query, sorted(kinds))]
         return sorted(events, key=lambda event: event.order)
 
+    async def numbered(self, numbers: Sequence[int]) -> list[Event]:
+        """The events with these arrival numbers, in order of arrival."""
+        wanted = ", ".join(map(str, numbers))
+        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE n IN ({wanted}) ORDER BY n"  # noqa: S608
+        return [read_row(row) for row in await self._rows(query)] if numbers else []
+
     async def about(self, target: str) -> list[Event]:
         """The events that changed the line of event `target` (64 hex digits), in the total order of the log.
 

@@ -306,6 +306,6 @@ def _damaged(error: sqlite3.Error) -> bool:
 
 def _lines(rows: Sequence[Any]) -> list[Line]:
     return [
-        Line._make((row[0], row[1], row[2].hex(), *row[3:10], row[10][8:].hex(), row[10][:8].hex()))
+        Line._make((row[0], row[1], row[2].hex(), *row[3:10], row[10][8:].hex(), row[10][:8].hex(), row[11]))
         for row in rows
     ]

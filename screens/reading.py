@@ -187,11 +187,12 @@ def about_entry(events: Sequence[Event], standing: Standing) -> list[Para]:
         if len(rivals) % 2:
             paras.append(_rival(*rivals[-1]))
     else:
-        label = f"version {len(versions)} of {len(versions)}" if len(versions) > 1 else "text"
-        paras.append(Para(versions[-1][1], label, agent=True))
+        last, text = versions[-1]
+        label = f"version {len(versions)} of {len(versions)}{_by(last)}" if len(versions) > 1 else "text"
+        paras.append(Para(text, label, agent=True))
     rest = versions[:-1] if len(rivals) < 2 else [each for each in versions if each not in rivals]
     for event, text in reversed(rest):
-        paras.append(Para(text, f"version {versions.index((event, text)) + 1}", agent=True))
+        paras.append(Para(text, f"version {versions.index((event, text)) + 1}{_by(event)}", agent=True))
     paras += _written(first, body)
     paras += [
         Para(stamp(first.wall), "recorded"),
@@ -203,6 +204,11 @@ def about_entry(events: Sequence[Event], standing: Standing) -> list[Para]:
         Para(first.hash, "hash", "quiet"),
     ]
     return paras
+
+
+def _by(event: Event) -> str:
+    """Whose words they are: anybody may correct an entry, and another console may use the same name."""
+    return f" by {event.actor} ({event.rep[:8]}) {stamp(event.wall)}"
 
 
 def _rival(event: Event, text: str) -> Para:

@@ -241,7 +241,12 @@ class RoomScreen(ConsoleScreen):
                 return about_class(state.rollback[row.id], state, now)
             case "timeline" if (line := self.query_one(Timeline).selected) is not None:
                 return [
-                    Para(line.text, f"{hms(line.at)} {line.actor}", agent=True),
+                    Para(
+                        line.text,
+                        f"{hms(line.at)} {line.actor}"
+                        + (f", corrected by {line.editor}" if line.editor else ""),
+                        agent=True,
+                    ),
                     Para("Enter shows it with its history.", "", "quiet"),
                 ]
             case _:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from argparse import Namespace
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from console.cli import exits
 from console.cli.context import Context
+from console.events import read
 from console.refusal import Refused
+from console.roster import roster
 from console.shown import visible
-from console.timeline import BACKDATED, CORRECTED, RETRACTED, project, trust
+from console.timeline import BACKDATED, CORRECTED, DISPUTED, RETRACTED, project, trust
 from data.case import Case
 from data.clock import iso
 from data.envelope import Event, short
@@ -47,8 +49,9 @@ async def _run(context: Context) -> None:
                 await _history(context, reader, options.history)
             else:
                 async for page in _pages(desk.home, reader, options):
+                    outside = await _outside(reader, page)
                     for line in page:
-                        _print(context, line)
+                        _print(context, line, counts=line.id not in outside)
             counts = await _counts(reader)
             while options.follow:
                 while events := await reader.since(seen):
@@ -100,8 +103,17 @@ async def _history(context: Context, reader: CaseReader, name: str) -> None:
 
 
 async def _counts(reader: CaseReader) -> Counts:
-    """Whose corrections take effect, as the roster stands now."""
+    """Whose entries count, as the roster stands now."""
     return trust.judge(await reader.of(trust.kinds))
+
+
+async def _outside(reader: CaseReader, page: Sequence[Line]) -> Collection[int]:
+    """The lines (by arrival number) of consoles that do not count."""
+    known = roster((event, read(event)) for event in await reader.of(trust.kinds))
+    # Most incidents have only members, who count whatever they wrote: their entries need not be read for that.
+    members = {rep for rep, each in known.members.items() if each.left is None and each.revoked is None}
+    doubtful = [line.id for line in page if line.rep not in members]
+    return {event.n for event in await reader.numbered(doubtful) if not known.counts(event)}
 
 
 @asynccontextmanager
@@ -142,11 +154,17 @@ async def _catch_up(home: Home, reader: CaseReader) -> None:
         )
 
 
-def _print(context: Context, line: Line) -> None:
-    marks = [name for flag, name in ((CORRECTED, "corrected"), (RETRACTED, "RETRACTED")) if line.flags & flag]
+OFF = "OFF ROSTER: does not count"
+
+
+def _print(context: Context, line: Line, *, counts: bool) -> None:
+    by = f"corrected by {visible(line.editor, 60)}" if line.editor else "corrected"
+    flags = ((DISPUTED, "DISPUTED"), (RETRACTED, "RETRACTED"), (CORRECTED, by))
+    marks = [*([] if counts else [OFF]), *(name for flag, name in flags if line.flags & flag)]
     context.say(
         _line(line.at, short(line.hash), line.mark, line.actor, line.text, marks),
-        _value(line.at, line.hash, line.kind, line.actor, line.mark, line.text, line.tags, line.flags),
+        _value(line.at, line.hash, line.kind, line.actor, line.mark, line.text, line.tags, line.flags)
+        | {"corrected_by": line.editor, "counts": counts},
     )
 
 
@@ -156,8 +174,9 @@ def arrived(context: Context, event: Event, *, system: bool = False, counts: Cou
         if isinstance(change, Put):
             if change.flags & SYSTEM and not system:
                 continue
+            effect = counts(event)
             context.say(
-                _line(event.at, event.short, change.mark, event.actor, change.text, []),
+                _line(event.at, event.short, change.mark, event.actor, change.text, [] if effect else [OFF]),
                 _value(
                     event.at,
                     event.hash,
@@ -167,7 +186,8 @@ def arrived(context: Context, event: Event, *, system: bool = False, counts: Cou
                     change.text,
                     change.tags,
                     change.flags,
-                ),
+                )
+                | {"counts": effect},
             )
         elif isinstance(change, Patch):
             done = event.kind.removeprefix("entry.")
@@ -202,5 +222,6 @@ def _value(
         "tags": tags.split(),
         "corrected": bool(flags & CORRECTED),
         "retracted": bool(flags & RETRACTED),
+        "disputed": bool(flags & DISPUTED),
         "backdated": bool(flags & BACKDATED),
     }

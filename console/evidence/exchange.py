@@ -24,7 +24,7 @@ from console.evidence.capture import host, tool
 from console.plain import visible
 from console.refusal import Refused
 from console.reports.incident import Entry, timeline
-from console.timeline import BACKDATED, CORRECTED, RETRACTED
+from console.timeline import BACKDATED, CORRECTED, DISPUTED, RETRACTED
 from data.blobs import MAX_BYTES, Blobs
 from data.clock import MAX_NS, SECOND, iso, parse_iso
 
@@ -43,6 +43,7 @@ MAX_TAGS = 20
 TIMESKETCH = (
     "message", "datetime", "timestamp", "timestamp_desc", "recorded_datetime", "recorded_timestamp", "data_type",
     "actor", "role", "kind", "tag", "incident", "case", "event_hash", "corrected", "retracted", "backdated",
+    "disputed", "corrected_by", "counts",
 )  # fmt: skip
 IRIS = (
     "event_date", "event_tz", "event_title", "event_category", "event_content", "event_raw", "event_source",
@@ -58,7 +59,7 @@ def timesketch(events: Sequence[Event], code: str) -> Iterator[dict[str, Any]]:
     for line in timeline(events):
         event = line.event
         yield {
-            "message": line.text,
+            "message": _said(line),
             "datetime": _utc(event.at),
             "timestamp": event.at // 1000,
             "timestamp_desc": "Event Time",
@@ -75,6 +76,9 @@ def timesketch(events: Sequence[Event], code: str) -> Iterator[dict[str, Any]]:
             "corrected": bool(line.flags & CORRECTED),
             "retracted": bool(line.flags & RETRACTED),
             "backdated": bool(line.flags & BACKDATED),
+            "disputed": bool(line.flags & DISPUTED),
+            "corrected_by": line.editor,
+            "counts": line.counts,
         }
 
 
@@ -102,9 +106,9 @@ def iris_csv(events: Sequence[Event], code: str) -> Iterator[str]:
             {
                 "event_date": iso(line.event.at, 6).removesuffix("Z"),
                 "event_tz": "+00:00",
-                "event_title": visible(line.text, 200) or line.event.kind,
+                "event_title": visible(_said(line), 200) or line.event.kind,
                 "event_category": "",
-                "event_content": visible(line.text, 40_000),
+                "event_content": visible(_said(line), 40_000),
                 "event_raw": json.dumps(
                     {
                         "actor": line.event.actor,
@@ -112,6 +116,9 @@ def iris_csv(events: Sequence[Event], code: str) -> Iterator[str]:
                         "kind": line.event.kind,
                         "recorded": iso(line.event.wall, 9),
                         "retracted": bool(line.flags & RETRACTED),
+                        "disputed": bool(line.flags & DISPUTED),
+                        "corrected_by": line.editor,
+                        "counts": line.counts,
                     },
                     ensure_ascii=True,
                 ),
@@ -129,8 +136,15 @@ def _utc(ns: int) -> str:
     return iso(ns, 6).removesuffix("Z") + "+00:00"
 
 
+def _said(line: Entry) -> str:
+    """What a line says; whose words it has now stands before them, where the name beside it is another one."""
+    off = "[OFF ROSTER: does not count] " if not line.counts else ""
+    return off + (f"[corrected by {line.editor}] " if line.editor else "") + line.text
+
+
 def _tags(line: Entry) -> list[str]:
-    return [visible(tag.lstrip("#"), 128) for tag in line.put.tags.split()]
+    own = [visible(tag.lstrip("#"), 128) for tag in line.put.tags.split()]
+    return own + ["off-roster"] * (not line.counts) + ["disputed"] * bool(line.flags & DISPUTED)
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
@@ -175,6 +189,21 @@ class Rows:
     good: list[Row] = field(default_factory=list)
     bad: list[tuple[int, str]] = field(default_factory=list)
     naive: int = 0
+
+    def take(self, row: Row, *, naive: bool) -> None:
+        """Keep a row."""
+        self._count()
+        self.good.append(row)
+        self.naive += naive
+
+    def refuse(self, line: int, why: str) -> None:
+        """Note a row that could not be understood."""
+        self._count()
+        self.bad.append((line, why))
+
+    def _count(self) -> None:
+        if len(self.good) + len(self.bad) >= MAX_ROWS:
+            raise Refused(f"There are more than {MAX_ROWS:,} rows.", "Split the file, and import the parts.")
 
 
 @dataclass(frozen=True)
@@ -295,12 +324,12 @@ def _json_lines(text: str, rows: Rows) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             value = json.loads(line)
         except (ValueError, RecursionError):
-            rows.bad.append((number, "it is no JSON"))
+            rows.refuse(number, "it is no JSON")
             continue
         if isinstance(value, dict):
             yield number, value
         else:
-            rows.bad.append((number, "it is no JSON object"))
+            rows.refuse(number, "it is no JSON object")
 
 
 def _csv_lines(reader: Any, header: list[str], rows: Rows) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -309,29 +338,26 @@ def _csv_lines(reader: Any, header: list[str], rows: Rows) -> Iterator[tuple[int
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            rows.bad.append((number, str(error)))
+            rows.refuse(number, str(error))
             continue
         if cells is None:
             return
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header):
-            rows.bad.append((number, f"it has {len(cells)} fields where the first line has {len(header)}"))
+            rows.refuse(number, f"it has {len(cells)} fields where the first line has {len(header)}")
             continue
         yield number, dict(zip(header, cells, strict=True))
 
 
 def _read(rows: Rows, lines: Iterable[tuple[int, dict[str, Any]]]) -> None:
     for number, cells in lines:
-        if len(rows.good) + len(rows.bad) >= MAX_ROWS:
-            raise Refused(f"There are more than {MAX_ROWS:,} rows.", "Split the file, and import the parts.")
         try:
             row, naive = (_iris if rows.format == "iris" else _timesketch)(number, cells)
         except ValueError as error:
-            rows.bad.append((number, visible(str(error), 120)))
+            rows.refuse(number, visible(str(error), 120))
             continue
-        rows.good.append(row)
-        rows.naive += naive
+        rows.take(row, naive=naive)
 
 
 def _timesketch(number: int, cells: Mapping[str, Any]) -> tuple[Row, bool]:

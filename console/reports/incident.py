@@ -10,9 +10,10 @@ from console.incident import Incident, Rollback, fold
 from console.reports.markdown import inert, table
 from console.roster import roster
 from console.routing import escalations, limits
-from console.timeline import BACKDATED, CORRECTED, RETRACTED, project
+from console.timeline import BACKDATED, CORRECTED, DISPUTED, RETRACTED, project
 from data.clock import iso
 from data.envelope import Event, short
+from data.line import editor
 from data.view import SYSTEM, Patch, Put
 
 SECOND = 1_000_000_000
@@ -22,17 +23,18 @@ DETECT_WITHIN = 4 * 3600
 
 @dataclass
 class Entry:
-    """One line of the timeline with its history: the versions before the one that counts.
+    """One line of the timeline with its history: the versions before the one that counts, and who wrote them.
 
-    `counts`: whether who wrote it is on the roster.
+    `counts`: whether who wrote it is on the roster. `editor`: who corrected it last, unless that is who wrote it.
     """
 
     event: Event
     put: Put
     text: str
     flags: int
-    earlier: list[str]
+    earlier: list[tuple[str, str]]
     counts: bool
+    editor: str = ""
 
 
 def timeline(events: Iterable[Event]) -> list[Entry]:
@@ -58,8 +60,10 @@ def timeline(events: Iterable[Event]) -> list[Entry]:
         if entry is None or change.unless & flags.get(event.hash, 0):
             continue
         if change.text is not None:
-            entry.earlier.append(entry.text)
+            entry.earlier.append((entry.text, entry.editor))
             entry.text = change.text
+        if change.author is not None:
+            entry.editor = editor(change.author, (entry.event.actor, entry.event.rep))
         entry.flags = entry.flags & ~change.clear_flags | change.set_flags
     return sorted(entries.values(), key=lambda entry: (entry.event.at, entry.event.order))
 
@@ -196,12 +200,16 @@ def _timeline(events: Sequence[Event]) -> Iterator[str]:
         if entry.flags & SYSTEM:
             continue
         text = inert(entry.text)
+        if entry.flags & DISPUTED:
+            text = f"DISPUTED: {text}"
         if not entry.counts:
             text = f"NOT ON THE ROSTER, does not count: {text}"
         if entry.flags & RETRACTED:
             text = f"RETRACTED: ~~{text}~~"
         if entry.flags & CORRECTED:
-            text += " (CORRECTED; before: " + "; ".join(map(inert, entry.earlier)) + ")"
+            by = f" by {inert(entry.editor)}" if entry.editor else ""
+            before = (inert(said) + (f" (by {inert(who)})" if who else "") for said, who in entry.earlier)
+            text += f" (CORRECTED{by}; before: {'; '.join(before)})"
         if entry.flags & BACKDATED:
             text += f" (written {iso(entry.event.wall, 0)})"
         role = f" ({inert(entry.event.role)})" if entry.event.role else ""

@@ -39,7 +39,7 @@ class Hits(ListRows[Line]):
             (stamp(row.at)[5:19].replace("T", " "), "quiet"),
             (f" {fit(row.mark, 1)} ", "info"),
             (fit(row.actor, 10) + " ", "quiet"),
-            (fit(row.text, width - 28), ""),
+            (fit(f"[corrected by {row.editor}] " * bool(row.editor) + row.text, width - 28), ""),
         ]
 
 

@@ -356,7 +356,13 @@ class Timeline(Rows["Line"]):
             loud.append("DISPUTED")
         if row.flags & RETRACTED:
             loud.append("RETRACTED")
-        if loud:
+        if row.editor:
+            # Beside the name of who wrote the line stand the words of somebody else.
+            by = f"{'by' if narrow else 'corrected by'} {fit(row.editor, 16).strip()}"
+            loud = [*(loud[:1] if narrow else loud), by]
+        elif narrow:
             # A narrow pane has room for the first; the page of the entry has them all.
-            return " " + (loud[0] if narrow else " ".join(loud)), True
+            loud = loud[:1]
+        if loud:
+            return " " + " ".join(loud), True
         return (" corrected", False) if row.flags & CORRECTED else ("", False)

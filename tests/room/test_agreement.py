@@ -118,6 +118,12 @@ def shown(path: Path) -> dict[str, tuple[str, int]]:
         }
 
 
+def editors(path: Path) -> dict[str, str]:
+    """Who corrected each line, as a reader of the view gets it."""
+    with closing(sqlite3.connect(path)) as db:
+        return {digest.hex(): name for digest, name in db.execute("SELECT hash, editor FROM lines")}
+
+
 def folded(fold: Fold, events: Sequence[Event]) -> dict[str, tuple[str, int]]:
     """The same as the state of the incident has it."""
     state = fold.incident
@@ -163,6 +169,7 @@ def agree(directory: Path, writers: Writers, arrival: Sequence[int]) -> None:
             truth = folded(fold, here)
             assert shown(directory / "view.db") == truth
             assert {line.event.hash: (line.text, line.flags) for line in timeline(here)} == truth
+            assert editors(directory / "view.db") == {line.event.hash: line.editor for line in timeline(here)}
         assert not view.misfit
         view.close()
 
