@@ -316,7 +316,8 @@ class Room:
     def undoable(self) -> tuple[Event, str] | None:
         """The newest change of state by this room's actor that still counts, and what it says; None = none."""
         latest = self._fold.latest(self.actor)
-        return latest and (latest[0], sentence(latest[1]))
+        # Of a handover the first line: its summary would fill the screen.
+        return latest and (latest[0], sentence(latest[1]).partition("\n")[0])
 
     async def undo(self) -> tuple[Event, str]:
         """Retract the newest change of state that this room's actor made. Returns it and what it said.

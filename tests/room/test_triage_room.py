@@ -360,6 +360,10 @@ async def test_a_handover_says_what_the_next_one_must_know(room: Room, clock: Ma
     assert (body.previous, body.summary) == ("ana", text)
     assert handover.last(room.incident, "ic") == event.at, "the next one begins here"
     assert handover.last(room.incident, "ops") == room.incident.declared_at
+    assert room.undoable is not None
+    assert room.undoable[1] == "ana hands ic over to ben: shift ends", "undo asks in one line"
+    await room.undo()
+    assert room.incident.roles["ic"] == ["ana"]
 
 
 async def test_a_summary_is_bounded_whatever_the_incident_holds(room: Room, clock: ManualClock) -> None:
