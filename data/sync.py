@@ -10,7 +10,6 @@ bytes, so a remote that lies, loses, cuts or mixes up objects is found out, and 
 
 from __future__ import annotations
 
-import os
 import secrets
 import sqlite3
 from collections import deque
@@ -22,10 +21,10 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Thread
 
+from data import quarantine
 from data.blobs import Blobs, only_of
 from data.case import Case
 from data.clock import iso, parse_iso
-from data.durable import make_directory, publish, write_temporary
 from data.envelope import Ref, decode_header
 from data.log import NAME as LOG
 from data.log import connect
@@ -33,15 +32,13 @@ from data.parcels import Span, parcels
 from data.remotes import AT_ONCE, Absent, Remote, RemoteTrouble
 from data.segment import MAX_BYTES, BadSegment, Name, Parcel, pack, prefix, unpack
 from data.shared import Outbox, Shared
-from data.trouble import StoreTrouble, explain
+from data.trouble import StoreTrouble
 from data.unpacking import Unpacker
 from data.withholding import Mask, Rendering, withhold
 
-QUARANTINE = "quarantine"
 CASES = "cases/"
 MAX_NAMES = 1_000_000
 MAX_CASES = 10_000
-MAX_QUARANTINED = 1000
 TRIES = 3
 """How often an object that is not what its name says is fetched again before it is left alone until the next
 start: some remotes serve a torn object for a while."""
@@ -275,15 +272,8 @@ class Sync:
             return None
 
     def _quarantine(self, name: str, raw: bytes, turn: Turn) -> None:
-        """Keep bytes that are not what they should be: they may be what somebody wants to know about."""
-        directory = self.case.directory / QUARANTINE
-        try:
-            make_directory(directory)
-            if len(os.listdir(directory)) < MAX_QUARANTINED:
-                publish(write_temporary(directory, raw), directory / sha256(raw).hexdigest())
-                turn.kept.add(name)
-        except OSError as error:
-            raise explain(error, directory) from error
+        if quarantine.keep(self.case.directory, raw):
+            turn.kept.add(name)
 
     # -- out ---------------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ from console.events import (
 from console.incident import Incident, apply
 from console.refusal import Refused
 from console.roster import ROSTER, roster
-from data import record
+from data import quarantine, record
 from data.blobs import Blobs, only_of
 from data.case import Case
 from data.envelope import Event, Ref, short
@@ -332,6 +332,7 @@ def carry_out(case: Case) -> Carried:
         gone = {event.hash for event in _events(db, targets) if event.body is None}
         store = Blobs(case.directory)
         carried.blobs = sum(store.remove(digest) for digest in only_of(db, gone))
+    quarantine.empty(case.directory)
     return carried
 
 

@@ -18,12 +18,15 @@ from console.evidence.holding import carry_out, erase, hold, ledger, lift
 from console.refusal import Refused
 from console.room import Room
 from console.timeline import project
+from data import quarantine
 from data.case import Case
 from data.clock import ManualClock
 from data.home import Home
+from data.segment import pack
 from data.sync import Sync
 from tests.bundle.conftest import START, bytes_of, carry, keep
 from tests.cli.conftest import Warroom
+from tests.data.test_merge import shipped
 
 SECRET = "the card of Maria Musterfrau"
 ERASE = ("--reason", "asked", "--authority", "GDPR Art. 17")
@@ -209,3 +212,17 @@ async def test_the_blobs_of_what_was_erased_are_named_where_they_were_shared(
     for name in named:
         (shelf / name).unlink()
     assert SECRET.encode() not in bytes_of(shelf)
+
+
+async def test_what_a_remote_garbled_goes_with_what_was_erased(home: Home) -> None:
+    desk = await Desk.open(home, "ana")
+    try:
+        room = await desk.declare("refunds in a loop", 2)
+        line = await room.note(SECRET)
+        (torn,) = (raw[:-1] for _, raw in map(pack, shipped(room.case)) if SECRET.encode() in raw)
+        assert await asyncio.to_thread(quarantine.keep, room.case.directory, torn)
+        assert SECRET.encode() in bytes_of(room.case.directory / quarantine.NAME)
+        await erase(room, [line.hash], "asked", "court")
+        assert SECRET.encode() not in bytes_of(room.case.directory / quarantine.NAME)
+    finally:
+        await desk.close()
