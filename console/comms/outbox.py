@@ -37,7 +37,6 @@ from data.trouble import StoreTrouble
 
 if TYPE_CHECKING:
     from console.comms.state import Delivery, Message
-    from console.config import Config
     from console.config import Sender as Setting
     from console.incident import Incident
     from console.room import Room
@@ -400,13 +399,6 @@ def _update(incident: Incident, message: Message, delivery: Delivery, now: int) 
     if message.promises is not None and (due is None or message.promises < due):
         bodies.append(UpdatePromised(moment(message.promises), delivery.sender))
     return tuple(bodies)
-
-
-def outbox(
-    config: Config, home: Home, redaction: Redaction | None = None, changed: Callable[[], None] = lambda: None
-) -> Outbox | None:
-    """The outbox of a console; None when no sender is configured."""
-    return Outbox(home, config.sender, changed, redaction) if config.sender else None
 
 
 def _failed(job: Job, state: str, why: str, part: int) -> MessageFailed:
