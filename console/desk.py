@@ -279,7 +279,9 @@ class Desk:
         One that cannot be read must not hide the others: it goes to `unreadable`.
         """
         states: list[Incident] = []
-        unreadable: dict[str, StoreTrouble] = {}
+        unreadable = {
+            case: trouble for case, trouble in self.home.lost().items() if case.startswith(beginning)
+        }
         for case in (case for case in self.home.cases() if case.startswith(beginning)):
             try:
                 state = await self._glance(case)

@@ -232,8 +232,14 @@ def _home(home: Home) -> Iterator[Finding]:
 
 def _cases(home: Home) -> Iterator[Finding]:
     cases = home.cases()
-    yield Finding("record", "ok", f"{len(cases)} incidents; only `warroom verify --all` checks every byte")
+    yield Finding(
+        "record",
+        "ok",
+        f"{len(cases)} {'incident' if len(cases) == 1 else 'incidents'}; only `warroom verify --all` checks every byte",
+    )
     records = [(f"INC-{case[:4].upper()}", home.case_dir(case)) for case in cases]
+    for case, trouble in home.lost().items():
+        yield Finding("record", "BROKEN", f"INC-{case[:4].upper()}: {trouble.what}", trouble.next_step)
     if (home.watch_dir / log.NAME).exists():
         records.append(("the watcher's record", home.watch_dir))
     for name, directory in records:

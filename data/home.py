@@ -11,7 +11,7 @@ import msgspec
 from data import identity as keys
 from data import keychain
 from data.clock import Clock, ScaledClock, SystemClock, iso, parse_iso
-from data.durable import make_directory, publish, replace, write_temporary
+from data.durable import TEMPORARY, make_directory, publish, replace, write_temporary
 from data.identity import Identity
 from data.log import NAME as LOG
 from data.trouble import StoreTrouble, explain
@@ -156,12 +156,15 @@ class Home:
 
     def cases(self) -> list[str]:
         """The ids of all cases, in no order that means anything."""
+        return [entry.name for entry in self._directories() if (entry / LOG).is_file()]
+
+    def lost(self) -> dict[str, StoreTrouble]:
+        """The cases whose directory is there without its log, and what that means."""
+        return {entry.name: _lost(entry) for entry in self._directories() if _has_lost(entry)}
+
+    def _directories(self) -> list[Path]:
         try:
-            return sorted(
-                entry.name
-                for entry in (self.path / "cases").iterdir()
-                if _CASE.fullmatch(entry.name) and (entry / LOG).is_file()
-            )
+            return sorted(entry for entry in (self.path / "cases").iterdir() if _CASE.fullmatch(entry.name))
         except FileNotFoundError:
             return []
 
@@ -179,6 +182,23 @@ class Home:
     def watch_dir(self) -> Path:
         """The directory of the watcher's own case."""
         return self.path / "watch"
+
+
+def _has_lost(directory: Path) -> bool:
+    """Whether there was a log once: what a process leaves that was killed while it made one is no loss."""
+    try:
+        names = [entry.name for entry in directory.iterdir()]
+    except OSError:
+        return False
+    return LOG not in names and any(not name.startswith(TEMPORARY) for name in names)
+
+
+def _lost(directory: Path) -> StoreTrouble:
+    return StoreTrouble(
+        f"{directory} is a case directory without its log: {LOG} is gone.",
+        "What was recorded there and never shared is lost unless a backup has it.",
+        f"Put {LOG} back from a backup, or run `warroom sync`: a remote that has the incident restores it.",
+    )
 
 
 def _new_key(path: Path) -> str:

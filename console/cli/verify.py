@@ -32,10 +32,30 @@ def run(options: Namespace) -> int:
         return _against(context)
     if options.bundle:
         return exits.OK if check_bundle(context, Path(options.bundle)) else exits.FAILED
-    sound = True
+    sound = _complete(context)
     for name, directory in asyncio.run(_records(context)):
         sound = check(context, name, directory) and sound
     return exits.OK if sound else exits.FAILED
+
+
+def _complete(context: Context) -> bool:
+    """Say which of the incidents that are meant have no record any more; return whether none has."""
+    wanted = _wanted(context)
+    lost = {
+        case: trouble
+        for case, trouble in context.home().lost().items()
+        if context.options.all or (wanted and case.startswith(wanted))
+    }
+    for case, trouble in lost.items():
+        name = f"INC-{case[:4].upper()}"
+        context.say(
+            f"{name}: NOT HERE. {trouble}", {"record": name, "sound": False, "events": 0, "note": str(trouble)}
+        )
+    return not lost
+
+
+def _wanted(context: Context) -> str:
+    return str(context.options.incident or "").upper().removeprefix("INC-").lower()
 
 
 def check_bundle(context: Context, path: Path) -> bool:
@@ -74,8 +94,10 @@ async def _records(context: Context) -> list[tuple[str, Path]]:
         if (home.watch_dir / "log.db").exists():
             records.append(("watch", home.watch_dir))
         return records
-    wanted = (context.options.incident or "").removeprefix("INC-").removeprefix("inc-").lower()
+    wanted = _wanted(context)
     fits = [case for case in home.cases() if wanted and case.startswith(wanted)]
+    if not fits and wanted and any(case.startswith(wanted) for case in home.lost()):
+        return []
     if len(fits) == 1:
         return [(f"INC-{fits[0][:4].upper()}", home.case_dir(fits[0]))]
     async with context.desk() as desk:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from console.cli import exits
 from tests.cli.conftest import Warroom
 
 JUNK = {"short": b"junk", "long": b"not a database. " * 5000, "empty": b""}
@@ -101,3 +102,28 @@ def test_doctor_notices_damage_inside_a_record(declared: Warroom) -> None:
     assert done.code == 1
     assert "log.db is damaged" in done.out
     assert "warroom verify --all" in done.out
+
+
+def test_a_case_directory_without_its_log_is_said_and_a_remote_restores_it(
+    declared: Warroom, tmp_path: Path
+) -> None:
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    declared.quick("note", "before the loss")
+    declared.quick("remote", "add", "team", f"dir:{shelf}")
+    declared.quick("sync")
+    (code,) = [line.split()[0] for line in declared.quick("incidents").lines]
+    for log in declared.home.glob("cases/*/log.db*"):
+        log.unlink()
+    listed = declared.quick("incidents")
+    assert (code in listed.err, "case directory without its log" in listed.err) == (True, True)
+    for arguments in (("verify", "--all"), ("verify", "--incident", code)):
+        checked = declared.within(*arguments)
+        assert (checked.code, f"{code}: NOT HERE" in checked.out) == (exits.FAILED, True)
+        assert "warroom sync" in checked.out
+    examined = declared.within("doctor")
+    assert (examined.code, "case directory without its log" in examined.out) == (exits.FAILED, True)
+    declared.quick("sync")
+    assert "before the loss" in declared.quick("log").out
+    assert declared.within("verify", "--all").code == exits.OK
+    assert declared.quick("incidents").err == ""
