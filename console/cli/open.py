@@ -15,6 +15,7 @@ from console.refusal import Refused
 
 if TYPE_CHECKING:
     from console.child import Child
+    from console.comms.outbox import Outbox
     from console.desk import Desk
     from data.home import Home
 
@@ -31,7 +32,6 @@ def run(options: Namespace) -> int:
         unlock(home)
 
     async def open_desk() -> Desk:
-        from console.comms.outbox import outbox
         from console.desk import Desk
         from console.evidence.capture import Capture
         from console.sharing import meeting
@@ -40,12 +40,20 @@ def run(options: Namespace) -> int:
         desk = await Desk.open(
             home, context.actor, context.role, child, context.config.profile,
             read_only=options.read_only, meeting=meeting(context.config, home), capture=Capture(home),
-            outbox=outbox(context.config, home, context.redaction),
+            outbox=_outbox(context, home),
         )  # fmt: skip
         desk.regimes = context.config.regulation
         return desk
 
     return console(open_desk, home, context.config, options.incident or "")
+
+
+def _outbox(context: Context, home: Home) -> Outbox | None:
+    if not context.config.sender:
+        return None
+    from console.comms.outbox import Outbox  # nobody waits for it who sends nothing
+
+    return Outbox(home, context.config.sender, redaction=context.redaction)
 
 
 def unlock(home: Home) -> None:
