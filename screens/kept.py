@@ -97,13 +97,44 @@ def silence(standing: Standing) -> str:
     return f"no exchange since {hm(standing.turned)}" if standing.turned else "no exchange yet"
 
 
-def sealers(state: Incident, rep: str, inc: int, seq: int) -> list[str]:
-    """Return the replicas whose checkpoints hold event `seq` of a strand, other than the one that wrote it."""
+def branched(state: Incident, rep: str, inc: int) -> bool:
+    """Return whether a strand is known to have gone on in two ways: a number does not say which event it means there.
+
+    A console that learns of it goes on in a later incarnation; so whoever has left one may have left a branch.
+    """
+    forks = {(fork.rep, fork.body.inc) for fork in state.forks.values()}
+    heads = [
+        (head.inc, head.seq, head.hash, witness)
+        for witness, checkpoint in state.checkpoints.items()
+        for head in checkpoint.heads
+        if head.rep == rep
+    ]
+    here = [each for each in heads if each[0] == inc]
+    return (
+        (rep, inc) in forks
+        or any(each[0] > inc for each in heads)
+        or len({witness for *_, witness in here}) < len(here)
+        or len({(seq, digest) for _, seq, digest, _ in here}) > len({seq for _, seq, _, _ in here})
+    )
+
+
+def sealers(state: Incident, rep: str, inc: int, seq: int, digest: str = "") -> list[str]:
+    """Return the replicas whose checkpoints hold event `seq` of a strand, other than the one that wrote it.
+
+    `digest`: its hash, if that is known; a checkpoint over another event of that number seals nothing here.
+    """
+    if branched(state, rep, inc):
+        return []
     return [
         witness
         for witness, checkpoint in state.checkpoints.items()
         if witness != rep
-        and any(head.rep == rep and head.inc == inc and head.seq >= seq for head in checkpoint.heads)
+        and any(
+            head.rep == rep
+            and head.inc == inc
+            and (head.seq > seq or (head.seq == seq and digest in ("", head.hash)))
+            for head in checkpoint.heads
+        )
     ]
 
 
@@ -153,9 +184,20 @@ def kept(room: Room, desk: Desk, sight: Sight, now: int) -> Words:
 
 
 def _sealed(state: Incident, rep: str, seq: int) -> int:
+    """How many seal everything that this console wrote: event `seq` is its last."""
     incarnations = _incarnations(state, rep)
     # After a fork a number alone does not say which strand it counts in.
-    return len(sealers(state, rep, incarnations.pop(), seq)) if len(incarnations) == 1 else 0
+    if len(incarnations) != 1:
+        return 0
+    inc = incarnations.pop()
+    # Whoever saw more of it than was written here saw another continuation: a backup was put back here.
+    if any(
+        (head.rep, head.inc) == (rep, inc) and head.seq > seq
+        for checkpoint in state.checkpoints.values()
+        for head in checkpoint.heads
+    ):
+        return 0
+    return len(sealers(state, rep, inc, seq))
 
 
 def record_pieces(room: Room, desk: Desk, sight: Sight, now: int, width: int) -> list[Piece]:
@@ -253,7 +295,7 @@ def entry_kept(room: Room, desk: Desk, sight: Sight, event: Event) -> str:
         ]
         count = f"{len(names)} of {many(len(desk.standings), 'remote')}"
         said = f"shared to {', '.join(names)} ({count})" if names else "saved here, not known to be shared"
-    by = sealers(state, event.rep, event.inc, event.seq)
+    by = sealers(state, event.rep, event.inc, event.seq, event.hash)
     if by:
         said += f"; sealed by {', '.join(writer(room, rep) for rep in by)}"
     return said

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from data.envelope import short
 from screens.display import fit, many
-from screens.kept import HOW, late, minutes, silence
+from screens.kept import HOW, branched, late, minutes, silence
 from screens.kept import person as _person
 from screens.times import hm, stamp
 from screens.widgets.rows import Cells, ListRows
@@ -238,7 +238,8 @@ def _strands(room: Room, checking: Checking) -> Iterator[EvidenceRow]:
             by = seen.setdefault((head.rep, head.inc), {})
             by[witness] = max(by.get(witness, 0), head.seq)
     for (rep, inc), by in seen.items():
-        others = {witness: seq for witness, seq in by.items() if witness != rep}
+        whole = not branched(state, rep, inc)
+        others = {witness: seq for witness, seq in by.items() if whole and witness != rep}
         sealed = (
             f"sealed up to {max(others.values()):,} by {', '.join(person(state, each) for each in others)}"
             if others

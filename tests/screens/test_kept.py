@@ -176,6 +176,33 @@ def test_sealed_counts_the_other_consoles_whose_checkpoints_hold_everything() ->
     assert sealers(here.incident, ME, 1, 9) == [BEN, CHI]
 
 
+def test_nothing_is_claimed_of_a_strand_that_went_on_in_two_ways() -> None:
+    """A restored backup: what Ben's checkpoint holds under our numbers is the other branch."""
+    bens = event(Checkpointed((Head(ME, 1, 20, "e" * 64),)), 1, rep=BEN)
+    assert sealers(room(bens).incident, ME, 1, 12) == [BEN]
+    fork = event(Forked(1, 11, "f" * 64), 4)
+    later = event(Checkpointed((Head(ME, 77, 1, "d" * 64),)), 1, rep=CHI)
+    both = event(Checkpointed((Head(ME, 1, 20, "e" * 64), Head(ME, 1, 14, "d" * 64))), 1, rep=CHI)
+    other = event(Checkpointed((Head(ME, 1, 20, "d" * 64),)), 1, rep=CHI)
+    for sign in (fork, later, both, other):
+        assert sealers(room(bens, sign).incident, ME, 1, 12) == []
+    assert sealers(room(fork, later).incident, ME, 77, 1) == [CHI], "the new incarnation is one strand again"
+
+
+def test_a_checkpoint_over_another_event_of_the_same_number_seals_nothing() -> None:
+    mine = founded()[2]
+    sealed = event(Checkpointed((Head(ME, 1, 3, "0" * 64),)), 1, rep=BEN)
+    here, standing = room(sealed), usb(shared=3)
+    assert "sealed" not in entry_kept(here, desk(standing), seen(here, standing), mine)
+    true = room(event(Checkpointed((Head(ME, 1, 3, mine.hash),)), 1, rep=BEN))
+    assert "sealed by ben" in entry_kept(true, desk(standing), seen(true, standing), mine)
+
+
+def test_who_saw_more_of_our_strand_than_was_written_here_seals_nothing_of_it() -> None:
+    here, standing = room(event(Checkpointed((Head(ME, 1, 20, "e" * 64),)), 1, rep=BEN)), usb(shared=12)
+    assert said(here, desk(standing), seen(here, standing)) == "shared to usb"
+
+
 def test_the_seal_of_a_console_that_is_not_on_the_roster_is_worth_nothing() -> None:
     here = room(event(Checkpointed((Head(ME, 1, 9, "0" * 64),)), 1, rep="d" * 32))
     assert sealers(here.incident, ME, 1, 1) == []
