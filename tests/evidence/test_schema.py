@@ -91,6 +91,12 @@ def test_names_are_read_as_people_write_them() -> None:
     assert schema.field("colour") is None
 
 
+@pytest.mark.req("S002-SLO-2")
+def test_links_that_the_checklist_asks_for_are_no_gap_of_every_incident() -> None:
+    assert "dashboards" not in schema.missing(())
+    assert set(schema.missing((), ["dashboards"])) - set(schema.missing(())) == {"dashboards"}
+
+
 @pytest.mark.req("S004-PR-5")
 def test_what_only_some_incidents_have_is_missing_only_when_asked_for() -> None:
     always = {field.name for field in schema.FIELDS if field.needed == "always"}
