@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from console.cli import exits
 from console.cli.context import Context
 from console.cli.trouble import complain
+from console.evidence import schema
 from console.evidence.exchange import take_timeline
 from console.evidence.sealing import Opened, take_bundle
 from console.refusal import Refused
@@ -119,6 +120,7 @@ async def _timeline(context: Context, path: Path) -> int:
         text = (
             f"{room.code} saved {iso(room.saved_at, 0)}  {len(rows.good):,} lines of {rows.format}"
             f"{', all known already' if done.again else ''}; the file is exhibit {done.exhibit.short}"
+            + (f"\n  it names {', '.join(rows.known)}" if rows.known else "")
         )
         context.say(
             text,
@@ -128,6 +130,7 @@ async def _timeline(context: Context, path: Path) -> int:
                 "lines": len(rows.good),
                 "bad": [{"line": line, "why": why} for line, why in rows.bad],
                 "naive": rows.naive,
+                "fields": schema.give_out({name: list(values) for name, values in rows.known.items()}),
                 "again": done.again,
                 "id": done.exhibit.short,
                 "hash": done.exhibit.hash,

@@ -326,7 +326,7 @@ async def _carry_out(room: Room, home: Home, request: Event, tell: Tell) -> None
         _title(found),
         request=request.hash,
         ids=body.ids,
-        fields=tuple(Known(name, _brief(values, found.more.get(name, 0))) for name, values in shown.items()),
+        fields=tuple(Known(name, brief(values, found.more.get(name, 0))) for name, values in shown.items()),
         missing=missing,
         count=found.count,
         since=moment(found.since),
@@ -446,7 +446,7 @@ def _shown(state: Incident, body: EvidenceRequested, found: search.Found) -> dic
     return {each.name: values[each.name] for each in schema.FIELDS if values.get(each.name)}
 
 
-def _brief(values: list[str], more: int) -> str:
+def brief(values: list[str], more: int) -> str:
     """As many values as fit on the record; the index has them all."""
     shown, size = 0, 0
     for value in values:

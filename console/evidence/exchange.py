@@ -19,8 +19,9 @@ from hashlib import sha256
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
-from console.events import EvidenceCaptured, NoteWritten, entry, moment
-from console.evidence.capture import host, tool
+from console.events import EvidenceCaptured, Known, NoteWritten, entry, moment
+from console.evidence import schema
+from console.evidence.capture import brief, host, tool
 from console.plain import visible
 from console.refusal import Refused
 from console.reports.incident import Entry, timeline
@@ -183,18 +184,24 @@ class Rows:
         good: What could be understood.
         bad: Line and reason of what could not.
         naive: How many times had no offset and were taken as UTC.
+        known: What the rows name of the evidence schema, by its names, each value once.
     """
 
     format: Format
     good: list[Row] = field(default_factory=list)
     bad: list[tuple[int, str]] = field(default_factory=list)
     naive: int = 0
+    known: dict[str, dict[str, None]] = field(default_factory=dict)
 
-    def take(self, row: Row, *, naive: bool) -> None:
-        """Keep a row."""
+    def take(self, row: Row, cells: Mapping[str, Any], *, naive: bool) -> None:
+        """Keep a row, and under the schema's names whatever it calls by any other name."""
         self._count()
         self.good.append(row)
         self.naive += naive
+        for name, value in schema.take_in(cells)[0].items():
+            text = "" if isinstance(value, dict | list | None) else visible(_unicode(str(value).strip()), 480)
+            if text:
+                self.known.setdefault(name, {})[text] = None
 
     def refuse(self, line: int, why: str) -> None:
         """Note a row that could not be understood."""
@@ -244,6 +251,7 @@ async def take_timeline(room: Room, data: bytes, name: str, reason: str = "") ->
     body = EvidenceCaptured(
         "import",
         visible(name, 400),
+        fields=tuple(Known(name, brief(list(values), 0)) for name, values in rows.known.items()),
         count=len(rows.good),
         since=moment(min(times)),
         until=moment(max(times)),
@@ -357,7 +365,7 @@ def _read(rows: Rows, lines: Iterable[tuple[int, dict[str, Any]]]) -> None:
         except ValueError as error:
             rows.refuse(number, visible(str(error), 120))
             continue
-        rows.take(row, naive=naive)
+        rows.take(row, cells, naive=naive)
 
 
 def _timesketch(number: int, cells: Mapping[str, Any]) -> tuple[Row, bool]:
@@ -408,7 +416,11 @@ def _cell(cells: Mapping[str, Any], name: str) -> str:
 def _message(text: str) -> str:
     if not text:
         raise ValueError("it has no message")
-    # What is no Unicode cannot stand on the record; the bytes are in the file that is kept.
+    return _unicode(text)
+
+
+def _unicode(text: str) -> str:
+    """What is no Unicode cannot stand on the record; the bytes are in the file that is kept."""
     return text.encode(errors="backslashreplace").decode()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 VERSION = "1"
@@ -83,7 +84,7 @@ FIELDS: tuple[Field, ...] = (
           ("idempotency key", "Idempotency-Key"), _APPLIES, searched=("idempotency_key",)),
     Field("cost", "what it spent", ("S001-EV-11",), ("cost and latency", "spend")),
     Field("dashboards", "where latency, error rate, availability, token usage, cost for each request and model quality are shown",
-          ("S002-SLO-2",), ("dashboard links", "telemetry links")),
+          ("S002-SLO-2",), ("dashboard links", "telemetry links"), _APPLIES),  # the checklist asks for them already
     Field("latency", "how long its calls took", ("S001-EV-11",), ("duration", "latency_ms")),
     Field("containment_action", "what contains it now", ("S001-EV-12",), ("current containment action", "containment")),
     Field("change_id", "the change or deployment", ("S004-PR-7",), ("change", "deployment_id", "change ID"), searched=("change",)),
@@ -110,6 +111,7 @@ def _plain(name: str) -> str:
 _NAMES = {_plain(name): field for field in FIELDS for name in (field.name, *field.aliases)}
 
 
+@lru_cache(1024)  # a timeline that comes in asks for the same names in each of its rows
 def field(name: str) -> Field | None:
     """The field that a name means, whichever it is written by; case, blanks, `_`, `-` and `.` do not matter."""
     return _NAMES.get(_plain(name))
