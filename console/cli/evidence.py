@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from console.cli import exits
 from console.cli.context import Context
+from console.cli.record import give_back
 from console.cli.trouble import complain
 from console.refusal import Refused
 from console.shown import rows, visible
 from data.clock import iso
+from data.trouble import StoreTrouble
 
 if TYPE_CHECKING:
     from console.desk import Desk
@@ -124,8 +126,12 @@ class _Shown:
 def attach(options: Namespace) -> int:
     """`warroom attach`."""
     context = Context(options)
+    # Read before anything can fail, so that all of it can be given back: it may lie nowhere else.
+    pasted = _piped() if options.what == ["-"] and not options.command_line else b""
+    recorded = False
 
     async def run() -> None:
+        nonlocal recorded
         from console.evidence import attach as attaching
 
         about = attaching.About(options.reason, options.title, options.field)
@@ -138,12 +144,18 @@ def attach(options: Namespace) -> int:
                     "One file is attached at a time.", "To keep what a command prints: attach --command -- …"
                 )
             elif options.what == ["-"]:
-                event = await attaching.attach_text(room, await asyncio.to_thread(_piped), about)
+                event = await attaching.attach_text(room, pasted, about)
             else:
                 event = await attaching.attach_file(room, Path(options.what[0]), about)
+            recorded = True
             _say_attached(context, room, event)
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    except (StoreTrouble, Refused):
+        if pasted.strip() and len(pasted) <= PIPED and not recorded:
+            give_back(pasted.decode("utf-8", "backslashreplace"))
+        raise
     return exits.OK
 
 

@@ -351,7 +351,7 @@ def in_room(
 def give_back(text: str) -> None:
     """Print what could not be recorded, whole and as its author wrote it: what was piped in lies nowhere else."""
     if sys.stderr.isatty():
-        text = plain.visible(text, 8 * LONGEST, lines=True)
+        text = plain.visible(text, 16 * len(text), lines=True)
     with suppress(OSError):  # nobody is left to be told
         print(f"warroom: this is not on the record:\n{text.rstrip()}", file=sys.stderr)
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
+import pytest
+
+from console.cli import exits
 from console.evidence.capture import window_of
 from console.evidence.window import Window
+from console.scribe import LONGEST
 from console.telemetry.action import Action
 from data.clock import SystemClock
 from data.home import Home
@@ -111,6 +118,27 @@ def test_a_command_and_standard_input_are_attached(declared: Warroom) -> None:
     assert (paste["what"], paste["title"]) == ("paste", "pasted")
     assert declared.within("attach", "a", "b").code == 3
     assert declared.within("attach").code == 2
+
+
+@pytest.mark.parametrize("way", ["full", "field", "no incident"])
+def test_a_paste_that_cannot_be_kept_is_given_back(
+    declared: Warroom, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    def full(*_: object) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    pasted = "".join(f"line {number} of the chat\n" for number in range(10_000))
+    assert len(pasted) > 8 * LONGEST
+    more = {"full": (), "field": ("--field", "colour"), "no incident": ("--incident", "INC-ZZZZ")}[way]
+    if way == "full":
+        monkeypatch.setattr("data.blobs.write_temporary", full)
+    done = declared.within("attach", "-", *more, stdin=pasted)
+    assert done.code == (exits.STORE if way == "full" else exits.REFUSED)
+    assert f"this is not on the record:\n{pasted}" in done.err
+    assert done.out == ""
+    monkeypatch.undo()
+    kept = declared.within("attach", "-", stdin=pasted)
+    assert (kept.code, "line 1 of" in kept.err) == (exits.OK, False)
 
 
 def test_the_schema_is_listed(warroom: Warroom) -> None:
