@@ -322,7 +322,8 @@ def sentence(body: object) -> str:
         case RosterRemoved():
             return f"console {body.replica[:8]} leaves the roster{_because(body.reason)}"
         case RosterRevoked():
-            return f"KEY REVOKED: nothing console {body.replica[:8]} wrote since {body.since} counts{_because(body.reason)}"
+            wrote = f"wrote since {_second(body.since)}" if instant(body.since) else "ever wrote"
+            return f"KEY REVOKED: nothing console {body.replica[:8]} {wrote} counts{_because(body.reason)}"
         case RosterRotated():
             return f"goes on under a new key, console {body.replica[:8]}{_because(body.reason)}"
         case EvidenceRequested():

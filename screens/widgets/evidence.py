@@ -212,7 +212,8 @@ def _roster(state: Incident, mine: str) -> Iterator[EvidenceRow]:
         you = ", this console" if rep == mine else ""
         mark, tone, how = "✓", "", HOW.get(member.how, member.how)
         if member.revoked is not None:
-            mark, tone, how = "✖", "med", f"KEY REVOKED since {stamp(member.revoked)[:16]}Z"
+            since = f" since {stamp(member.revoked)[:16]}Z" if member.revoked else ""
+            mark, tone, how = "✖", "med", f"KEY REVOKED{since}"
         elif member.left is not None:
             mark, tone, how = " ", "quiet", "left the roster"
         elif member.how == "first-use":

@@ -141,6 +141,30 @@ def test_a_paste_that_cannot_be_kept_is_given_back(
     assert (kept.code, "line 1 of" in kept.err) == (exits.OK, False)
 
 
+def test_a_key_that_was_revoked_without_a_time_counts_for_nothing_and_no_year_is_made_up(
+    declared: Warroom, tmp_path: Path
+) -> None:
+    (tmp_path / "shelf").mkdir()
+    (tmp_path / "ben").mkdir()
+    other = Warroom(tmp_path / "ben")
+    for each in (declared, other):
+        each.quick("remote", "add", "team", f"dir:{tmp_path / 'shelf'}")
+        each.quick("sync")
+    other.quick("note", "seen from ben's console")
+    for each in (other, declared):
+        each.quick("sync")
+    ben = next(
+        each["replica"] for each in declared.quick("roster", "--json").values if each["how"] != "founder"
+    )
+    declared.quick("roster", "revoke", ben, "stolen")
+    shown = declared.quick("roster").out
+    assert "REVOKED, nothing of it counts" in shown
+    assert f"nothing console {ben[:8]} ever wrote counts: stolen" in declared.quick("log").out
+    assert "1970" not in shown + declared.quick("log").out + declared.quick("export").out
+    (told,) = [each for each in declared.quick("roster", "--json").values if each["replica"] == ben]
+    assert told["revoked"] == "1970-01-01T00:00:00.000000000Z"
+
+
 def test_the_schema_is_listed(warroom: Warroom) -> None:
     values = {each["name"]: each for each in warroom.quick("evidence", "--schema", "--json").values}
     assert "run IDs" in values["run_id"]["aliases"]
