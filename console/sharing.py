@@ -405,7 +405,7 @@ class _Exchange:
             carry_out(case)
         finally:
             case.close()
-        if not turn.waiting:
+        if not (turn.waiting or turn.later):
             self._marks[case_id] = _mark(directory)
         return turn.pulled > 0
 
@@ -433,14 +433,8 @@ def exchange(
         body = RemoteWithheld(name, mask.name, tuple(some), tuple(files), dict(sorted(kinds.items())))
         sync.case.append(entry(body, ACTOR)).result()
         sync.said.update(some, files)
-    more = sync.turn(halted)
-    more.pulled, more.pushed, more.blobs = (
-        turn.pulled + more.pulled,
-        turn.pushed + more.pushed,
-        turn.blobs + more.blobs,
-    )
-    more.forked, more.bad = turn.forked or more.forked, turn.bad | more.bad
-    return more
+    turn.add(sync.turn(halted))
+    return turn
 
 
 def _said(case: Case, name: str) -> set[str]:

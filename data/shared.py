@@ -55,6 +55,14 @@ class _Good(msgspec.Struct, frozen=True):
     withheld: dict[str, list[str]] = {}
 
 
+class _Blob(msgspec.Struct, frozen=True):
+    """A blob that the remote does not get by the policy `mask`, with the kinds of what is masked in it."""
+
+    blob: str
+    mask: str
+    kinds: list[str]
+
+
 class Shared:
     """The objects of one case that are known to lie whole on one remote.
 
@@ -69,6 +77,7 @@ class Shared:
     def __init__(self, directory: Path, name: str) -> None:
         self._log = directory / LOG
         self._path = directory / DIRECTORY / f"{name}.seen"
+        self._blobs = self._path.with_suffix(".withheld")
         self._good = _read(self._path)
         self._places: dict[str, tuple[int, tuple[int, int]]] = {}
 
@@ -120,6 +129,32 @@ class Shared:
         for each in list(self._good.values()):
             if each.withheld and each.mask != mask:
                 self.forget(each.name)
+
+    def withheld_blobs(self, mask: str) -> dict[str, list[str]]:
+        """Blobs that the remote does not get by a policy, with the kinds of what is masked in them.
+
+        Remembered because looking into them takes long.
+
+        Raises:
+            StoreTrouble: If it cannot be read.
+        """
+        found: dict[str, list[str]] = {}
+        for line in _lines(self._blobs):
+            try:
+                each = msgspec.json.decode(line, type=_Blob)
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                continue  # a line that a crash cut off
+            if each.mask == mask:
+                found[each.blob] = each.kinds
+        return found
+
+    def withhold_blob(self, digest: str, mask: str, kinds: list[str]) -> None:
+        """Remember that the remote does not get a blob.
+
+        Raises:
+            StoreTrouble: If that cannot be written down.
+        """
+        _append(self._blobs, _Blob(digest, mask, kinds))
 
     def compare(self, db: sqlite3.Connection) -> None:
         """Forget what is said to be here and is not, as after log.db was put back from a backup."""
@@ -187,13 +222,7 @@ class Shared:
         return covered
 
     def _note(self, good: _Good) -> None:
-        try:
-            make_directory(self._path.parent)
-            # Not synced: losing it costs fetching the object once more.
-            with self._path.open("ab") as file:
-                file.write(msgspec.json.encode(good) + b"\n")
-        except OSError as error:
-            raise explain(error, self._path) from error
+        _append(self._path, good)
 
 
 def holding_objects(directory: Path, events: Sequence[Event]) -> dict[str, list[str]]:
@@ -247,13 +276,7 @@ def _upto(covered: list[tuple[int, int]], first: int) -> int:
 
 def _read(path: Path) -> dict[str, _Good]:
     good: dict[str, _Good] = {}
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return good
-    except OSError as error:
-        raise explain(error, path) from error
-    for line in lines:
+    for line in _lines(path):
         try:
             each = msgspec.json.decode(line, type=_Good)
             bytes.fromhex(each.last)
@@ -264,3 +287,22 @@ def _read(path: Path) -> dict[str, _Good]:
         else:
             good.pop(each.name, None)
     return good
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise explain(error, path) from error
+
+
+def _append(path: Path, noted: msgspec.Struct) -> None:
+    try:
+        make_directory(path.parent)
+        # Not synced: losing it costs looking once more.
+        with path.open("ab") as file:
+            file.write(msgspec.json.encode(noted) + b"\n")
+    except OSError as error:
+        raise explain(error, path) from error

@@ -14,12 +14,13 @@ import secrets
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from threading import Thread
+from time import monotonic
 
 from data import quarantine
 from data.blobs import Blobs, only_of
@@ -34,7 +35,7 @@ from data.segment import MAX_BYTES, BadSegment, Name, Parcel, pack, prefix, unpa
 from data.shared import Outbox, Shared
 from data.trouble import StoreTrouble
 from data.unpacking import Unpacker
-from data.withholding import Mask, Rendering, withhold
+from data.withholding import Mask, Policy, Rendering, withhold
 
 CASES = "cases/"
 MAX_NAMES = 1_000_000
@@ -42,6 +43,9 @@ MAX_CASES = 10_000
 TRIES = 3
 """How often an object that is not what its name says is fetched again before it is left alone until the next
 start: some remotes serve a torn object for a while."""
+
+MASKING = 5.0
+"""Seconds for which a turn looks into blobs; what is left then waits for the next, and events do not."""
 
 MANY = 20
 """From so many new objects on they are checked in a process of their own."""
@@ -59,6 +63,7 @@ class Turn:
         blobs: Blobs that went or came.
         bad: Objects that are not what their names say, with the reason.
         kept: Those of them whose bytes are in quarantine.
+        later: Whether blobs are left for the next turn, so that events need not wait for them.
         forked: Whether somebody was found to write in our name.
         waiting: Objects whose predecessors are not to be had yet.
     """
@@ -70,6 +75,17 @@ class Turn:
     forked: bool = False
     waiting: int = 0
     kept: set[str] = field(default_factory=set)
+    later: bool = False
+
+    def add(self, more: Turn) -> None:
+        """Count what the next turn did with this one."""
+        self.pulled += more.pulled
+        self.pushed += more.pushed
+        self.blobs += more.blobs
+        self.bad |= more.bad
+        self.kept |= more.kept
+        self.forked |= more.forked
+        self.waiting, self.later = more.waiting, more.later
 
     @property
     def idle(self) -> bool:
@@ -90,7 +106,9 @@ class Sync:
         mask: What the remote does not get; None = it gets everything.
     """
 
-    def __init__(self, case: Case, remote: Remote, name: str, replica: str, mask: Mask | None = None) -> None:
+    def __init__(
+        self, case: Case, remote: Remote, name: str, replica: str, mask: Policy | None = None
+    ) -> None:
         self.case = case
         self.remote = remote
         self._replica = replica
@@ -102,7 +120,7 @@ class Sync:
         self._blobs_seen: set[str] = set()
         self._scanned = 0
         self._mask = mask
-        self.blobs_withheld: dict[str, list[str]] = {}
+        self.blobs_withheld = self.shared.withheld_blobs(mask.id) if mask is not None else {}
         """Blobs that the remote does not get, with the kinds of what is masked in them."""
         self.said: set[str] | None = None
         """What of that stands on the record, for whoever puts it there; None = not looked up."""
@@ -129,7 +147,8 @@ class Sync:
                 self._announced = False  # what lost this may have lost that as well
             self._pull(db, listed, turn, stop)
             self._push(db, listed, turn, stop)
-            self._blobs(db, turn, stop)
+            with nullcontext() if self._mask is None else self._mask.apart() as mask:
+                self._blobs(db, turn, stop, mask)
         return turn
 
     def audit(self, stop: Stop = lambda: False) -> list[str]:
@@ -325,7 +344,7 @@ class Sync:
 
     # -- blobs -------------------------------------------------------------------------------------------
 
-    def _blobs(self, db: sqlite3.Connection, turn: Turn, stop: Stop) -> None:
+    def _blobs(self, db: sqlite3.Connection, turn: Turn, stop: Stop, mask: Mask | None) -> None:
         self._find_refs(db)
         if not self._refs:
             return
@@ -335,10 +354,12 @@ class Sync:
             there.setdefault(name.removeprefix(at).partition(".")[0], []).append(name)
         blobs = Blobs(self.case.directory)
         erased = only_of(db, {digest.hex() for (digest,) in db.execute("SELECT hash FROM erased")})
+        spent = 0.0
         for (digest, size), ref in self._refs.items():
             if stop():
                 return
             if digest in erased:
+                self.blobs_withheld.pop(digest, None)
                 continue
             names = sorted(there.get(digest, []))[:TRIES]
             path = blobs.path(digest)
@@ -357,9 +378,16 @@ class Sync:
                     continue
                 # What lies there already may be torn: whoever has the blob looks once.
                 if self._fetch_blob(ref, names, turn) is None:
-                    found = None if self._mask is None else self._mask.blob(ref, raw)
-                    if found is not None:
-                        self.blobs_withheld[digest] = sorted({kind for _, kind in found.withheld})
+                    if mask is not None and spent > MASKING:
+                        turn.later = True
+                        return
+                    begun = monotonic()
+                    found = None if mask is None else mask.blob(ref, raw)
+                    spent += monotonic() - begun
+                    if mask is not None and found is not None:
+                        kinds = sorted({kind for _, kind in found.withheld})
+                        self.blobs_withheld[digest] = kinds
+                        self.shared.withhold_blob(digest, mask.id, kinds)
                         continue
                     self._put_blob(at + digest, raw)
                     turn.blobs += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -38,6 +39,14 @@ class Mask(Protocol):
 
     def blob(self, ref: Ref, data: bytes) -> Rendering | None:
         """What to show of a blob instead of its bytes; None if it may go as it is."""
+        ...
+
+
+class Policy(Mask, Protocol):
+    """A mask that can spare others the wait for it."""
+
+    def apart(self) -> AbstractContextManager[Mask]:
+        """The same mask, which looks into big blobs without keeping the interpreter from other threads."""
         ...
 
 

@@ -106,6 +106,8 @@ def _turns(home: Home, name: str, remote: Remote, mask: Redaction | None) -> Ite
                 continue
             sync = Sync(case, remote, name, home.replica, mask)
             turn = exchange(sync, name, mask)
+            while turn.later:
+                turn.add(exchange(sync, name, mask))
             outbox = sync.outbox()
             yield {
                 **value,

@@ -11,13 +11,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
 from data.canonical import encode
 from data.envelope import Event, Ref, Sealed
 from data.withholding import Rendering
+
+if TYPE_CHECKING:
+    from console.evidence.masking import Apart
 
 PolicyName = Literal["none", "secrets", "secrets+personal"]
 
@@ -279,11 +282,13 @@ class Redaction:
     Attributes:
         name: What the policy is called on the record.
         id: Another policy has another one, also when only the further text differs.
+        given: Name and further text as they were given.
         unscanned: How many blobs it could not look into, as they are no text.
     """
 
     def __init__(self, name: PolicyName = "secrets", extra: tuple[str, ...] = ()) -> None:
         extra = tuple(word for word in extra if word)
+        self.given = name, extra
         self.name = f"{name}+listed" if extra else str(name)
         words = sha256("\n".join(sorted(extra)).encode("utf-8", "backslashreplace")).hexdigest()
         self.id = f"{self.name}-{words[:8]}" if extra else self.name
@@ -386,6 +391,12 @@ class Redaction:
             return None
         masked, kinds = self._masked(text)
         return Rendering(masked.encode(), [(ref.sha256, kind) for kind in kinds]) if kinds else None
+
+    def apart(self) -> Apart:
+        """The same policy, which looks into big files in a process of its own."""
+        from console.evidence.masking import Apart
+
+        return Apart(self)
 
 
 def masked(events: Iterable[Event], redaction: Redaction) -> Iterator[Event]:

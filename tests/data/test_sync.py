@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from itertools import count
 from pathlib import Path
 from threading import Condition
 
@@ -13,13 +15,14 @@ import pytest
 from data.blobs import Blobs
 from data.case import Case, adopt
 from data.clock import ManualClock
-from data.envelope import Entry, Ref
+from data.envelope import Entry, Ref, Sealed
 from data.home import Home
 from data.remotes import Absent, Findings, RemoteTrouble
 from data.segment import Parcel, pack
 from data.sync import CASES, MANY, Sync, cases, founding, unseen
 from data.unpacking import Unpacker
 from data.verify import verify
+from data.withholding import Rendering
 from tests.data.sample import START, note, project
 from tests.data.test_hostile_segments import bare
 from tests.data.test_merge import hashes, shipped
@@ -360,3 +363,63 @@ def test_an_unreadable_object_in_the_way_is_put_under_another_name(
     again.turn()
     assert again.outbox().pending == 0
     assert len(remote.segments) == 2
+
+
+class Policy:
+    """Keeps back what holds a secret; notes what it was asked."""
+
+    name = id = "policy-1"
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    def event(self, event: Sealed) -> Rendering | None:
+        return None
+
+    def blob(self, ref: Ref, data: bytes) -> Rendering | None:
+        self.asked.append(data)
+        return Rendering(b"***", [(ref.sha256, "secret")]) if b"secret" in data else None
+
+    def apart(self) -> AbstractContextManager[Policy]:
+        return nullcontext(self)
+
+
+def with_blobs(case: Case, *texts: bytes) -> list[Ref]:
+    refs = [Blobs(case.directory).put(text, "text/plain") for text in texts]
+    for ref in refs:
+        case.append(msgspec.structs.replace(note("a file"), refs=(ref,))).result(10)
+    return refs
+
+
+def test_what_is_withheld_is_known_after_a_restart(ours: Sync, home: Home, remote: Remote) -> None:
+    """Looking into a big file takes long, and nothing has changed."""
+    refs = with_blobs(ours.case, b"a secret", b"harmless")
+    for _ in range(2):
+        policy = Policy()
+        sync = Sync(ours.case, remote, "shelf", home.replica, policy)
+        sync.turn()
+        assert sync.blobs_withheld == {refs[0].sha256: ["secret"]}
+    assert policy.asked == []
+    assert f"{ours.case.id}/blobs/{refs[0].sha256}" not in remote.objects
+    another = Policy()
+    another.id = "policy-2"
+    Sync(ours.case, remote, "shelf", home.replica, another).turn()
+    assert another.asked == [b"a secret"]
+    Sync(ours.case, remote, "shelf", home.replica).turn()
+    assert remote.objects[f"{ours.case.id}/blobs/{refs[0].sha256}"] == b"a secret"
+
+
+def test_events_do_not_wait_until_all_files_were_looked_into(
+    ours: Sync, home: Home, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_blobs(ours.case, b"one", b"a secret", b"three")
+    policy = Policy()
+    monkeypatch.setattr("data.sync.monotonic", count().__next__)  # each look takes a second
+    monkeypatch.setattr("data.sync.MASKING", 0.5)
+    sync = Sync(ours.case, remote, "shelf", home.replica, policy)
+    turns = [sync.turn()]
+    assert sync.outbox().pending == 0
+    turns += [sync.turn() for _ in range(2)]
+    assert [turn.later for turn in turns] == [True, True, False]
+    assert policy.asked == [b"one", b"a secret", b"three"]
+    assert [turn.blobs for turn in turns] == [1, 0, 1]
