@@ -11,6 +11,8 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from console.authority import Who, who_can
+from console.authority import standing as in_force
 from console.comms.check import INSIDE, PAGE, Finding, check, standing
 from console.comms.draft import Gap, Heard, clock, draft, missing, moment_of
 from console.comms.state import OVER, WAITING, Message, Messages
@@ -31,9 +33,8 @@ from data.case import reading_only
 
 if TYPE_CHECKING:
     from console.config import Config, Sender
-    from console.incident import Incident
     from console.room import Room
-    from playbooks.guidance import Authority, Cadence, Template
+    from playbooks.guidance import Cadence, Template
     from playbooks.guidance import Messages as Documents
 
 SECOND = 1_000_000_000
@@ -65,6 +66,7 @@ class Messenger:
     def __init__(self, room: Room, config: Config) -> None:
         self.room = room
         self.senders = {each.name: each for each in config.sender}
+        self._config = config
         self._links = config.playbooks.links
         self._extra = config.redaction.extra
 
@@ -226,15 +228,18 @@ class Messenger:
         left = standing(message, await self.findings(message))
         if left:
             raise Refused(f"It cannot go out as it is: {left[0]}", "`warroom message show` lists everything.")
-        authority = await asyncio.to_thread(_authority, message)
-        role = may(authority, self.room.incident, self.room.actor)
+        who = await self._who(message)
+        role = next((each.why for each in who.holders if each.person == self.room.actor), "")
         if not role:
-            raise Refused(
-                f"{self.room.actor} may not approve this: {authority.title[:1].lower()}{authority.title[1:]}.",
-                who(authority, self.room.incident),
-            )
-        await self._record(MessageApproved(message.id, message.digest, role))
+            raise Refused(f"{self.room.actor} has no authority for this: {who.title}.", f"{who}")
+        await self._record(MessageApproved(message.id, message.digest, role[:128]))
         return self.messages.drafted[message.id]
+
+    async def _who(self, message: Message) -> Who:
+        """Who may approve a message: somebody has to, so that nobody named means nobody yet."""
+        default = "notify-authorities" if message.audience == "regulator" else "comms-approval"
+        wanted = AUTHORITIES.get(message.template, default)
+        return await asyncio.to_thread(lambda: who_can(wanted, self.room.incident, in_force(self._config)))
 
     # -- sending -----------------------------------------------------------------------------------------
 
@@ -265,14 +270,11 @@ class Messenger:
                 fix += f" Or: warroom message waive {message.id[:8]} {finding.code} --reason WHY."
             found.append(Obstacle(finding.what, fix))
         if message.audience not in INSIDE and message.approved is None:
-            authority = await asyncio.to_thread(_authority, message)
             old = (
                 "The words changed since it was approved." if message.approvals else "Nobody has approved it."
             )
             found.append(
-                Obstacle(
-                    old, f"`warroom message approve {message.id[:8]}`. {who(authority, self.room.incident)}"
-                )
+                Obstacle(old, f"`warroom message approve {message.id[:8]}`. {await self._who(message)}")
             )
         if sender.type != "file" and not sender.publish:
             found.append(
@@ -420,32 +422,6 @@ def _put(
     return (subject, body) if value in body else None
 
 
-def may(authority: Authority, incident: Incident, person: str) -> str:
-    """Return the role by which a person holds an authority in this incident; empty if none does."""
-    wanted = _roles(authority)
-    return next((role for role, people in incident.roles.items() if role in wanted and person in people), "")
-
-
-def who(authority: Authority, incident: Incident) -> str:
-    """Say who can give an approval."""
-    wanted = _roles(authority)
-    people = sorted({person for role in wanted for person in incident.roles.get(role, ())})
-    if people:
-        return f"{' or '.join(people)} can ({', '.join(authority.holders)})."
-    first = next(iter(wanted))
-    return f"It takes the {' or the '.join(authority.holders)}: warroom assign {first} NAME."
-
-
-def _roles(authority: Authority) -> dict[str, str]:
-    """Roles of an incident whose holders have an authority: by the title of the role, or by its own name."""
-    from playbooks import library
-    from playbooks.schema import Roles
-
-    titles = {role.title.lower(): role.id for role in library.in_force().only(Roles).roles}
-    names = [holder.partition(",")[0].strip().lower() for holder in authority.holders]
-    return {titles.get(name, name.replace(" ", "-")): name for name in names}
-
-
 def vague_phrases() -> tuple[str, ...]:
     """The phrases that say nothing, of every document of messages in force."""
     return tuple(phrase for document in _documents() for phrase in document.vague)
@@ -476,18 +452,6 @@ def _template(documents: Iterable[Documents], name: str) -> Template:
 
 def _cadence(documents: Iterable[Documents]) -> list[Cadence]:
     return [each for document in documents for each in document.cadence]
-
-
-def _authority(message: Message) -> Authority:
-    from playbooks import library
-    from playbooks.guidance import Authorities
-
-    default = "notify-authorities" if message.audience == "regulator" else "comms-approval"
-    wanted = AUTHORITIES.get(message.template, default)
-    known = {each.id: each for each in library.in_force().only(Authorities).authorities}
-    if wanted not in known:
-        raise Refused(f"No document says who may approve it: there is no authority {wanted}.", "Add it.")
-    return known[wanted]
 
 
 def _given(facts: Mapping[str, str]) -> tuple[Given, ...]:

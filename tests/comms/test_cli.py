@@ -61,7 +61,7 @@ def test_a_finding_is_waived_a_message_approved_and_cancelled(console: Warroom) 
     console.quick("message", "waive", name, "vague:soon", "--reason", "quoted")
     refused = console.within("--as", "ben", "message", "approve")
     assert refused.code == 3
-    assert "ana can" in refused.err
+    assert "ana (incident commander) can" in refused.err
     console.quick("--as", "ana", "message", "approve")
     console.quick("message", "cancel", name, "--reason", "overtaken")
     assert console.within("message", "send", "--to", "status", "--publish").code == 3
