@@ -647,6 +647,8 @@ class Room:
             left.append(f"{len(untouched)} of {len(state.rollback)} rollback classes were never looked at.")
         for row in working:
             left.append(f"Rollback of {row.action_class.name} is {row.state}.")
+        if waiting := state.messages.outstanding + state.messages.unknown:
+            left.append(f"Of {waiting} messages nobody knows yet that they went out.")
         if running := len(state.alerts.keys() - state.ended):
             left.append(f"{running} of its alerts {'goes' if running == 1 else 'go'} on.")
         return left
