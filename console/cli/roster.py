@@ -9,8 +9,6 @@ from argparse import Namespace
 from console.cli import exits
 from console.cli.context import Context
 from console.cli.open import unlock
-from console.cli.trouble import complain
-from console.events import RosterAdded, RosterRemoved, RosterRevoked
 from console.refusal import Refused
 from console.room import Room
 from console.scribe import parse
@@ -46,36 +44,6 @@ def _replica(options: Namespace) -> str:
     if not options.replica:
         raise Refused("Which console?", "`warroom roster` lists them; the first characters are enough.")
     return str(options.replica)
-
-def _change(context: Context, room: Room) -> tuple[RosterAdded | RosterRemoved | RosterRevoked, int]:
-    """What is to be written, and since when (ns UTC) a key is to be revoked; 0 = ever."""
-    options = context.options
-    reason = options.why or " ".join(options.reason)
-    match options.action:
-        case "add":
-            return room.admission(_replica(options), options.person), 0
-        case "remove":
-            return room.removal(_replica(options), reason), 0
-    now = room.clock.now()
-    since = parse(f"{options.since} x", now, now).at if options.since else 0
-    return room.revocation(_replica(options), since, reason), since
-
-
-def _effect(room: Room, replica: str, foreseen: Foreseen) -> str:
-    """What a change of the roster does, in sentences."""
-    state = room.incident
-    known = state.roster.members.get(replica) or state.strangers.get(replica)
-    who = (known.person if isinstance(known, Member) else known.actor) if known else ""
-    name = f"{visible(who, 40)} ({replica[:8]})" if who else f"console {replica[:8]}"
-    said = f"Of {foreseen.events:,} {'entry' if foreseen.events == 1 else 'entries'} of {name},"
-    said += f" {foreseen.will_count:,} then {'counts' if foreseen.will_count == 1 else 'count'}"
-    said += f"; now {foreseen.counted:,} {'does' if foreseen.counted == 1 else 'do'}."
-    if foreseen.changes:
-        said += f" What changes: {'; '.join(visible(each, 200) for each in foreseen.changes)}."
-    if replica == room.replica:
-        said += " That is this console: what it writes from then on counts for nothing."
-    return said
-
 
 
 async def _list(context: Context, room: Room) -> None:
