@@ -40,7 +40,9 @@ def founds(event: Event) -> bool:
 class Member:
     """A console on the roster. `how`: `founder`, or as the event says; `at`: ns UTC.
 
-    `left`: the place in the total order from which its events count no more; `revoked`: the time (ns UTC).
+    `left`: the place in the total order from which its events count no more; `revoked`: the time (ns UTC). Both
+    go by what the console's own clock wrote, and whoever has its key can write any time: only a revocation from 0
+    on holds against a thief who dates back.
     """
 
     person: str

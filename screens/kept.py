@@ -272,9 +272,11 @@ def membership(roster: Roster, rep: str) -> str:
     if member is None:
         return "NOT ON THE ROSTER: what it writes is kept and checked, and does not count"
     if member.revoked is not None:
-        return f"KEY REVOKED: nothing counts that it wrote since {stamp(member.revoked)}"
+        if not member.revoked:
+            return "KEY REVOKED: nothing counts that it ever wrote"
+        return f"KEY REVOKED: nothing counts that it wrote, by its own clock, since {stamp(member.revoked)}"
     if member.left is not None:
-        return "left the roster: what it wrote since does not count"
+        return "left the roster: what it wrote since, by its own clock, does not count"
     return HOW.get(member.how, member.how)
 
 

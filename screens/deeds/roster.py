@@ -100,8 +100,14 @@ def revoke(screen: ConsoleScreen, words: str = "") -> None:
                 )
             since = said.at
         await room.revoke(replica, since, answers["reason"])
-        when = f"since {stamp(since)[:10]} {hms(since)}Z" if since else "at all"
-        screen.say(f"revoked: nothing that {replica[:8]} wrote {when} counts", "ok")
+        if since:
+            when = f"since {stamp(since)[:10]} {hms(since)}Z"
+            # The time of an event is what its console's clock said, and now somebody else may set that clock.
+            screen.say(
+                f"revoked {when} by its own clock; a thief can date back: without a time nothing counts", "ok"
+            )
+        else:
+            screen.say(f"revoked: nothing that {replica[:8]} wrote at all counts", "ok")
 
     fields = (
         Text(
@@ -110,7 +116,12 @@ def revoke(screen: ConsoleScreen, words: str = "") -> None:
             "",
             f"Type {replica[:8]}.",
         ),
-        Text("since", "Since when, as in 14:05 or -2h; empty = everything that it wrote", "", limit=32),
+        Text(
+            "since",
+            "Since when, as in 14:05 or -2h (a thief can date back); empty = ever",
+            "",
+            limit=32,
+        ),
         Text("reason", "Why", words, "Revoking a key needs a reason, in one line."),
     )
     about = f"{person(room.incident, replica)} ({replica[:8]})"

@@ -269,6 +269,16 @@ def test_a_revoked_key_counts_no_more_from_the_moment_it_was_not_its_owners_alon
     assert fold([*made, good, stolen, revoked, again]).title == "good", "adding a copied key heals nothing"
 
 
+def test_a_thief_who_dates_back_is_stopped_only_by_a_revocation_without_a_time() -> None:
+    """The limit that the screen, the command line and docs/evidence.md speak of."""
+    made = [*strand(DECLARED), event(ev.RosterAdded(BEN, "ben"), 2)]
+    since = event(ev.RosterRevoked(BEN, ev.moment(T0 + 4 * SECOND)), 9)
+    stolen = msgspec.structs.replace(event(ev.Titled("stolen"), 10, rep=BEN), wall=T0 + 4 * SECOND - 1)
+    assert fold([*made, since, stolen]).title == "stolen"
+    ever = event(ev.RosterRevoked(BEN, ev.moment(0)), 11)
+    assert fold([*made, since, stolen, ever]).title != "stolen"
+
+
 def test_a_console_that_goes_on_under_a_new_key_stays_on_the_roster() -> None:
     made = [*strand(DECLARED), event(ev.RosterAdded(BEN, "ben"), 2)]
     rotated = event(ev.RosterRotated(STRANGER), 3, rep=BEN)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from console.events import Checkpointed, Forked, RecordVerified, RemoteAlarmed
+from console.events import Checkpointed, Forked, RecordVerified, RemoteAlarmed, RosterRevoked, moment
 from console.incident import fold
 from console.sharing import Standing
 from data.record import Head
-from screens.kept import Sight, alarms, entry_kept, minutes, record_pieces, sealers
+from screens.kept import Sight, alarms, entry_kept, membership, minutes, record_pieces, sealers
 from screens.widgets.header import mode_piece, watcher_piece
 from screens.widgets.strips import FLEX, _fitting
 from tests.room.strand import T0, event
@@ -187,6 +187,13 @@ def test_nothing_is_claimed_of_a_strand_that_went_on_in_two_ways() -> None:
     for sign in (fork, later, both, other):
         assert sealers(room(bens, sign).incident, ME, 1, 12) == []
     assert sealers(room(fork, later).incident, ME, 77, 1) == [CHI], "the new incarnation is one strand again"
+
+
+def test_a_revocation_from_a_time_on_says_by_whose_clock() -> None:
+    since = event(RosterRevoked(BEN, moment(T0 + 4 * SECOND)), 9)
+    ever = event(RosterRevoked(BEN, moment(0)), 10)
+    assert "by its own clock" in membership(room(since).incident.roster, BEN)
+    assert membership(room(since, ever).incident.roster, BEN).endswith("nothing counts that it ever wrote")
 
 
 def test_a_checkpoint_over_another_event_of_the_same_number_seals_nothing() -> None:
