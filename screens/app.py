@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from screens.skeleton import draw, keys_wait
 
 if TYPE_CHECKING:
+    from console.config import Runner
     from console.desk import Desk
 
 
@@ -22,6 +23,7 @@ def run(
     expect_room: bool = True,
     bell: bool = True,
     problems: Sequence[str] = (),
+    runner: Runner | None = None,
 ) -> int:
     """Run the console on this terminal until it is left. Returns the exit status.
 
@@ -34,6 +36,7 @@ def run(
         expect_room: whether an incident is likely to be open, so that the frame of the room is drawn first.
         bell: whether an alert that pages rings the terminal's bell.
         problems: what is wrong with the configuration, one sentence each, said when the console opens.
+        runner: what it says about steps of playbooks that run.
     """
     # Threads that share and search take turns with the screen every millisecond instead of every five.
     sys.setswitchinterval(0.001)
@@ -50,6 +53,7 @@ def run(
             expect_room=expect_room,
             bell=bell,
             problems=problems,
+            runner=runner,
             driver_class=TolerantDriver,
         )
         app.run()

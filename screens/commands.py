@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Pane = Literal["", "alerts", "timeline", "checklist", "rollback", "incidents", "evidence"]
+Pane = Literal["", "alerts", "timeline", "checklist", "rollback", "incidents", "evidence", "playbook"]
 Place = Literal["everywhere", "incident", "room", "evidence", "home"]
 """Where a command exists; `incident`: in the room and on its evidence screen."""
 
@@ -25,7 +25,11 @@ class Situation:
     note: bool = False
     """Whether the selected timeline entry was written by a person."""
     row: str = ""
-    """What the selected row of the evidence screen is about."""
+    """What the selected row of the evidence screen, or of the playbooks, is about."""
+    step: frozenset[str] = frozenset()
+    """What can be done with the selected step of a playbook."""
+    running: bool = False
+    """Whether a step of a playbook runs, or will by itself."""
     contained: bool = False
     closed: bool = False
     filtered: bool = False
@@ -60,6 +64,43 @@ _alert = _in("alerts", "1", "an alert")
 _entry = _in("timeline", "2", "a timeline entry")
 _reading = _in("timeline", "2", "a timeline entry", writes=False)
 _item = _in("checklist", "3", "a checklist item")
+
+
+def _item_or_step(now: Situation) -> str:
+    if now.pane != "playbook":
+        return _item(now)
+    return _write(now) or ("" if now.row == "step" else "No step is selected.")
+
+
+def _step(can: str, why: str) -> Possible:
+    def possible(now: Situation) -> str:
+        if not now.writable:
+            return _write(now)
+        if now.pane != "playbook":
+            return "This works on a step of a playbook: press 6 first."
+        if now.row != "step":
+            return "No step is selected."
+        return "" if can in now.step else why
+
+    return possible
+
+
+def _fillable(now: Situation) -> str:
+    if now.pane != "playbook" or now.row not in ("step", "play"):
+        return "This works on an open playbook: press 6 first."
+    return _write(now)
+
+
+def _stoppable(now: Situation) -> str:
+    return _write(now) or ("" if now.running else "Nothing runs that could be stopped.")
+
+
+def _settles(now: Situation) -> str:
+    if now.pane == "playbook":
+        return _step("settle", "Nothing is unknown about this step.")(now)
+    return _entry(now)
+
+
 _class = _in("rollback", "4", "a rollback class")
 
 
@@ -70,8 +111,10 @@ def _own_words(now: Situation) -> str:
 
 
 def _waivable(now: Situation) -> str:
+    if now.pane == "playbook":
+        return _item_or_step(now)
     if now.pane not in ("checklist", "rollback"):
-        return "Waiving works on a checklist item or a rollback class: press 3 or 4 first."
+        return "Waiving works on a checklist item, a step or a rollback class: press 3, 6 or 4 first."
     return _write(now) or ("" if now.selected else "Nothing is selected.")
 
 
@@ -159,17 +202,17 @@ COMMANDS: tuple[Command, ...] = (
     Command("alert.silence", "s", "Silence the alert", "Ask for no attention for a while, with a reason.", "silence", "everywhere", "silence", _alert),
     Command("alert.link", "l", "Add the alert to this incident", "Copy the selected alert into this incident.", "link", name="link", possible=_alert),
     Command("open", "enter", "Open the selection", "Show everything about the selected row and what can be done with it.", "open", "everywhere", possible=_selected),
-    Command("check.done", "space", "Tick the item", "The selected checklist item is done; again: it is open.", "done", name="done", possible=_item),
+    Command("check.done", "space", "Tick the item", "The selected checklist item, or step of a playbook, is done; again: it is open.", "done", name="done", possible=_item_or_step),
     Command("check.claim", "b", "Claim the item", "I work on this item; again: nobody does.", "claim", name="claim", possible=_item),
-    Command("check.skip", "x", "Not applicable", "The selected checklist item does not apply here, with a reason.", "n/a", name="na", possible=_item),
+    Command("check.skip", "x", "Not applicable", "The selected checklist item, or step of a playbook, does not apply here, with a reason.", "n/a", name="na", possible=_item_or_step),
     Command("rollback.move", "r", "Move the rollback on", "Choose the next state of the selected class.", "act", name="rollback", possible=_class),
     Command("rollback.verify", "v", "Verify the rollback", "The effects of the selected class are undone, and that was checked.", "verify", name="verify", possible=_class),
     Command("rollback.hold", "h", "Hold the rollback", "Do not undo the selected class for now, with a reason.", "hold", name="hold", possible=_class),
-    Command("waive", "w", "Waive", "The selected item or class is given up, with a reason.", "waive", name="waive", possible=_waivable),
+    Command("waive", "w", "Waive", "The selected item, step or class is given up, with a reason.", "waive", name="waive", possible=_waivable),
     Command("entry.amend", "c", "Correct the entry", "Write a new version of the selected entry; the old one stays visible.", "correct", name="amend", possible=_own_words),
     Command("entry.retract", "t", "Take the entry back", "Strike the selected entry through, with a reason; again: it counts.", "retract", "incident", "retract", _takes_back),
     Command("entry.dispute", "d", "Dispute the entry", "Say that the selected entry is not so, with a reason; it goes on counting until that is settled.", "dispute", name="dispute", possible=_entry),
-    Command("entry.settle", "u", "Settle the entry", "End the dispute about the selected entry, or choose among versions that stand side by side.", "settle", name="settle", possible=_entry),
+    Command("entry.settle", "u", "Settle the entry", "End the dispute about the selected entry, or choose among versions that stand side by side; of a step: say what became of a run whose effect nobody knows.", "settle", name="settle", possible=_settles),
     Command("entry.unmask", "X", "Look behind the mask", "Show the selected entry, or what an exhibit holds, without masks; that you looked, and why, goes on the record.", "unmask", "incident", "unmask", _entry_or_exhibit),
     Command("entry.amend_last", "f4,alt+up", "Correct my last entry", "Write a new version of what you wrote last.", "", name="amendlast", possible=_write, typing=True),
     Command("write.stamp", "f2,ctrl+t", "Stamp the time", "Put the time of now, UTC, into the write bar; first in an entry it says when that happened.", "", name="stamp", possible=_write, typing=True),
@@ -211,6 +254,16 @@ COMMANDS: tuple[Command, ...] = (
     Command("record.verify", "V", "Verify the record", "Check every byte of the record, beside everything else; again: end that.", "verify", "incident", "verifyrecord"),
     Command("record.seal", "", "Write a checkpoint", "Put on the record where every strand ends: a witness for the others once it is shared.", "", "incident", "seal", _write),
     Command("record.share", "", "Share now", "Take the next turn with every remote at once, without waiting for its time.", "", "incident", "share"),
+    Command("focus.playbook", "6", "Playbooks", "Go to the playbooks, beside the timeline; again: full screen.", "", "incident", "playbook"),
+    Command("play.open", "O", "Open a playbook", "Open the selected playbook of the library in this incident, or the one that is named, as in :open cost-runaway.", "open it", name="open", possible=_open_room),
+    Command("play.close", "", "Close the playbook", "Nobody works through the selected playbook any more; what was done with it stays.", "", name="closeplaybook", possible=_fillable),
+    Command("play.fill", "equals_sign", "Fill in values", "Fill in what the selected step needs; on the head of a playbook: all of its values.", "values", name="fill", possible=_fillable),
+    Command("play.dry", "p", "Dry run", "Run the selected step without its effect; what knows no dry run is shown only.", "dry run", name="dry", possible=_step("run", "This step runs nothing.")),
+    Command("play.run", "greater_than_sign", "Run for real", "Show exactly what would run and its effect; Enter runs it.", "FOR REAL", name="run", possible=_step("run", "This step runs nothing: Space says that it is done.")),
+    Command("play.approve", "Y", "Approve the step", "Let the selected step run once, exactly as it is filled in now.", "approve", name="approve", possible=_step("approve", "This step needs no approval now.")),
+    Command("play.decide", "Q", "Answer the decision", "Choose one way out of the selected decision, with a reason.", "decide", name="decide", possible=_step("decide", "This step is no decision.")),
+    Command("play.exempt", "", "Exempt from the freeze", "Let the selected step through the change freeze of this incident, with a reason.", "", name="exempt", possible=_step("run", "This step runs nothing.")),
+    Command("play.stop", "T", "Stop the run", "End the run that goes on, with all that it started; what would run by itself never begins.", "stop", "room", "stop", _stoppable),
     Command("view.zoom", "plus", "Bigger, or back", "Give the pane in use the whole screen; again: all panes.", "zoom", name="zoom"),
     Command("view.freeze", "f", "Freeze, or go on", "Hold the alerts or the timeline still while you read; arrivals are counted. Again: go on.", "freeze", name="freeze", possible=_freezable),
     Command("mark.set", "m", "Mark the entry", "Mark the selected timeline entry for as long as this room is open; again: no mark.", "", name="mark", possible=_reading),

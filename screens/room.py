@@ -25,6 +25,7 @@ from screens.widgets.alerts import AlertRow, Alerts, alert_rows
 from screens.widgets.checklist import Checklist
 from screens.widgets.header import Header
 from screens.widgets.hints import Hints
+from screens.widgets.playbook import PlaybookPane, PlayRow
 from screens.widgets.rollback import RollbackTracker
 from screens.widgets.rows import Rows
 from screens.widgets.sheet import Para, Sheet
@@ -34,6 +35,7 @@ from screens.widgets.writer import Writer
 
 if TYPE_CHECKING:
     from console.alerts import Alert
+    from console.incident import Incident
     from console.room import Room
     from data.drafts import Draft
 
@@ -42,7 +44,12 @@ PANES: tuple[tuple[Pane, str], ...] = (
     ("timeline", "Timeline"),
     ("checklist", "Checklist"),
     ("rollback", "Rollback"),
+    ("playbook", "Play"),
 )
+NUMBERS: dict[Pane, int] = {"alerts": 1, "timeline": 2, "checklist": 3, "rollback": 4, "playbook": 6}
+"""The key of each pane; 5 is the evidence."""
+BESIDE = frozenset({"playbook", "timeline", "rollback"})
+"""Panes that leave the playbooks where they are."""
 WORDS = frozenset({"note.written", "update.sent"})
 """Kinds of entries that a person wrote."""
 WRITING, SENDING = "write", "sending-"
@@ -80,6 +87,8 @@ class RoomScreen(ConsoleScreen):
             with Container(id="left"):
                 yield Alerts(says="No alerts: the tripwires saw nothing.")
                 yield Checklist()
+                yield PlaybookPane()
+                yield Sheet(id="step")
             with Container(id="middle"):
                 yield Timeline()
             with Container(id="right"):
@@ -95,8 +104,10 @@ class RoomScreen(ConsoleScreen):
         """Draw the frame; the state follows once the record is open."""
         self.query_one("#detail", Sheet).can_focus = False
         self.query_one("#detail", Sheet).border_title = Content("Detail")
-        for number, (pane, name) in enumerate(PANES, 1):
-            self.query_one(f"#{pane}", Rows).title(f"{number} {name}")
+        self.query_one("#step", Sheet).can_focus = False
+        self.query_one("#step", Sheet).border_title = Content("Step")
+        for pane, name in PANES:
+            self.query_one(f"#{pane}", Rows).title(f"{NUMBERS[pane]} {name}")
         self.focus_pane("alerts")
         self.show_state()
 
@@ -113,6 +124,7 @@ class RoomScreen(ConsoleScreen):
             self._shown, self._drafted = room, False
             timeline.watch_log(room.lines)
             background(self, self._adopt_drafts, room)
+            background(self, self._look_for_unknown, room)
         state = room.incident
         timeline.judge(state.roster, frozenset(state.contested))
         timeline.changed(self.now())
@@ -133,6 +145,7 @@ class RoomScreen(ConsoleScreen):
         self.query_one(Alerts).update(alert_rows(alerts, now, state.alerts), len(alerts))
         self.query_one(Checklist).update(state, now)
         self.query_one(RollbackTracker).update(state, now)
+        self._show_playbooks()
         self._show_tabs()
         self._show_detail()
         self._show_hints()
@@ -152,17 +165,20 @@ class RoomScreen(ConsoleScreen):
 
     def _show_tabs(self) -> None:
         pieces: list[Piece] = []
-        for number, (pane, name) in enumerate(PANES, 1):
+        for pane, text in self._tabs():
             here = pane == self.pane
-            shown = self._count(pane)
-            pieces.append(
-                (
-                    f"[{number} {name}{shown}]" if here else f" {number} {name}{shown} ",
-                    "strong" if here else "quiet",
-                    0,
-                )
-            )
+            pieces.append((f"[{text}]" if here else f" {text} ", "strong" if here else "quiet", 0))
         self.query_one("#tabs", StripLines).show((pieces, []))
+
+    def _tabs(self) -> list[tuple[Pane, str]]:
+        """The panes with what their tabs say; the playbooks only where they are at work: the line is full."""
+        plays = self.room.incident.plays.opened.values() if self.room is not None else ()
+        working = self.pane == "playbook" or any(play.open for play in plays)
+        return [
+            (pane, f"{NUMBERS[pane]} {name}{self._count(pane)}")
+            for pane, name in PANES
+            if pane != "playbook" or working
+        ]
 
     def _count(self, pane: Pane) -> str:
         room = self.room
@@ -177,8 +193,29 @@ class RoomScreen(ConsoleScreen):
                 return f" {state.checked}/{len(state.checklist)}"
             case "rollback":
                 return f" {sum(row.finished for row in state.rollback.values())}/{len(state.rollback)}"
+            case "playbook":
+                states = [
+                    each for play in state.plays.opened.values() if play.open for each in play.steps.values()
+                ]
+                if any(each.standing == "unclear" for each in states):
+                    return " ?!"
+                return " >" if any(each.running is not None for each in states) else ""
             case _:
                 return ""
+
+    def _show_playbooks(self) -> None:
+        """Draw the playbooks, where they are shown: to say what is in the way of each step is not for nothing."""
+        room = self.room
+        if room is not None and self.has_class("-playbook"):
+            playing = self.console_app.playing
+            self.query_one(PlaybookPane).update(playing.player(room), playing.books(room.incident))
+
+    async def _look_for_unknown(self, room: Room) -> None:
+        """A run that was abandoned is looked for once; where there never was a playbook nothing is loaded."""
+        if any(play.open for play in room.incident.plays.opened.values()):
+            from screens.deeds.playbook import look_for_unknown
+
+            await look_for_unknown(self, room)
 
     # -- selection -----------------------------------------------------------------------------------------
 
@@ -206,11 +243,15 @@ class RoomScreen(ConsoleScreen):
         room = self.room
         state = room.incident if room is not None else None
         line = self.query_one(Timeline).selected
+        play = self.query_one(PlaybookPane).selected if self.pane == "playbook" else None
         return Situation(
             place="room",
             pane=self.pane,
             selected=self.rows.selected is not None,
             note=line is not None and line.kind in WORDS,
+            row=play.kind if play is not None else "",
+            step=self._can(play) if play is not None else frozenset(),
+            running=state is not None and _running(state),
             contained=state is not None and state.contained_at is not None,
             closed=state is not None and not state.open,
             filtered=self.query_one(Timeline).narrowed is not None,
@@ -218,12 +259,35 @@ class RoomScreen(ConsoleScreen):
             typing=self.query_one(Writer).box.has_focus,
         )
 
+    def _can(self, row: PlayRow) -> frozenset[str]:
+        """Return what can be done with a step."""
+        room = self.room
+        state = room.incident.plays.step(row.playbook, row.step) if room is not None else None
+        if room is None or state is None:
+            return frozenset()
+        from console.runner.rules import approvers
+
+        kind, standing = state.step.kind, state.standing
+        acts = state.step.acts and not state.settled
+        found = {
+            "run": kind not in ("manual", "decision"),
+            "decide": kind == "decision",
+            "settle": standing == "unclear",
+            "approve": acts and bool(approvers(state.step, state.section, room.incident.severity)),
+        }
+        return frozenset(name for name, can in found.items() if can)
+
     def _show_detail(self) -> None:
         """Follow the selection in the detail pane, where there is one."""
-        sheet = self.query_one("#detail", Sheet)
-        if not sheet.display or not sheet.size.height:
-            return
-        sheet.read(self._detail())
+        for name in ("#detail", "#step"):
+            sheet = self.query_one(name, Sheet)
+            if sheet.display and sheet.size.height:
+                sheet.read(self._step() if name == "#step" else self._detail())
+
+    def _step(self) -> list[Para]:
+        from screens.deeds.playbook import paragraphs
+
+        return paragraphs(self)
 
     def _detail(self) -> list[Para]:
         from screens.reading import about_alert, about_class, about_item
@@ -237,6 +301,8 @@ class RoomScreen(ConsoleScreen):
                 return about_alert(alert, now)
             case "checklist" if (item := self.query_one(Checklist).selected) is not None:
                 return about_item(state.checklist[item.id], state, now)
+            case "playbook":
+                return self._step()
             case "rollback" if (row := self.query_one(RollbackTracker).selected) is not None:
                 return about_class(state.rollback[row.id], state, now)
             case "timeline" if (line := self.query_one(Timeline).selected) is not None:
@@ -283,11 +349,19 @@ class RoomScreen(ConsoleScreen):
             if widget is not None and widget.id == pane:
                 self._use(pane)
 
+    def show_pane(self, pane: Pane) -> None:
+        """Bring `pane` on the screen; the keys stay where they are."""
+        self._use(pane)
+
     def _use(self, pane: Pane) -> None:
         if pane != self.pane:
             # At once: each change of a class styles the whole screen again.
-            self.set_classes([name for name in self.classes if not name.startswith("-on-")] + [f"-on-{pane}"])
+            others = [name for name in self.classes if not name.startswith("-on-") and name != "-playbook"]
+            beside = pane == "playbook" or (self.has_class("-playbook") and pane in BESIDE)
+            self.set_classes([*others, f"-on-{pane}", *(["-playbook"] if beside else [])])
             self.pane = pane
+            if pane == "playbook":
+                self._show_playbooks()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Show what belongs to the pane in use."""
@@ -312,6 +386,8 @@ class RoomScreen(ConsoleScreen):
         """Leave the zoom, then the filter."""
         if self.has_class("-zoom"):
             self.remove_class("-zoom")
+        elif self.pane == "playbook":
+            self.focus_pane("alerts")
         elif self.query_one(Timeline).narrowed:
             self.command("filter.clear")
 
@@ -421,8 +497,18 @@ class RoomScreen(ConsoleScreen):
         """Tabs are buttons too."""
         if isinstance(event.widget, Widget) and event.widget.id == "tabs":
             cell = 1
-            for pane, name in PANES:
-                cell += len(name) + len(self._count(pane)) + 6
+            for pane, text in self._tabs():
+                cell += len(text) + 4
                 if event.x < cell:
                     self.focus_pane(pane)
                     return
+
+
+def _running(state: Incident) -> bool:
+    """Return whether a step of a playbook runs, or will by itself."""
+    plays = [play for play in state.plays.opened.values() if play.open]
+    return any(
+        each.running is not None or (each.announced is not None and not each.settled)
+        for play in plays
+        for each in play.steps.values()
+    )

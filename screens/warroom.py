@@ -35,9 +35,11 @@ from screens.themes import DEFAULT, NAMES, THEMES, TOKENS, unknown
 from screens.times import SECOND
 
 if TYPE_CHECKING:
+    from console.config import Runner
     from console.desk import Desk
     from console.room import Room
     from screens.checking import Checking
+    from screens.playbook import Playing
 
 LAST_VIEWED = "last-viewed"
 """File in the home directory: the case id of the incident that was on the screen last."""
@@ -95,6 +97,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         start: the code of the incident to enter, `home` for the list, or nothing: the one left open here, else the newest.
         keys: overrides of the keymap, command id to keys.
         theme: the name of a theme; nothing = dark.
+        runner: what the configuration says about steps that run.
         expect_room: draw the frame of the room first, because an incident is likely to be open.
     """
 
@@ -117,6 +120,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         expect_room: bool = True,
         bell: bool = True,
         problems: Sequence[str] = (),
+        runner: Runner | None = None,
         driver_class: Any = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
@@ -125,6 +129,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self._problems.extend(problems)
         self._standing = ""
         self.sight = Sight()
+        self._runner = runner
         self._attention = Attention(bell, os.environ)
         self.command_of = {key: name for name, keys_ in self.keymap_in_force.items() for key in keys_}
         self._open_desk, self._start, self._expect_room = open_desk, start, expect_room
@@ -304,6 +309,8 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self._write("\x1b[23;2t")
         if "checking" in vars(self):
             self.checking.end()
+        if "playing" in vars(self):
+            await self.playing.leave()
         desk, self.desk = self.desk, None
         if desk is not None:
             await desk.close()
@@ -326,6 +333,13 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         from screens.checking import Checking
 
         return Checking()
+
+    @cached_property
+    def playing(self) -> Playing:
+        """The playbooks at work here; what runs goes on whatever is looked at."""
+        from screens.playbook import Playing
+
+        return Playing(self._runner, self._mark)
 
     def show_evidence(self) -> None:
         """Show the evidence over the room."""

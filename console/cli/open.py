@@ -104,6 +104,7 @@ def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config
         theme=config.screen.theme,
         bell=config.screen.bell,
         problems=[str(problem) for problem in config.problems],
+        runner=config.runner,
         expect_room=bool(home.cases()),
     )
 

@@ -1,5 +1,15 @@
 """What the commands do. Importing this package registers every deed."""
 
-from screens.deeds import alerts, checklist, evidence, incident, rollback, roster, timeline, view
+from screens.deeds import alerts, checklist, evidence, incident, playbook, rollback, roster, timeline, view
 
-__all__ = ["alerts", "checklist", "evidence", "incident", "rollback", "roster", "timeline", "view"]
+__all__ = [
+    "alerts",
+    "checklist",
+    "evidence",
+    "incident",
+    "playbook",
+    "rollback",
+    "roster",
+    "timeline",
+    "view",
+]

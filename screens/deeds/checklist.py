@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from console.incident import Check
 from console.room import Room
 from screens.console_screen import ConsoleScreen, does
+from screens.deeds import playbook
 from screens.deeds.rollback import selected_class
 from screens.dialogs.form import Form, Text
 from screens.widgets.checklist import Checklist
@@ -21,6 +22,9 @@ def selected_item(screen: ConsoleScreen) -> Check | None:
 @does("check.done")
 def done(screen: ConsoleScreen, words: str = "") -> None:
     """Tick, or open again."""
+    if screen.situation().pane == "playbook":
+        playbook.tick(screen, words)
+        return
     check, room = selected_item(screen), screen.room
     if check is None or room is None:
         return
@@ -62,13 +66,18 @@ def claim(screen: ConsoleScreen, words: str = "") -> None:
 @does("check.skip")
 def not_applicable(screen: ConsoleScreen, words: str = "") -> None:
     """Ask why, then mark it not applicable."""
+    if screen.situation().pane == "playbook":
+        playbook.leave_out(screen, "not_applicable", "Not applicable", words)
+        return
     _settle(screen, "not_applicable", "Not applicable", "Why it does not apply", words)
 
 
 @does("waive")
 def waive(screen: ConsoleScreen, words: str = "") -> None:
-    """Ask why, then waive the item or the class in use."""
-    if screen.situation().pane == "checklist":
+    """Ask why, then waive the item, the step or the class in use."""
+    if screen.situation().pane == "playbook":
+        playbook.leave_out(screen, "waived", "Waive the step", words)
+    elif screen.situation().pane == "checklist":
         _settle(screen, "waived", "Waive the item", "Why it is given up", words)
     else:
         _waive_class(screen, words)

@@ -12,6 +12,7 @@ from console.shown import masked
 from console.timeline import MARKS, RETRACTED
 from data.line import Filter, Line
 from screens.console_screen import ConsoleScreen, does
+from screens.deeds import playbook
 from screens.deeds.evidence import selected_exhibit, show_files
 from screens.dialogs.form import Choice, Form, Option, Text
 from screens.display import fit
@@ -332,7 +333,10 @@ def dispute(screen: ConsoleScreen, words: str = "") -> None:
 
 @does("entry.settle")
 def settle(screen: ConsoleScreen, words: str = "") -> None:
-    """End the dispute about an entry, or write one version over all that stand side by side."""
+    """End the dispute about an entry, or write one version over all; of a step: say what became of it."""
+    if screen.situation().pane == "playbook":
+        playbook.settle(screen, words)
+        return
     line, room = _line(screen), screen.room
     if line is None or room is None:
         return

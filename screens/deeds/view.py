@@ -8,6 +8,7 @@ from screens.commands import BY_ID, Pane
 from screens.console_screen import ConsoleScreen, does
 from screens.deeds.alerts import selected_alert
 from screens.deeds.evidence import open_row
+from screens.deeds.playbook import open_row as open_play
 from screens.deeds.timeline import history
 from screens.dialogs.form import Choice, Form, Option
 from screens.dialogs.page import Page
@@ -97,6 +98,9 @@ def open_selection(screen: ConsoleScreen, words: str = "") -> None:
             names.insert(3, "alert.link")
         _page(screen, "Alert", about_alert(alert, now), names)
     if room is None:
+        return
+    if pane == "playbook" and isinstance(screen, RoomScreen):
+        open_play(screen)
         return
     state = room.incident
     if pane == "timeline" and (line := screen.query_one(Timeline).selected) is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,9 +16,10 @@ from textual.widgets import Label
 
 from screens.background import background
 from screens.console_screen import FIELD_BY_FIELD, refusal
-from screens.display import content, fit
+from screens.display import block, content, fit
 from screens.keyboard import DialogReady
 from screens.widgets.rows import Cells, ListRows, Rows
+from screens.widgets.sheet import LABEL, Para, Sheet
 from screens.widgets.strips import StripLines
 from screens.widgets.writer import Box
 
@@ -112,6 +113,7 @@ class Form(ModalScreen[bool]):
         submit: does it; raises `Refused` with the reason when it cannot be done.
         about: display text shown above the questions, such as the entry that is meant.
         lines: lines of our own shown there, one below the other.
+        shown: what to read in full before anything is decided; what is long scrolls.
         verb: what Enter does.
     """
 
@@ -140,6 +142,7 @@ class Form(ModalScreen[bool]):
         *,
         about: str = "",
         lines: tuple[str, ...] = (),
+        shown: Sequence[Para] = (),
         verb: str = "save",
         id: str | None = None,
     ) -> None:
@@ -151,7 +154,7 @@ class Form(ModalScreen[bool]):
             about,
             verb,
         )
-        self._lines = lines
+        self._lines, self._shown = lines, list(shown)
         self._busy = False
 
     def compose(self) -> ComposeResult:
@@ -162,6 +165,8 @@ class Form(ModalScreen[bool]):
                 yield Label(content(self._about, 2000), classes="about")
             for line in self._lines:
                 yield Label(content(line, 400), classes="line")
+            if self._shown:
+                yield self._sheet()
             for field in self._fields:
                 yield Label(content(field.label), classes="label")
                 if isinstance(field, Choice):
@@ -172,8 +177,23 @@ class Form(ModalScreen[bool]):
                     yield Box(field.value, id=f"field-{field.name}", limit=field.limit, lines=field.lines)
             yield StripLines(id="form-says")
 
+    def _sheet(self) -> Sheet:
+        """What is shown in full: as high as it is, as far as the questions leave room."""
+        width = min(self.app.size.width, 76) - 4
+        folded = (block(para.text, width - (LABEL if para.label else 0) - 3)[0] for para in self._shown)
+        asked = sum(len(field.options) + 1 if isinstance(field, Choice) else 2 for field in self._fields)
+        sheet = Sheet(id="form-shown")
+        sheet.styles.height = min(sum(map(len, folded)), max(self.app.size.height - asked - 4, 3))
+        return sheet
+
     def on_mount(self) -> None:
         """Go to the first question."""
+        if self._shown:
+            sheet = self.query_one("#form-shown", Sheet)
+            sheet.read(self._shown)
+            # It takes the keys only where there is nothing to type: what is long can be scrolled then.
+            sheet.can_focus = not self._fields
+            self.set_focus(sheet if sheet.can_focus else None)
         if self._fields:
             self.set_focus(self.query_one(f"#field-{self._fields[0].name}"))
         self._say("")

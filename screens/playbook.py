@@ -1,0 +1,211 @@
+"""What the console does with playbooks: it reads the library, and what it runs goes on whatever is looked at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from console.refusal import Refused
+from screens.widgets.playbook import Book
+
+if TYPE_CHECKING:
+    from console.config import Runner
+    from console.incident import Incident
+    from console.room import Room
+    from console.runner.output import Progress
+    from console.runner.player import Player
+    from data.home import Home
+    from playbooks.response import Playbook
+
+LINES = 400
+"""Lines of a run that are kept for the screen; the record keeps more."""
+RUNS = 20
+"""Runs whose lines are kept for the screen."""
+
+
+class Playing:
+    """The playbooks at work on this console.
+
+    Args:
+        runner: what the configuration says about runs; None = the defaults.
+        news: called when a run printed something.
+
+    Attributes:
+        output: the last lines of a run by its id, as they came: they pass the gate before a terminal sees them.
+    """
+
+    def __init__(self, runner: Runner | None = None, news: Callable[[], None] = lambda: None) -> None:
+        self.output: dict[str, deque[str]] = {}
+        self._runner, self._news = runner, news
+        self._library: tuple[Playbook, ...] | None = None
+        self._player: Player | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def player(self, room: Room) -> Player:
+        """Return what works through the playbooks of `room`."""
+        if self._player is None or self._player.room is not room:
+            self._player = self._made(room)
+        return self._player
+
+    def _made(self, room: Room) -> Player:
+        from console.runner.player import Player, Settings
+
+        said = self._runner
+        if said is None:
+            return Player(room, room.replica)
+        settings = Settings(said.environment, int(said.announce), said.two_persons)
+        return Player(room, room.replica, settings)
+
+    # -- the library -------------------------------------------------------------------------------------
+
+    @property
+    def read(self) -> bool:
+        """Whether the library was read."""
+        return self._library is not None
+
+    async def read_library(self) -> None:
+        """Read the library, once.
+
+        Raises:
+            PlaybookTrouble: a document is broken.
+        """
+        if self._library is None:
+            self._library = await asyncio.to_thread(_library)
+
+    def books(self, incident: Incident) -> list[Book] | None:
+        """Return the library for an incident, what speaks for itself first; None while it is not read."""
+        if self._library is None:
+            return None
+        from console.tagging import PLAYBOOK, proposals
+
+        said = {each.tag: each.reason for each in proposals(incident) if each.axis == PLAYBOOK}
+        tagged = incident.triage.tags.get(PLAYBOOK, {})
+        said = dict.fromkeys(tagged, "the incident is tagged so") | said
+        order = sorted(
+            (book for book in self._library if book.kind != "default"),
+            key=lambda book: (book.id not in said, book.kind != "scenario", book.number, book.id),
+        )
+        return [
+            Book(
+                book.id,
+                book.title,
+                book.severity,
+                book.summary,
+                said.get(book.id, ""),
+                tuple(trigger.text for trigger in book.triggers),
+            )
+            for book in order
+        ]
+
+    def book(self, id: str) -> Playbook:
+        """Return a playbook of the library, with the sections that it takes over.
+
+        Raises:
+            Refused: there is none.
+        """
+        books = self._library or ()
+        found = next((book for book in books if book.id == id), None)
+        if found is None:
+            raise Refused(f"There is no playbook {id}.", "The pane lists them.")
+        default = next((book for book in books if book.kind == "default"), None)
+        return found.completed(default) if default is not None else found
+
+    # -- runs --------------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs here."""
+        return bool(self._tasks)
+
+    def run(
+        self,
+        home: Home,
+        room: Room,
+        playbook: str,
+        step: str,
+        done: Callable[[Exception | None, str], None],
+        *,
+        real: bool,
+        confirm: str = "",
+    ) -> None:
+        """Run a step to its end in a room of its own: the one on the screen may be left meanwhile.
+
+        Args:
+            home: where the incident lies.
+            room: the incident.
+            playbook: id of the playbook.
+            step: id of the step.
+            done: called at the end with what was in the way, or None and how it ended.
+            real: whether it is to take effect.
+            confirm: the id of the step once more, where it destroys something.
+        """
+        work = partial(self._run, home, room.case.id, room.actor, room.role, playbook, step, real, confirm)
+        task = asyncio.ensure_future(self._told(work, done))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _told(
+        self, work: Callable[[], Awaitable[str]], done: Callable[[Exception | None, str], None]
+    ) -> None:
+        try:
+            ended = await work()
+        except Exception as error:
+            done(error, "")
+        else:
+            done(None, ended)
+
+    async def _run(
+        self, home: Home, case: str, actor: str, role: str, playbook: str, step: str, real: bool, confirm: str
+    ) -> str:
+        from console.room import Room
+        from console.timeline import project
+        from data.case import Case
+        from screens.reading_playbook import run_line
+
+        opened = await asyncio.to_thread(Case.open, home.case_dir(case), home, project)
+        room = await Room.open(home, opened, actor, role)
+        try:
+            player = self._made(room)
+            ended = await player.run(step, playbook, real=real, confirm=confirm, tell=self._tell)
+            state = player.plays.step(playbook, step)
+            wait = state.step.wait if state is not None else None
+            if ended.running and wait is not None and wait.check is not None:
+                ended = await player.attend(ended.id, self._tell)
+            return run_line(ended)
+        finally:
+            await room.close()
+
+    def _tell(self, progress: Progress) -> None:
+        lines = self.output.pop(progress.run, None) or deque(maxlen=LINES)
+        if progress.skipped:
+            lines.append(f"... {progress.skipped:,} lines ...")
+        lines.extend(progress.lines)
+        # The newest last: the oldest run makes room.
+        self.output[progress.run] = lines
+        while len(self.output) > RUNS:
+            del self.output[next(iter(self.output))]
+        self._news()
+
+    async def leave(self) -> None:
+        """End what runs, and see its end on the record."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _library() -> tuple[Playbook, ...]:
+    from playbooks import load
+
+    books = load.playbooks()
+    # Read with it, in the same thread: what speaks for a playbook asks for these.
+    load.rollback_classes()
+    from playbooks.guidance import Tags
+
+    load.only(Tags)
+    return books

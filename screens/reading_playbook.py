@@ -1,0 +1,154 @@
+"""What there is to read about a playbook and about one of its steps, and what stands in its way."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from console.runner.fill import Unfilled, fill, said
+from console.runner.rules import Refusal, approvers, who
+from screens.times import hms, stamp
+from screens.widgets.playbook import Book, in_the_way, number
+from screens.widgets.sheet import Para
+
+if TYPE_CHECKING:
+    from console.runner.player import Player
+    from console.runner.state import Play, Run, StepState
+
+LIVE = 8
+"""Lines of what a run prints that stand first while it goes on."""
+WORDS = {"open": "open", "done": "done", "not_applicable": "not applicable", "waived": "WAIVED",
+         "running": "RUNNING", "unclear": "UNKNOWN EFFECT", "failed": "FAILED"}  # fmt: skip
+
+
+def would_run(player: Player, play: Play, state: StepState, *, dry: bool = False) -> str:
+    """Return exactly what would run; what is missing stays a placeholder. Empty: nothing runs."""
+    step = state.step
+    try:
+        filled = fill(step, play, player.values(play), dry=dry)
+    except Unfilled:
+        if step.command is not None:
+            return shlex.join(step.command.dry_run if dry else step.command.argv)
+        return f"{step.http.method} {step.http.url}" if step.http is not None else ""
+    return filled.text if filled is not None else ""
+
+
+def hindrance(refusal: Refusal, play: Play, state: StepState) -> str:
+    """Return what is in the way, and which key takes it away."""
+    step = state.step
+    match refusal.code:
+        case "values":
+            return f"{refusal.what} = fills in."
+        case "approval":
+            return f"{refusal.what} {refusal.instead.split(' `')[0]} Y approves."
+        case "snapshot":
+            copy = number(play, step.snapshot or "")
+            first = f"Snapshot first: step {copy}, {step.snapshot}." if copy else refusal.what
+            return f"{first} It destroys evidence; > on that step keeps a copy, w there waives it."
+        case "unclear":
+            return f"{refusal.what} Look, then u says what became of it."
+        case "settled":
+            return f"{refusal.what} Space opens it again."
+        case "running":
+            return f"{refusal.what} T ends it."
+        case "freeze":
+            return f"{refusal.what} If it belongs to this incident: :exempt and why."
+        case "actuator":
+            return f"{refusal.what} Do it by hand, then Space."
+        case "role":
+            return f"{refusal.what} {refusal.instead}"
+        case "closed":
+            return f"{refusal.what} O opens it again."
+        case "over":
+            return f"{refusal.what} :reopen goes on with it."
+        case _:
+            return refusal.what
+
+
+def about_step(player: Player, play: Play, state: StepState, output: Sequence[str]) -> list[Para]:
+    """Return everything about a step. `output`: what its newest run here printed, the last lines."""
+    step, known = state.step, player.values(play)
+    paras = [Para(said(step.text, known), f"step {number(play, step.id)}", "strong")]
+    real, running = state.real, state.running
+    if state.standing == "unclear" and real is not None:
+        paras.append(
+            Para("Nobody knows whether it took effect: look at the system, then u.", "UNKNOWN", "crit")
+        )
+        paras.append(Para(real.note, "", "crit"))
+    elif running is not None:
+        paras.append(Para(f"since {hms(running.at)}, by {running.by}; T ends it", "RUNNING", "info"))
+        if output:
+            paras.append(Para("\n".join(output[-LIVE:]), "it prints", agent=True))
+    else:
+        mark = f"{WORDS[state.standing]} {stamp(state.at)} {state.by} {state.reason}" if state.at else ""
+        paras.append(Para(mark.strip() or WORDS[state.standing], "state"))
+    paras += [
+        Para(hindrance(each, play, state), "in the way", "high") for each in in_the_way(player, play, state)
+    ]
+    if step.acts:
+        paras.append(Para(would_run(player, play, state), "for real"))
+        if step.command is not None:
+            dry = would_run(player, play, state, dry=True) or "shown only: it knows no dry run"
+            paras.append(Para(dry, "dry run", "quiet"))
+    if step.decision is not None:
+        paras.append(Para(said(step.decision.question, known), "question"))
+        paras += [Para(f"{each.id}: {said(each.text, known)}") for each in step.decision.options]
+    if step.wait is not None:
+        least = f"; {step.wait.least} s at least" if step.wait.least else ""
+        paras.append(Para(f"{said(step.wait.until, known)}{least}", "until"))
+    for label, text in (("expect", step.expect), ("verify", step.verify), ("help", step.help)):
+        if text:
+            paras.append(Para(said(text, known), label))
+    paras.append(Para(f"{step.role}: {who(player.incident, (step.role,))}", "owner"))
+    roles = approvers(step, state.section, player.incident.severity)
+    if roles:
+        names = ", ".join(f"{each.by} ({each.role})" for each in state.approvals)
+        paras.append(Para(f"approved by {names}" if names else f"needs {' or '.join(roles)}", "approval"))
+    if step.destroys_evidence:
+        paras.append(Para("DESTROYS EVIDENCE: it is gone for good", "effect", "crit"))
+    paras.append(Para(step.reach, "reaches"))
+    if state.option:
+        paras.append(Para(state.option, "decided"))
+    if state.evidence:
+        paras.append(Para(state.evidence, "evidence"))
+    paras += [Para(run_line(run), "run", "quiet") for run in reversed(state.runs)]
+    if output and running is None:
+        paras.append(Para("\n".join(output), "it printed", agent=True))
+    return [*paras, Para(" ".join(step.sources) or "-", "from", "quiet"), Para(step.id, "id", "quiet")]
+
+
+def run_line(run: Run) -> str:
+    """Return one run in a line."""
+    how = "dry run" if run.dry else "by itself" if run.automatic else "for real"
+    code = f", exit {run.exit}" if run.exit is not None else f", status {run.status}" if run.status else ""
+    ended = (run.outcome or "goes on").replace("_", " ")
+    word = f"; a person says: {run.word}" if run.word else ""
+    note = f" {run.note}" if run.note else ""
+    return f"{stamp(run.at)} {how} by {run.by}: {ended}{code}, {run.milliseconds / 1000:.1f} s{word}{note}"
+
+
+def about_play(player: Player, play: Play) -> list[Para]:
+    """Return everything about an open playbook as a whole."""
+    book, known = play.document, player.values(play)
+    paras = [
+        Para(f"{book.title} ({book.version})", "playbook", "strong"),
+        Para(book.summary, "about"),
+        Para(f"{play.done} of {len(play.steps)} steps are settled", "state"),
+        Para(f"{stamp(play.opened_at)} {play.opened_by} {play.why}", "opened"),
+    ]
+    paras += [Para(each.reason, "FROZEN", "high") for each in player.plays.freezes.values()]
+    for value in book.values:
+        text = known.get(value.name, "")
+        paras.append(Para(f"{value.name} = {text}" if text else f"{value.name} is missing: {value.ask}", "value",
+                          "" if text else "high"))  # fmt: skip
+    return paras
+
+
+def about_book(book: Book) -> list[Para]:
+    """Return what the library says about a playbook that is not open."""
+    paras = [Para(book.title, "playbook", "strong"), Para(book.summary, "about")]
+    if book.reason:
+        paras.append(Para(book.reason, "proposed", "info"))
+    paras += [Para(each, "sign") for each in book.triggers]
+    return [*paras, Para("O opens it in this incident", ""), Para(book.id, "id", "quiet")]
