@@ -601,6 +601,13 @@ class Fold:
                 apply(state, event, body)
         self.incident, self._withdrawn = state, withdrawn
 
+    def foresee(self, event: Event) -> Incident:
+        """Return the state as it would be with one event more, which comes after all that are known."""
+        ahead = Fold()
+        ahead._kept = [*self._kept, (event.order, event, read(event))]
+        ahead._refold()
+        return ahead.incident
+
     def latest(self, actor: str) -> tuple[Event, Body | Unknown] | None:
         """Return the newest change of state by `actor` that still counts: what undo would retract."""
         for _, event, body in reversed(self._kept):

@@ -7,9 +7,9 @@ Every command appends events and returns once they are on the record. What a per
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from console.alerts import Alert
 from console.events import (
@@ -77,6 +77,47 @@ DAY = 86_400_000_000_000
 
 async def _as_it_is(alert: Alert) -> Alert:
     return alert
+
+
+class Foreseen(NamedTuple):
+    """What a change of the roster would do.
+
+    Attributes:
+        events: how many entries of that console are here.
+        counted: how many of them count now.
+        will_count: how many would count.
+        changes: what of the incident would change, a phrase each.
+    """
+
+    events: int
+    counted: int
+    will_count: int
+    changes: tuple[str, ...]
+
+
+def _differences(before: Incident, after: Incident) -> Iterator[str]:
+    if (before.severity, before.label) != (after.severity, after.label):
+        yield f"severity {before.label} becomes {after.label}"
+    if before.open != after.open:
+        yield "the incident is OPEN again" if after.open else "the incident is CLOSED"
+    if (before.contained_at is None) != (after.contained_at is None):
+        yield (
+            "containment counts as confirmed"
+            if after.contained_at
+            else "containment is NOT CONFIRMED any more"
+        )
+    if before.title != after.title:
+        yield f"the title becomes: {after.title}"
+    for role in dict.fromkeys((*before.roles, *after.roles)):
+        now, then = before.roles.get(role, []), after.roles.get(role, [])
+        if now != then:
+            yield f"{role}: {', '.join(now) or 'nobody'} becomes {', '.join(then) or 'nobody'}"
+    ticks = sum(each != after.checklist.get(name) for name, each in before.checklist.items())
+    if ticks:
+        yield f"{ticks} checklist {'item changes' if ticks == 1 else 'items change'}"
+    classes = sum(each != after.rollback.get(name) for name, each in before.rollback.items())
+    if classes:
+        yield f"{classes} rollback {'class changes' if classes == 1 else 'classes change'}"
 
 
 class Room:
@@ -682,14 +723,52 @@ class Room:
         public = await self._reader.key(replica)
         return () if public is None else await asyncio.to_thread(fingerprint, public)
 
+    @property
+    def counts(self) -> bool:
+        """Whether what this console writes now counts."""
+        return self.incident.roster.counts(self._next(RosterAsked(self.actor)))
+
+    @property
+    def unheard(self) -> str:
+        """Why nothing that this console writes counts, one sentence; empty when it does."""
+        if self.counts:
+            return ""
+        member = self.incident.roster.members.get(self.replica)
+        if member is not None and member.revoked is not None:
+            return "saved here, but the key of this console was revoked: it changes nothing. Go on with a new identity."
+        return "saved here, but this console is not on the roster: it changes nothing until somebody adds it."
+
+    def _next(self, body: Body) -> Event:
+        """`body` as the event that this console would write now, after everything that it knows."""
+        written, now = entry(body, self.actor), self.clock.now()
+        return Event(
+            0, self.case.id, self.replica, 0, 0, "f" * 16, now, now, self.actor, "", written.kind,
+            "", "f" * 64, written.body,
+        )  # fmt: skip
+
+    async def foresee(self, change: RosterAdded | RosterRemoved | RosterRevoked) -> Foreseen:
+        """Return what a change of the roster would do, here and now; nothing is written."""
+        before, after = self.incident, self._fold.foresee(self._next(change))
+        theirs = await self._reader.by(change.replica)
+        counted, will = (sum(map(roster.counts, theirs)) for roster in (before.roster, after.roster))
+        return Foreseen(len(theirs), counted, will, tuple(_differences(before, after)))
+
     async def admit(
         self, replica: str, person: str = "", how: Literal["first-use", "compared", "list"] = "compared"
     ) -> None:
         """Put a console on the roster: its events count, the earlier ones too.
 
         Raises:
-            Refused: it is not one that wrote here, it counts already, or its key was revoked.
+            Refused: it is not one that wrote here, it counts already, its key was revoked, or this console does
+                not count itself.
         """
+        await self.record(self.admission(replica, person, how))
+
+    def admission(
+        self, replica: str, person: str = "", how: Literal["first-use", "compared", "list"] = "compared"
+    ) -> RosterAdded:
+        """Return what `admit` would write; raises what it raises."""
+        self._may_decide()
         replica = self._one_replica(replica, (*self.incident.strangers, *self.incident.roster.members))
         member = self.incident.roster.members.get(replica)
         if member is not None and member.revoked is not None:
@@ -700,32 +779,50 @@ class Room:
         if member is not None and member.left is None and not trusted:
             raise Refused(f"Console {replica[:8]} is on the roster already.")
         stranger = self.incident.strangers.get(replica)
-        await self.record(RosterAdded(replica, person or (stranger.actor if stranger else ""), how))
+        return RosterAdded(replica, person or (stranger.actor if stranger else ""), how)
 
     async def expel(self, replica: str, reason: str) -> None:
         """Take a console off the roster: what it writes from now on does not count.
 
         Raises:
-            Refused: it is not on it, or there is no reason.
+            Refused: it is not on it, there is no reason, or this console does not count itself.
         """
+        await self.record(self.removal(replica, reason))
+
+    def removal(self, replica: str, reason: str) -> RosterRemoved:
+        """Return what `expel` would write; raises what it raises."""
+        self._may_decide()
         replica = self._one_replica(replica, self.incident.roster.members)
         if not reason.strip():
             raise Refused("Taking a console off the roster needs a reason.", "Say why in one line.")
-        await self.record(RosterRemoved(replica, reason.strip()))
+        return RosterRemoved(replica, reason.strip())
 
     async def revoke(self, replica: str, since: int, reason: str) -> None:
         """Say that a key is not its owner's alone since `since` (ns UTC): nothing counts that it wrote from then.
 
         Raises:
-            Refused: it is not on the roster, or there is no reason.
+            Refused: it is not on the roster, there is no reason, or this console does not count itself.
         """
         replica = self._one_replica(replica, self.incident.roster.members)
         if not reason.strip():
+        await self.record(self.revocation(replica, since, reason))
+
+    def revocation(self, replica: str, since: int, reason: str) -> RosterRevoked:
+        """Return what `revoke` would write; raises what it raises."""
+        self._may_decide()
             raise Refused("Revoking a key needs a reason.", "Say why in one line.")
-        await self.record(RosterRevoked(replica, moment(since), reason.strip()))
+        return RosterRevoked(replica, moment(since), reason.strip())
+
+    def _may_decide(self) -> None:
+        if not self.counts:
+            raise Refused(
+                f"This console ({self.replica[:8]}) does not count here, so it decides nothing about the roster.",
+                "Somebody on the roster can: `warroom roster` lists them.",
+            )
 
     def _one_replica(self, beginning: str, known: Iterable[str]) -> str:
-        fits = [replica for replica in known if beginning and replica.startswith(beginning.lower())]
+        # Who was taken off the roster may stand there twice: as a member, and with what has not counted since.
+        fits = [each for each in dict.fromkeys(known) if beginning and each.startswith(beginning.lower())]
         if len(fits) != 1:
             raise Refused(
                 f"{len(fits) or 'No'} consoles here begin with {beginning}.",

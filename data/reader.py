@@ -109,6 +109,14 @@ class CaseReader:
         query = f"SELECT {EVENT_COLUMNS} FROM events WHERE n IN ({wanted}) ORDER BY n"  # noqa: S608
         return [read_row(row) for row in await self._rows(query)] if numbers else []
 
+    async def by(self, replica: str) -> list[Event]:
+        """Everything that a replica wrote, in order of arrival."""
+        query = (
+            f"SELECT {EVENT_COLUMNS} FROM events WHERE strand IN"  # noqa: S608
+            " (SELECT id FROM strands WHERE rep = ?) ORDER BY n"
+        )
+        return [read_row(row) for row in await self._rows(query, (replica,))]
+
     async def about(self, target: str) -> list[Event]:
         """The events that changed the line of event `target` (64 hex digits), in the total order of the log.
 

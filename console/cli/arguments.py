@@ -458,6 +458,8 @@ def _roster(parser: Parser) -> None:
         default="",
         help="with `revoke`: from when on it was not its owner's alone, as in 14:05 or -2h (default: ever)",
     )
+    add("--reason", dest="why", metavar="REASON", default="", help="the same as the words at the end")
+    add("--yes", action="store_true", help="go on although the state of the incident changes by it")
 
 
 def _play(parser: Parser) -> None:
@@ -752,9 +754,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         hint = f"; did you mean `{near[0]}`?" if near else ""
         _Parser(prog="warroom").error(f"There is no command `{visible(named, 40)}`{hint}")
     options, rest = build(named).parse_known_args(_guarded(argv, named))
-    if rest and hasattr(options, "words") and not any(word.startswith("-") for word in rest):
-        # What comes behind an option, as in `play run --for-real STEP`.
-        options.words, rest = [*options.words, *rest], []
+    more = next((name for name in ("words", "reason") if isinstance(getattr(options, name, None), list)), "")
+    if rest and more and not any(word.startswith("-") for word in rest):
+        # What comes behind an option, as in `play run --for-real STEP` or `roster revoke ID --since -2h stolen`.
+        setattr(options, more, [*getattr(options, more), *rest])
+        rest = []
     if rest:
         build(named).error(f"I do not know {' '.join(rest)}")
     if not options.command:
@@ -774,12 +778,12 @@ def _command(argv: Sequence[str]) -> str:
 
 
 def _guarded(argv: Sequence[str], named: str) -> list[str]:
-    """Let `note -5m text` and `--at -5m` through: times ago begin like options."""
+    """Let `note -5m text`, `--at -5m` and `--since -2h` through: times ago begin like options."""
     words: list[str] = []
     for word in argv:
         ago = len(word) > 2 and word[0] == "-" and word[1].isdigit()
-        if ago and words and words[-1] == "--at":
-            words[-1] = f"--at={word}"
+        if ago and words and words[-1] in ("--at", "--since"):
+            words[-1] += f"={word}"
         elif ago and named == "note":
             words.append(f" {word}")  # with a space before it, it is no option; the scribe drops the space
         else:

@@ -159,7 +159,7 @@ OFF = "OFF ROSTER: does not count"
 
 def _print(context: Context, line: Line, *, counts: bool) -> None:
     by = f"corrected by {visible(line.editor, 60)}" if line.editor else "corrected"
-    flags = ((DISPUTED, "DISPUTED"), (RETRACTED, "RETRACTED"), (CORRECTED, by))
+    flags = ((CORRECTED, by), (DISPUTED, "DISPUTED"), (RETRACTED, "RETRACTED"))
     marks = [*([] if counts else [OFF]), *(name for flag, name in flags if line.flags & flag)]
     context.say(
         _line(line.at, short(line.hash), line.mark, line.actor, line.text, marks),

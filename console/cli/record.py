@@ -337,7 +337,9 @@ def in_room(
             if event is not None:
                 line += f" {event.short}"
                 value |= {"id": event.short, "hash": event.hash, "at": iso(event.at, 9), "kind": event.kind}
-            context.say(line, value)
+            context.say(line, value | {"counts": room.counts})
+            if unheard := room.unheard:
+                complain(unheard)
 
     try:
         asyncio.run(run())

@@ -9,8 +9,11 @@ from argparse import Namespace
 from console.cli import exits
 from console.cli.context import Context
 from console.cli.open import unlock
+from console.cli.trouble import complain
+from console.events import RosterAdded, RosterRemoved, RosterRevoked
 from console.refusal import Refused
-from console.room import Room
+from console.room import Foreseen, Room
+from console.roster import Member
 from console.scribe import parse
 from console.shown import visible
 from data.clock import iso
@@ -24,20 +27,54 @@ def run(options: Namespace) -> int:
 async def _run(context: Context) -> int:
     options = context.options
     async with context.room() as room:
-        match options.action:
-            case "list":
-                await _list(context, room)
-                return exits.OK
-            case "add":
-                await room.admit(_replica(options), options.person or "")
-            case "remove":
-                await room.expel(_replica(options), " ".join(options.reason))
-            case _:
-                now = room.clock.now()
-                since = parse(f"{options.since} x", now, now).at if options.since else 0
-                await room.revoke(_replica(options), since, " ".join(options.reason))
-        context.say(f"{room.code}: on the record.")
+        if options.action == "list":
+            await _list(context, room)
+            return exits.OK
+        change, since = _change(context, room)
+        foreseen = await room.foresee(change)
+        ours = change.replica == room.replica
+        effect = _effect(room, change.replica, foreseen)
+        if (foreseen.changes or ours) and not options.yes:
+            raise Refused(effect, "Nothing was written: the same with --yes does it.")
+        await room.record(change)
+        value = {"incident": room.code, "replica": change.replica, "done": options.action}
+        context.say(f"{room.code}: on the record. {effect}", value | foreseen._asdict())
+        if since:
+            complain(
+                "--since goes by the clock of that console, and whoever has its key can date entries back;"
+                " if that is to be feared, revoke it again without --since: then nothing of it counts."
+            )
     return exits.OK
+
+
+def _change(context: Context, room: Room) -> tuple[RosterAdded | RosterRemoved | RosterRevoked, int]:
+    """What is to be written, and since when (ns UTC) a key is to be revoked; 0 = ever."""
+    options = context.options
+    reason = options.why or " ".join(options.reason)
+    match options.action:
+        case "add":
+            return room.admission(_replica(options), options.person), 0
+        case "remove":
+            return room.removal(_replica(options), reason), 0
+    now = room.clock.now()
+    since = parse(f"{options.since} x", now, now).at if options.since else 0
+    return room.revocation(_replica(options), since, reason), since
+
+
+def _effect(room: Room, replica: str, foreseen: Foreseen) -> str:
+    """What a change of the roster does, in sentences."""
+    state = room.incident
+    known = state.roster.members.get(replica) or state.strangers.get(replica)
+    who = (known.person if isinstance(known, Member) else known.actor) if known else ""
+    name = f"{visible(who, 40)} ({replica[:8]})" if who else f"console {replica[:8]}"
+    said = f"Of {foreseen.events:,} {'entry' if foreseen.events == 1 else 'entries'} of {name},"
+    said += f" {foreseen.will_count:,} then {'counts' if foreseen.will_count == 1 else 'count'}"
+    said += f"; now {foreseen.counted:,} {'does' if foreseen.counted == 1 else 'do'}."
+    if foreseen.changes:
+        said += f" What changes: {'; '.join(visible(each, 200) for each in foreseen.changes)}."
+    if replica == room.replica:
+        said += " That is this console: what it writes from then on counts for nothing."
+    return said
 
 
 def _replica(options: Namespace) -> str:

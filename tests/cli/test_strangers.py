@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from console.cli import exits
 from tests.cli.conftest import Warroom
 
 
@@ -141,3 +142,67 @@ def test_another_console_under_the_same_name_is_told_apart(team: Team) -> None:
     team.exchange()
     said = lines(team.ana.quick("log").out)("pay all refunds")
     assert said.endswith(f"[corrected by ana ({team.of_mallory()[:8]})]")
+
+
+def test_adding_a_stranger_says_what_changes_and_needs_a_yes_where_the_state_does(team: Team) -> None:
+    team.mallory.quick("severity", "5", "it was nothing")
+    team.mallory.quick("note", "one")
+    team.mallory.quick("close", "nothing happened")
+    team.exchange()
+    who = team.of_mallory()
+    refused = team.ana.within("roster", "add", who)
+    assert refused.code == exits.REFUSED
+    for words in ("entries of mallory", "severity SEV-2 becomes SEV-5", "the incident is CLOSED", "--yes"):
+        assert words in refused.err
+    assert "SEV-2" in team.ana.quick("incidents").out
+    (done,) = team.ana.quick("roster", "add", who, "--yes", "--json").values
+    assert (done["counted"], done["will_count"]) == (0, done["events"])
+    assert done["events"] >= 3
+    assert "CLOSED" in team.ana.quick("show", "--incident", team.code).out
+
+
+def test_a_console_is_taken_off_revoked_and_found_again(team: Team) -> None:
+    team.mallory.quick("note", "hello")
+    team.exchange()
+    who = team.of_mallory()
+    assert "now 0 do" in team.ana.quick("roster", "add", who).out
+    team.ana.quick("roster", "remove", who, "--reason", "left the team")
+    again = team.ana.within("roster", "remove", who, "left the team")
+    assert (again.code, "left the roster already" in again.err) == (exits.REFUSED, True)
+    revoked = team.ana.quick("roster", "revoke", who, "--since", "-2h", "a", "stolen", "laptop")
+    assert "0 then count" in revoked.out
+    assert "a stolen laptop" in team.ana.quick("log", "--system").out
+    for name in (who, who[:8]):
+        added = team.ana.within("roster", "add", name)
+        assert (added.code, "was revoked" in added.err) == (exits.REFUSED, True)
+
+
+def test_who_does_not_count_cannot_change_the_roster_and_nobody_leaves_it_by_accident(team: Team) -> None:
+    team.mallory.quick("note", "hello")
+    team.exchange()
+    ours = str(team.ana.quick("identity", "--json").values[0]["replica"])
+    tried = team.mallory.within("roster", "remove", ours, "she is away")
+    assert (tried.code, "decides nothing" in tried.err) == (exits.REFUSED, True)
+    alone = team.ana.within("roster", "remove", ours, "by mistake")
+    assert (alone.code, "That is this console" in alone.err) == (exits.REFUSED, True)
+    team.ana.quick("note", "still counts")
+    assert "OFF ROSTER" not in lines(team.ana.quick("log").out)("still counts")
+    team.ana.quick("roster", "remove", ours, "on purpose", "--yes")
+    late = team.ana.within("roster", "add", ours)
+    assert (late.code, "decides nothing" in late.err) == (exits.REFUSED, True)
+
+
+def test_who_writes_without_counting_is_told(team: Team) -> None:
+    for arguments in (("note", "hello"), ("severity", "4")):
+        told = team.mallory.quick(*arguments)
+        assert "it changes nothing until somebody adds it" in told.err
+        assert "saved" in told.out
+    assert "until somebody adds it" not in team.ana.quick("note", "hello").err
+    team.exchange()
+    who = team.of_mallory()
+    team.ana.quick("roster", "add", who, "--yes")
+    team.exchange()
+    assert "changes nothing" not in team.mallory.quick("note", "now I count").err
+    team.ana.quick("roster", "revoke", who, "stolen", "--yes")
+    team.exchange()
+    assert "revoked" in team.mallory.quick("note", "and now?").err
