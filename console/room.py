@@ -793,6 +793,8 @@ class Room:
         """Return what `expel` would write; raises what it raises."""
         self._may_decide()
         replica = self._one_replica(replica, self.incident.roster.members)
+        if self.incident.roster.members[replica].left is not None:
+            raise Refused(f"Console {replica[:8]} left the roster already.", "Nothing would change by it.")
         if not reason.strip():
             raise Refused("Taking a console off the roster needs a reason.", "Say why in one line.")
         return RosterRemoved(replica, reason.strip())
@@ -803,13 +805,13 @@ class Room:
         Raises:
             Refused: it is not on the roster, there is no reason, or this console does not count itself.
         """
-        replica = self._one_replica(replica, self.incident.roster.members)
-        if not reason.strip():
         await self.record(self.revocation(replica, since, reason))
 
     def revocation(self, replica: str, since: int, reason: str) -> RosterRevoked:
         """Return what `revoke` would write; raises what it raises."""
         self._may_decide()
+        replica = self._one_replica(replica, self.incident.roster.members)
+        if not reason.strip():
             raise Refused("Revoking a key needs a reason.", "Say why in one line.")
         return RosterRevoked(replica, moment(since), reason.strip())
 
