@@ -110,6 +110,9 @@ class ConsoleScreen(Screen[None]):
         """Show a message; text from outside passes the gate on the way."""
         raise NotImplementedError
 
+    def unsay(self, about: str) -> None:
+        """Take a message back that has `about` in it and holds no more; another one stays."""
+
     def show_state(self) -> None:
         """Draw the state of the desk and of the room."""
         raise NotImplementedError

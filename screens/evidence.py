@@ -28,6 +28,7 @@ class EvidenceScreen(ConsoleScreen):
     """Lies over the room and goes away with Esc; the room under it keeps its place, its filter and its draft."""
 
     place: Place = "evidence"
+    _message = ""
     CSS_PATH: ClassVar[str] = "evidence.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012 - declared so by the toolkit
     VERTICAL_BREAKPOINTS = [(0, "-low"), (12, "-short"), (24, "-tall")]  # noqa: RUF012 - as above
@@ -110,10 +111,16 @@ class EvidenceScreen(ConsoleScreen):
 
     def say(self, text: str, tone: str = "") -> None:
         """Show a message above the keys."""
+        self._message = content(text, 400).plain
         try:
-            self.query_one("#said", StripLines).show(([(content(text, 400).plain, tone, 0)], []))
+            self.query_one("#said", StripLines).show(([(self._message, tone, 0)], []))
         except NoMatches:
             return
+
+    def unsay(self, about: str) -> None:
+        """Take a message back that holds no more."""
+        if about in self._message:
+            self.say("")
 
     @property
     def typed(self) -> str:

@@ -219,8 +219,8 @@ def record_pieces(room: Room, desk: Desk, sight: Sight, now: int, width: int) ->
     # Where little fits, what is wrong is said before what is well.
     short = words_.short.removeprefix("saved · ") if pieces else words_.short
     pieces.append((short if width < NARROW else words_.full, words_.tone, 0))
-    if len(desk.standings) > 0 and desk.home.replica not in room.incident.roster.members:
-        pieces.append(("YOU ARE NOT ON THE ROSTER", "high", 2))
+    if words := _unheard(room.incident.roster, desk.home.replica):
+        pieces.append((words if width < NARROW else f"{words}: nothing counts", "high", 0))
     strangers = room.incident.strangers.keys() - room.incident.roster.members.keys() - {desk.home.replica}
     if strangers:
         pieces.append((f"{many(len(strangers), 'console')} NOT ON ROSTER", "high", 4))
@@ -234,6 +234,14 @@ def record_pieces(room: Room, desk: Desk, sight: Sight, now: int, width: int) ->
         words = f"{len(silent)} of {len(desk.standings)} remotes"
         pieces.append((f"{words} SILENT" if width < ROOMY else f"{words}: no exchange", "high", 3))
     return pieces
+
+
+def _unheard(roster: Roster, rep: str) -> str:
+    """Why nothing counts that a console writes now, in words for the header; empty when it does."""
+    member = roster.members.get(rep)
+    if member is not None and member.revoked is not None:
+        return "YOUR KEY IS REVOKED"
+    return "YOU ARE NOT ON THE ROSTER" if member is None or member.left is not None else ""
 
 
 def on_roster(roster: Roster, line: Line) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, ClassVar
 
@@ -390,6 +391,8 @@ class RoomScreen(ConsoleScreen):
             self.focus_pane("alerts")
         elif self.query_one(Timeline).narrowed:
             self.command("filter.clear")
+        else:
+            self.say("")
 
     @property
     def typed(self) -> str:
@@ -410,6 +413,13 @@ class RoomScreen(ConsoleScreen):
         except NoMatches:
             # The screen is on its way out: nobody is left to read it.
             return
+
+    def unsay(self, about: str) -> None:
+        """Take a message back that holds no more."""
+        with suppress(NoMatches):
+            writer = self.query_one(Writer)
+            if about in writer.message:
+                writer.say("")
 
     async def _adopt_drafts(self, room: Room) -> None:
         """Put back what a console that died had not saved: its line in the box, and one that was on its way."""
@@ -490,7 +500,10 @@ class RoomScreen(ConsoleScreen):
         else:
             day = day_hms(event.at, room.saved_at)
             when = "" if day == hms(event.at) else f"  at {day}Z"
-            self.say(f"saved {hms(room.saved_at)}{when}  {event.short}  {fit(text, 60).strip()}", "ok")
+            if room.unheard:
+                self.say(f"{event.short} {room.unheard}", "high")
+            else:
+                self.say(f"saved {hms(room.saved_at)}{when}  {event.short}  {fit(text, 60).strip()}", "ok")
         room.drafts.clear(box)
 
     def on_click(self, event: events.Click) -> None:

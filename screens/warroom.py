@@ -27,7 +27,7 @@ from screens.commands import Command, commands_for, reason
 from screens.console_screen import ConsoleScreen
 from screens.gate import Printable
 from screens.home import HomeScreen
-from screens.kept import Sight, writer
+from screens.kept import Sight, membership, writer
 from screens.keyboard import OrderedKeys
 from screens.keymap import resolve, shown
 from screens.room import RoomScreen
@@ -140,6 +140,8 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self.theme = theme if theme in NAMES else DEFAULT
         self._changed = False
         self._consoles: tuple[str, set[str]] = ("", set())
+        self._introduced: tuple[str, str] | None = None
+        """The console that was introduced last, and how it stood then."""
         self._rested = 0
         self._second = 0
 
@@ -285,14 +287,28 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         if case == room.case.id:
             for replica in sorted(here - known):
                 background(self, self._introduce, room, replica)
+        introduced = self._introduced
+        if introduced and introduced[1] != membership(room.incident.roster, introduced[0]):
+            # It was true when it was said.
+            self._introduced = None
+            for screen in self.screen_stack:
+                if isinstance(screen, ConsoleScreen):
+                    screen.unsay(f"({introduced[0][:8]}): ")
 
     async def _introduce(self, room: Room, replica: str) -> None:
         try:
             words = " ".join(await room.key_words(replica))
         except StoreTrouble:
             return  # the room was left; its evidence screen has the words
-        member = room.incident.roster.members.get(replica)
-        trust = "trusted on first sight" if member is not None else "NOT ON THE ROSTER, nothing of it counts"
+        roster = room.incident.roster
+        how = membership(roster, replica)
+        member = roster.members.get(replica)
+        if member is not None and (member.left is not None or member.revoked is not None):
+            return  # what it was once is no news
+        self._introduced = replica, how
+        trust = "NOT ON THE ROSTER, nothing of it counts" if member is None else how.split(";")[0]
+        if member is not None and member.how == "first-use":
+            trust = "trusted on first sight"
         self.say(f"New console {writer(room, replica)}: {words}  {trust}; 5 and M compare the words", "high")
 
     def _draw(self, show: Callable[[ConsoleScreen], None]) -> None:

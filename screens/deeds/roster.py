@@ -12,8 +12,8 @@ from screens.times import hms, stamp
 from screens.widgets.evidence import person
 
 HEARD = (
-    Option("1", "no", "not compared, or they are other words: change nothing"),
-    Option("2", "yes", "all eight words are the same, read to me by a way that I trust"),
+    Option("n", "no", "not compared, or they are other words: change nothing"),
+    Option("y", "yes", "all eight words are the same, read to me by a way that I trust"),
 )
 
 
@@ -45,7 +45,7 @@ async def _compare(screen: ConsoleScreen, replica: str) -> None:
 
     async def submit(answers: Mapping[str, str]) -> None:
         if answers["heard"] != "yes":
-            raise Refused("Nothing was changed.", "Esc leaves; 2 says that the words are the same.")
+            raise Refused("Nothing was changed.", "Esc leaves; y says that the words are the same.")
         await room.admit(replica, answers["person"], how="compared")
         screen.say(f"{answers['person']} ({replica[:8]}) is on the roster, words compared", "ok")
 

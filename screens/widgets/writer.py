@@ -197,6 +197,11 @@ class Writer(Vertical):
         self._message = (content(text, 400).plain, tone, 0)
         self._explain()
 
+    @property
+    def message(self) -> str:
+        """The message that stands there."""
+        return self._message[0]
+
     def fill(self, text: str, typed: int) -> None:
         """Put `text` into the box, as begun at `typed` (ns UTC), with the cursor at its end."""
         self._filled = text

@@ -421,11 +421,13 @@ async def test_a_new_console_is_introduced_with_its_words_compared_and_admitted(
             await stage.until(
                 lambda: "Nothing was changed" in asked.query_one("#form-says", StripLines).words
             )
-            await stage.press("2", "enter")
+            await stage.press("y", "enter")
             await evidence.until_said("words compared")
             assert room.incident.roster.members[ben.home.replica].how == "compared"
             await evidence.until(lambda: evidence.names("stranger") == [])
             await stage.press("escape")
+            # It is no stranger any more, and the introduction does not go on saying so.
+            await stage.until(lambda: "New console" not in stage.said)
             await stage.until(lambda: "OFF ROSTER" not in painted(stage.timeline))
 
 
@@ -442,9 +444,36 @@ async def test_trust_on_first_sight_can_be_made_good_by_comparing(tmp_path: Path
             await evidence.choose("member", 1)
             await stage.press("M")
             await form(stage)
-            await stage.press("2", "enter")
+            await stage.press("y", "enter")
             await evidence.until_said("words compared")
             assert room.incident.roster.members[ben.home.replica].how == "compared"
+
+
+async def test_an_introduction_goes_once_it_is_not_true_any_more_or_with_escape(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        room = stage.room
+        with await asyncio.to_thread(Console, tmp_path, room.case) as ben:
+            await asyncio.to_thread(ben.write, NoteWritten("I see it too"), ItemSet("nothing", "done"))
+            await asyncio.to_thread(carry, ben.case, room.case)
+            await room.record(RosterAdded(ben.home.replica, "ben", "first-use"))
+            await stage.until_said("trusted on first sight")
+            await room.revoke(ben.home.replica, 0, "the laptop is gone")
+            await stage.until(lambda: "New console" not in stage.said)
+            with await asyncio.to_thread(Console, tmp_path, room.case, "mal") as mal:
+                await asyncio.to_thread(mal.write, NoteWritten("me too"), ItemSet("nothing", "done"))
+                await asyncio.to_thread(carry, mal.case, room.case)
+                await stage.until_said("New console mal")
+                await stage.press("escape")
+                await stage.until(lambda: "New console" not in stage.said)
+
+
+async def test_whoever_does_not_count_is_told_at_every_entry_and_in_the_header(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        room = stage.room
+        await room.revoke(room.replica, 0, "stolen")
+        await stage.until(lambda: "REVOKED" in stage.screen.query_one(Header).words)
+        await stage.press("i", *"hello", "enter")
+        await stage.until_said("changes nothing")
 
 
 async def test_a_revoked_key_is_typed_and_marked(tmp_path: Path) -> None:
