@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from console.runner.fill import Unfilled, fill, said
-from console.runner.rules import Refusal, approvers, who
+from console.runner.rules import Refusal, approvers
 from screens.times import hms, stamp
 from screens.widgets.playbook import Book, in_the_way, number
 from screens.widgets.sheet import Para
@@ -100,7 +100,8 @@ def about_step(player: Player, play: Play, state: StepState, output: Sequence[st
     for label, text in (("expect", step.expect), ("verify", step.verify), ("help", step.help)):
         if text:
             paras.append(Para(said(text, known), label))
-    paras.append(Para(f"{step.role}: {who(player.incident, (step.role,))}", "owner"))
+    held = " ".join(player.incident.roles.get(step.role, ()))
+    paras.append(Para(f"{step.role}: {held or 'nobody has the role; R assigns it'}", "owner"))
     roles = approvers(step, state.section, player.incident.severity)
     if roles:
         names = ", ".join(f"{each.by} ({each.role})" for each in state.approvals)
@@ -124,7 +125,7 @@ def run_line(run: Run) -> str:
     code = f", exit {run.exit}" if run.exit is not None else f", status {run.status}" if run.status else ""
     ended = (run.outcome or "goes on").replace("_", " ")
     word = f"; a person says: {run.word}" if run.word else ""
-    note = f" {run.note}" if run.note else ""
+    note = f". {run.note}" if run.note else ""
     return f"{stamp(run.at)} {how} by {run.by}: {ended}{code}, {run.milliseconds / 1000:.1f} s{word}{note}"
 
 

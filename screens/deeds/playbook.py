@@ -135,13 +135,13 @@ def focus(screen: ConsoleScreen, words: str = "") -> None:
         room.toggle_class("-zoom")
     else:
         room.focus_pane("playbook")
-    if not screen.console_app.playing.read:
-        background(room, _read, room)
+    background(room, _read, room)
 
 
 async def _read(screen: RoomScreen) -> None:
-    await screen.attempt(screen.console_app.playing.read_library())
-    screen.show_state()
+    if not screen.console_app.playing.read:
+        await screen.attempt(screen.console_app.playing.read_library())
+        screen.show_state()
 
 
 @does("play.open")
@@ -513,3 +513,4 @@ async def look_for_unknown(screen: RoomScreen, room: Room) -> None:
     screen.query_one(PlaybookPane).choose(playbook, step)
     more = f", and {len(unclear) - 1} more" if len(unclear) > 1 else ""
     screen.say(f"UNKNOWN EFFECT: {step} of {playbook}{more}. Look, then u.", "crit")
+    await _read(screen)

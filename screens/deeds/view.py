@@ -197,13 +197,16 @@ def help_page(screen: ConsoleScreen, words: str = "") -> None:
 
 @does("quit")
 def leave(screen: ConsoleScreen, words: str = "") -> None:
-    """Quit; ask first when something is typed and not saved, here or in the dialog that is open."""
+    """Quit; ask first when something runs, or is typed and not saved, here or in the dialog that is open."""
     app = screen.console_app
     form = app.screen if isinstance(app.screen, Form) else None
     answers = form.typed if form is not None else ""
     text = "\n".join(filter(None, (screen.typed.strip(), answers)))
-    if not text or app.screen.id == "quit":
+    if app.screen.id == "quit" or not (text or app.playing.busy):
         app.exit()
+        return
+    if not text:
+        _ask_to_end_runs(screen)
         return
 
     async def submit(chosen: Mapping[str, str]) -> None:
@@ -222,3 +225,18 @@ def leave(screen: ConsoleScreen, words: str = "") -> None:
     )
     choice = Choice("what", f"Typed and not saved: {many(len(text), 'character')}", options, "stay")
     app.push_screen(Form("Quit", (choice,), submit, about=text, verb="do it", id="quit"))
+
+
+def _ask_to_end_runs(screen: ConsoleScreen) -> None:
+    """A step that is ended in the middle has an effect that nobody knows."""
+
+    async def submit(chosen: Mapping[str, str]) -> None:
+        if chosen["what"] == "leave":
+            screen.console_app.exit()
+
+    options = (
+        Option("s", "stay", "stay until it is over"),
+        Option("q", "leave", "end it and quit; its effect is unknown then"),
+    )
+    choice = Choice("what", "A step of a playbook runs on this console", options, "stay")
+    screen.app.push_screen(Form("Quit", (choice,), submit, verb="do it", id="quit"))

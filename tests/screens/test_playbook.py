@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
+from textual.widgets import Label
 
+from console.desk import Desk
 from console.runner.state import StepState
+from data.home import Home
 from playbooks.response import Playbook
 from screens.dialogs.form import Form
 from screens.home import HomeScreen
 from screens.room import RoomScreen
 from screens.widgets.playbook import PlaybookPane
 from screens.widgets.sheet import Sheet
+from screens.widgets.timeline import Timeline
 from tests.runner.conftest import book, command, step
-from tests.screens.stage import HOSTILE
+from tests.screens.stage import HOSTILE, app, ready, until
 from tests.screens.test_evidence import form, page_says, painted
+from tests.screens.test_looks import SIZES, fixed  # noqa: F401 - a fixture
 from tests.screens.test_room import Opened, Stage
 
 VALUES = ({"name": "flag", "ask": "Which flag?", "pattern": "[a-z]+", "example": "refunds"},)
@@ -372,9 +379,11 @@ async def test_leaving_the_console_ends_what_runs_and_records_its_end(tmp_path: 
         await stage.press("enter")
         await closed(stage)
         await plays.until(lambda: plays.state("long").running is not None, "it runs")
+        await stage.press("ctrl+q")
+        assert "runs on this console" in str((await form(stage)).query(Label).first().content)
+        await stage.press("escape")
+        await closed(stage)
         room = stage.room
-    from console.desk import Desk
-
     desk = await Desk.open(place.home, "ana")
     try:
         again = await desk.enter(room.code)
@@ -384,3 +393,34 @@ async def test_leaving_the_console_ends_what_runs_and_records_its_end(tmp_path: 
         assert state.standing == "unclear"
     finally:
         await desk.close()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("view", ["playbook"])
+def test_looks(
+    fixed: Home,  # noqa: F811 - the fixture
+    snap_compare: Callable[..., bool],
+    view: str,
+    size: tuple[int, int],
+) -> None:
+    async def arrange(pilot: Pilot[Any]) -> None:
+        console = await ready(pilot)
+        await until(pilot, lambda: console.screen.query_one(Timeline).selected is not None)
+        stage = Stage(pilot, console)
+        wipe = command("wipe", "true", destroys_evidence=True, snapshot="copy", text="Empty the queue")
+        plays = await opened(
+            stage,
+            step("look", text="Look at the rate of refunds", verify="Twice the usual rate"),
+            command("flip", "flags", "off", "{flag}", text="Turn {flag} off", expect="No refund goes out"),
+            command("copy", "true", role="scribe", text="Keep a copy of the queue"),
+            wipe,
+            values=VALUES,
+        )
+        assert stage.console.desk is not None
+        await stage.console.playing.player(stage.room).mark("look", "done", evidence="graph 12")
+        await plays.until(lambda: "[x]" in painted(plays.pane))
+        await plays.choose("flip")
+        stage.screen.say("")
+        await pilot.pause()
+
+    assert snap_compare(app(fixed), terminal_size=size, run_before=arrange)
