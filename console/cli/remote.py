@@ -208,9 +208,9 @@ def _remove(context: Context) -> int:
     import tomlkit
 
     name = context.options.name
-    _named(context, name)
     path = config_path()
     document = _document(path)
+    _named(context, name)
     kept = tomlkit.aot()
     for each in document["remote"]:
         if each["name"] != name:

@@ -161,9 +161,10 @@ def test_a_configuration_that_is_no_toml_is_named_and_left_as_it_is(
     path = warroom.folder / "config" / "warroom" / "config.toml"
     path.parent.mkdir(parents=True)
     path.write_bytes(text)
-    done = warroom.within("remote", "add", "team", f"dir:{shelf}")
-    assert done.code == exits.REFUSED
-    assert f"{path} is not TOML" in done.err
+    for command in (("add", "team", f"dir:{shelf}"), ("remove", "team")):
+        done = warroom.within("remote", *command)
+        assert done.code == exits.REFUSED
+        assert f"{path} is not TOML" in done.err
     assert path.read_bytes() == text
     assert list(shelf.iterdir()) == [], "nothing is probed for a remote that cannot be set up"
 
