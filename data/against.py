@@ -22,7 +22,7 @@ from data.envelope import case_id
 from data.line import Counts, Trust
 from data.log import EVENT_COLUMNS, connect, has_wal, read_row
 from data.record import CHECKPOINT, Checkpoint, Head, read_checkpoint
-from data.remotes import Absent, Remote
+from data.remotes import Absent, Remote, RemoteTrouble
 from data.segment import BadSegment, Name, prefix, unpack
 from data.trouble import StoreTrouble
 from data.verify import Sighting, judged, verify
@@ -141,6 +141,13 @@ def in_remote(remote: Remote, case: str, counts: Counts = lambda _: True) -> Els
             continue
         except BadSegment as wrong:
             bad.append(f"{name}: {wrong}")
+            continue
+        except RemoteTrouble as trouble:
+            if trouble.passing:
+                raise
+            bad.append(
+                f"{name}: {trouble.what}"
+            )  # one object that nobody can have keeps none of the others back
             continue
         last = parcel.events[-1]
         heads.add(Head(parcel.rep, parcel.inc, last.header.seq, last.hash.hex()))

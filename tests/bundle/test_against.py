@@ -5,11 +5,14 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mnemonic import Mnemonic
 
+from data.against import in_remote
 from data.home import Home
+from data.remotes import RemoteTrouble
 from tests.cli.conftest import Done, Warroom
 from tests.data.test_tamper import chain, rewrite
 
@@ -192,6 +195,28 @@ def test_objects_of_a_remote_that_are_not_what_they_say_are_named_and_left_out(w
     done = warroom.within("verify", "--against", remote)
     assert done.code == 0
     assert "left out there:" in done.out
+
+
+class OneTooLarge:
+    """A remote with a segment that cannot be had."""
+
+    def __init__(self, *, passing: bool) -> None:
+        self.name = f"{'a' * 26}/{'b' * 32}.1/{1:012d}-{1:012d}-{'c' * 64}.seg"
+        self._passing = passing
+
+    def list(self, prefix: str) -> list[str]:
+        return [self.name]
+
+    def get(self, name: str) -> bytes:
+        raise RemoteTrouble("It has too many bytes.", "", "", passing=self._passing)
+
+
+def test_an_object_that_nobody_can_have_is_named_and_keeps_nothing_back() -> None:
+    remote: Any = OneTooLarge(passing=False)
+    assert in_remote(remote, "a" * 26).bad == (f"{remote.name}: It has too many bytes.",)
+    silent: Any = OneTooLarge(passing=True)
+    with pytest.raises(RemoteTrouble):
+        in_remote(silent, "a" * 26)
 
 
 def test_what_another_console_saw_counts_where_the_segments_themselves_are_gone(warroom: Warroom) -> None:
