@@ -209,6 +209,13 @@ def _disk(path: Path) -> Iterator[Finding]:
 def _home(home: Home) -> Iterator[Finding]:
     drill = "for DRILLS only" if home.mode == "drill" else "for real incidents"
     yield Finding("home", "ok", f"{home.path}, {drill}; its time is {iso(home.clock.now(), 0)}")
+    if home.former:
+        yield Finding(
+            "identity",
+            "BROKEN",
+            f"identity.pem is gone; this console has a new identity now, {home.replica[:8]}, on no roster",
+            f"To go on as {home.former[:8]}, put the old identity.pem back into {home.path}.",
+        )
     for path in (home.path, home.path / "home.json", home.watch_dir / "token"):
         try:
             mode = stat.S_IMODE(path.stat().st_mode)

@@ -2,6 +2,8 @@
 
 import os
 import re
+import sqlite3
+from contextlib import closing, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -14,6 +16,7 @@ from data.clock import Clock, ScaledClock, SystemClock, iso, parse_iso
 from data.durable import TEMPORARY, make_directory, publish, replace, write_temporary
 from data.identity import Identity
 from data.log import NAME as LOG
+from data.log import connect
 from data.trouble import StoreTrouble, explain
 
 Mode = Literal["live", "drill"]
@@ -50,14 +53,18 @@ class Home:
         replica: What writes here, 32 hex digits; follows from the key.
         clock: The time that everything in this home goes by.
         place: Where the key is.
+        former: What wrote here until the key was found to be lost, this moment; "" if nothing was lost.
     """
 
-    def __init__(self, path: Path, mode: Mode, replica: str, clock: Clock, place: Place = "file") -> None:
+    def __init__(
+        self, path: Path, mode: Mode, replica: str, clock: Clock, place: Place = "file", former: str = ""
+    ) -> None:
         self.path = path
         self.mode = mode
         self.replica = replica
         self.clock = clock
         self.place = place
+        self.former = former
 
     @classmethod
     def open(cls, path: Path, mode: Mode = "live", clock: Clock | None = None) -> "Home":
@@ -73,7 +80,7 @@ class Home:
             StoreTrouble: If it is a home of the other mode, damaged, or cannot be made.
         """
         path = path.absolute()
-        file = path / FILE
+        file, former = path / FILE, ""
         try:
             make_directory(path)
             if not file.exists():
@@ -83,6 +90,7 @@ class Home:
             home = _read(file)
             if home.key == "file" and not (path / keys.FILE).exists() and os.access(path, os.W_OK):
                 # The key is lost, or was never there: whoever writes here from now on is somebody else.
+                former = home.replica
                 home = msgspec.structs.replace(home, replica=_new_key(path))
                 replace(file, msgspec.json.encode(home))
         except OSError as error:
@@ -96,7 +104,7 @@ class Home:
             )
         if home.clock is not None and (clock is None or isinstance(clock, ScaledClock)):
             clock = ScaledClock(parse_iso(home.clock.start), parse_iso(home.clock.anchor), home.clock.speed)
-        return cls(path, home.mode, home.replica, clock or SystemClock(), home.key)
+        return cls(path, home.mode, home.replica, clock or SystemClock(), home.key, former)
 
     @cached_property
     def identity(self) -> Identity:
@@ -146,6 +154,16 @@ class Home:
             found = keychain.get(self.replica)
         else:
             found = keys.load(self.path, passphrase)
+        if found.replica != self.replica and self.place == "file" and self._wrote(found.replica):
+            # The key that was lost is back.
+            file = self.path / FILE
+            try:
+                replace(
+                    file, msgspec.json.encode(msgspec.structs.replace(_read(file), replica=found.replica))
+                )
+            except OSError as error:
+                raise explain(error, file) from error
+            self.replica = found.replica
         if found.replica != self.replica:
             raise StoreTrouble(
                 f"The key in {self.path / keys.FILE} is not the one that {FILE} names.",
@@ -153,6 +171,15 @@ class Home:
                 f"Put back the right file; or, to take the key as it is, delete {FILE}.",
             )
         return found
+
+    def _wrote(self, replica: str) -> bool:
+        """Whether a record here was written by that replica in this place, and did not only come from it."""
+        for directory in (*map(self.case_dir, self.cases()), self.watch_dir):
+            # A record that cannot be read tells nothing.
+            with suppress(StoreTrouble, sqlite3.Error), closing(connect(directory / LOG)) as db:
+                if db.execute("SELECT 1 FROM writes WHERE rep = ?", (replica,)).fetchone():
+                    return True
+        return False
 
     def cases(self) -> list[str]:
         """The ids of all cases, in no order that means anything."""

@@ -115,6 +115,12 @@ class Context:
                 'Declare an incident (warroom declare "…"), or name another home with --home.',
             )
         home = Home.open(self.directory, "drill" if mode == "drill" else "live")
+        if home.former:
+            complain(
+                f"the key of this console is gone (identity.pem), so it has a new identity, {home.replica[:8]}, which is"
+                f" on no roster; what {home.former[:8]} wrote stays. To go on as {home.former[:8]}, put the old"
+                f" identity.pem back into {home.path}."
+            )
         if home.mode == "drill":
             complain("DRILL - not a real incident")
         return home

@@ -127,3 +127,20 @@ def test_a_case_directory_without_its_log_is_said_and_a_remote_restores_it(
     assert "before the loss" in declared.quick("log").out
     assert declared.within("verify", "--all").code == exits.OK
     assert declared.quick("incidents").err == ""
+
+
+def test_a_lost_key_is_said_once_and_the_right_one_can_be_put_back(declared: Warroom) -> None:
+    key = declared.home / "identity.pem"
+    old, replica = key.read_bytes(), declared.quick("identity", "--json").values[0]["replica"]
+    key.unlink()
+    told = declared.quick("note", "who am I?")
+    assert "it has a new identity" in told.err
+    assert f"put the old identity.pem back into {declared.home}" in told.err
+    assert "this console is not on the roster" in told.err
+    assert "new identity" not in declared.quick("note", "and now?").err
+    key.write_bytes(old)
+    assert "roster" not in declared.quick("note", "I am back").err
+    assert declared.quick("identity", "--json").values[0]["replica"] == replica
+    said = {value["text"]: value["counts"] for value in declared.quick("log", "--json").values}
+    assert (said["who am I?"], said["I am back"]) == (False, True)
+    assert declared.within("verify", "--all").code == exits.OK
