@@ -44,6 +44,7 @@ class Playing:
         self._library: tuple[Playbook, ...] | None = None
         self._player: Player | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._working: set[tuple[str, str, str]] = set()
 
     def player(self, room: Room) -> Player:
         """Return what works through the playbooks of `room`."""
@@ -143,10 +144,28 @@ class Playing:
             real: whether it is to take effect.
             confirm: the id of the step once more, where it destroys something.
         """
+        key = room.case.id, playbook, step
         work = partial(self._run, home, room.case.id, room.actor, room.role, playbook, step, real, confirm)
         task = asyncio.ensure_future(self._told(work, done))
         self._tasks.add(task)
+        self._working.add(key)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self._working.discard(key))
+
+    def unattended(self, room: Room) -> list[tuple[str, str]]:
+        """Return the waits that this console began, and for which nothing looks any more whether they are over."""
+        player = self.player(room)
+        return [
+            (play.id, state.step.id)
+            for play in player.plays.opened.values()
+            for state in play.steps.values()
+            if play.open
+            and state.step.wait is not None
+            and state.step.wait.check is not None
+            and (run := state.running) is not None
+            and run.rep == room.replica
+            and (room.case.id, play.id, state.step.id) not in self._working
+        ]
 
     async def _told(
         self, work: Callable[[], Awaitable[str]], done: Callable[[Exception | None, str], None]

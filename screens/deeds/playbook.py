@@ -310,11 +310,17 @@ def _hindered(step: Chosen, *, real: bool) -> bool:
 
 
 def _run(step: Chosen, *, real: bool, confirm: str = "") -> None:
-    screen, name = step.screen, step.id
+    _start(step.screen, step.room, step.play.id, step.id, real=real, confirm=confirm)
+    how = "for real" if real else "dry run"
+    step.screen.say(f"{step.id}: {how}; T ends it, and it goes on whatever you look at", "")
+
+
+def _start(
+    screen: ConsoleScreen, room: Room, playbook: str, name: str, *, real: bool, confirm: str = ""
+) -> None:
     app, desk = screen.console_app, screen.desk
     if desk is None:
         return
-    how = "for real" if real else "dry run"
 
     def done(error: Exception | None, ended: str) -> None:
         if error is not None:
@@ -325,8 +331,7 @@ def _run(step: Chosen, *, real: bool, confirm: str = "") -> None:
         if app.desk is not None and isinstance(app.base, RoomScreen):
             app.base.show_state()
 
-    app.playing.run(desk.home, step.room, step.play.id, name, done, real=real, confirm=confirm)
-    screen.say(f"{name}: {how}; T ends it, and it goes on whatever you look at", "")
+    app.playing.run(desk.home, room, playbook, name, done, real=real, confirm=confirm)
 
 
 @does("play.stop")
@@ -496,6 +501,9 @@ async def look_for_unknown(screen: RoomScreen, room: Room) -> None:
     await screen.attempt(player.lost())
     if screen.room is not room:
         return
+    if not room.read_only:
+        for name, waiting in screen.console_app.playing.unattended(room):
+            _start(screen, room, name, waiting, real=True)
     unclear = [
         (play.id, state.step.id)
         for play in player.plays.opened.values()

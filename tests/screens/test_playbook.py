@@ -395,6 +395,27 @@ async def test_leaving_the_console_ends_what_runs_and_records_its_end(tmp_path: 
         await desk.close()
 
 
+async def test_a_wait_is_attended_again_when_the_incident_is_opened_again(tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    check = {"argv": ["test", "-e", str(go)]}
+    calm = step("calm", wait={"until": "it is calm", "every": "1 s", "check": check})
+    place = Opened(tmp_path)
+    async with place as stage:
+        plays = await opened(stage, calm)
+        await stage.press("greater_than_sign")
+        await form(stage)
+        await stage.press("enter")
+        await closed(stage)
+        await plays.until(lambda: plays.state("calm").running is not None, "it waits")
+    async with app(place.home).run_test(size=(120, 40)) as pilot:
+        stage = Stage(pilot, await ready(pilot))
+        assert Plays(stage).state("calm").running is not None, "leaving ends no wait"
+        await until(pilot, lambda: stage.console.playing.busy, "it is attended again")
+        assert stage.console.playing.unattended(stage.room) == []
+        go.touch()
+        await until(pilot, lambda: Plays(stage).state("calm").standing == "done", "it is over")
+
+
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("view", ["playbook"])
 def test_looks(
