@@ -101,7 +101,8 @@ async def preserve(room: Room, ids: Iterable[tuple[str, str]], reason: str = "")
     if not any(each.value for each in known):
         known += [Known("alert_id", name) for name in room.incident.alerts]
     known = list(dict.fromkeys(known))
-    if not any(each.value for each in known):
+    # What telemetry never carries is found missing all the same; an id that came out empty is a mistake.
+    if not any(each.value or not schema.BY_NAME[each.name].searched for each in known):
         raise Refused(
             f"{room.code} has no alerts, and nothing else was named.",
             "Name a trace, a session or an agent whose telemetry is to be kept.",
@@ -305,19 +306,24 @@ async def _carry_out(room: Room, home: Home, request: Event, tell: Tell) -> None
             "Once that is mended, `warroom preserve` carries it out.",
         )
     found = answer.found
+    shown = _shown(room.incident, body, found)
+    attached = {known.name for exhibit in room.incident.exhibits for known in exhibit.body.fields}
+    missing = schema.missing(shown.keys() | attached, (known.name for known in body.ids))
+    findings = [
+        ObservabilityFound(
+            f"{schema.BY_NAME[name].meaning} ({name}) is in no telemetry that was captured", name
+        )
+        for name in missing
+    ]
     if not found.count:
-        reason = _nothing(room.incident, body, window, found)
-        await _append(room, request, EvidenceFailed(request.hash, reason[:16_000]), ObservabilityFound(
-            f"no telemetry could be kept: {reason}"[:16_000]
-        ))  # fmt: skip
+        reason = _nothing(room.incident, body, window, found)[:16_000]
+        lack = ObservabilityFound(f"no telemetry could be kept: {reason}"[:16_000])
+        await _append(room, request, EvidenceFailed(request.hash, reason), lack, *findings)
         return
     same = _same(room.incident, body, found)
     if same is not None:
         await _append(room, request, EvidenceUnchanged(request.hash, same.hash))
         return
-    shown = _shown(room.incident, body, found)
-    attached = {known.name for exhibit in room.incident.exhibits for known in exhibit.body.fields}
-    missing = schema.missing(shown.keys() | attached, (known.name for known in body.ids))
     index = _index(room, request, body, found, shown, missing, window)
     ref = await asyncio.to_thread(Blobs(room.case.directory).put, index, INDEX)
     refs = (ref, *(Ref(media=search.MEDIA, sha256=blob.sha256, size=blob.size) for blob in found.blobs))
@@ -335,12 +341,6 @@ async def _carry_out(room: Room, home: Home, request: Event, tell: Tell) -> None
         tool=tool(),
         reason=" ".join([body.reason, *found.notes]).strip(),
     )
-    findings = [
-        ObservabilityFound(
-            f"{schema.BY_NAME[name].meaning} ({name}) is in no telemetry that was captured", name
-        )
-        for name in missing
-    ]
     await _append(room, request, captured, *findings, refs=refs)
 
 
@@ -506,6 +506,9 @@ def _index(
 
 def _nothing(state: Incident, body: EvidenceRequested, window: Path, found: search.Found) -> str:
     """Why nothing came, one sentence."""
+    if not any(_valued(body)):
+        names = ", ".join(known.name for known in body.ids)
+        return f"{names} came without a value to search for; `warroom attach FILE --field NAME` brings what shows it"
     if not found.begins:
         return "the watcher's window holds no telemetry at all"
     begins = iso(found.begins, 0)

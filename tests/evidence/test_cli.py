@@ -60,6 +60,22 @@ def test_preserve_says_why_nothing_was_kept(declared: Warroom) -> None:
     assert "evidence --schema" in done.err
 
 
+def test_what_the_evidence_should_name_and_nothing_does_is_listed_also_when_nothing_was_kept(
+    declared: Warroom,
+) -> None:
+    (told,) = declared.within("preserve", "--id", "mcp_server_logs", "--json").values
+    assert "mcp_server_logs came without a value" in told["failed"]
+    gaps = {gap["name"]: gap for gap in declared.quick("evidence", "--json").values[0]["missing"]}
+    assert gaps.keys() >= {"mcp_server_logs", "trace_id", "agent_version", "approval_policy"}
+    assert "incident_id" not in gaps
+    declared.quick("attach", "-", "--field", "mcp_server_logs", stdin="what they logged")
+    assert "mcp_server_logs" not in declared.quick("evidence").out.partition("Not recorded")[2]
+    # Asked again, nothing is found out twice.
+    declared.within("preserve", "--trace", "t1")
+    listed = [gap["name"] for gap in declared.quick("evidence", "--json").values[0]["missing"]]
+    assert len(listed) == len(set(listed)) == len(gaps) - 1
+
+
 def test_a_gap_is_listed_owned_and_closed(declared: Warroom) -> None:
     fill(declared, action(trace="t1"))
     declared.quick("preserve", "--trace", "t1")
