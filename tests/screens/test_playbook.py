@@ -81,7 +81,6 @@ async def closed(stage: Stage) -> None:
     await stage.until(lambda: isinstance(stage.console.screen, RoomScreen), "the dialog is gone")
 
 
-@pytest.mark.req("S002-SN-16")
 async def test_the_shipped_library_is_offered_what_fits_first_with_the_reason(tmp_path: Path) -> None:
     async with Opened(tmp_path, size=(120, 50)) as stage:
         await stage.press("6")
@@ -99,7 +98,6 @@ async def test_the_shipped_library_is_offered_what_fits_first_with_the_reason(tm
         assert stage.room.incident.plays.opened[proposed.playbook].why in proposed.text
 
 
-@pytest.mark.req("S002-SN-16")
 async def test_a_playbook_is_worked_through_beside_the_timeline(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         plays = await opened(
@@ -216,7 +214,6 @@ async def test_what_a_program_prints_is_shown_as_it_comes_and_is_inert(tmp_path:
         await plays.until(lambda: plays.state("print").standing == "done", "the run")
 
 
-@pytest.mark.req("S002-SN-16")
 async def test_a_run_goes_on_when_the_screen_and_the_incident_are_left(tmp_path: Path) -> None:
     go = tmp_path / "go"
     script = "import os, sys, time\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)"
@@ -241,7 +238,6 @@ async def test_a_run_goes_on_when_the_screen_and_the_incident_are_left(tmp_path:
         assert state.standing == "done"
 
 
-@pytest.mark.req("S002-SN-16")
 async def test_a_run_is_stopped_with_one_key_and_what_became_of_it_is_asked(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         plays = await opened(stage, command("long", *program("import time; time.sleep(60)")))
@@ -265,7 +261,7 @@ async def test_a_run_is_stopped_with_one_key_and_what_became_of_it_is_asked(tmp_
         assert plays.state("long").runs[-1].word == "not"
 
 
-@pytest.mark.req("S002-SN-16")
+@pytest.mark.req("X-17")
 async def test_what_destroys_evidence_asks_for_its_snapshot_and_then_for_its_name(tmp_path: Path) -> None:
     wipe = command("wipe", "true", destroys_evidence=True, snapshot="copy")
     async with Opened(tmp_path) as stage:
@@ -293,7 +289,6 @@ async def test_what_destroys_evidence_asks_for_its_snapshot_and_then_for_its_nam
         await plays.until(lambda: plays.state("wipe").standing == "done", "the wipe")
 
 
-@pytest.mark.req("S002-SN-16")
 async def test_a_step_that_needs_approval_says_who_can_and_runs_once_it_is_there(tmp_path: Path) -> None:
     ask = command("restart", "true", approval=[1], approvers=["ic"])
     async with Opened(tmp_path) as stage:
@@ -329,7 +324,6 @@ async def test_a_decision_is_answered_with_a_reason(tmp_path: Path) -> None:
         assert plays.state("which").reason == "still rising"
 
 
-@pytest.mark.req("S002-SN-16")
 async def test_a_run_whose_effect_nobody_knows_is_the_first_thing_one_sees(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         plays = await opened(stage, step("look"), command("cut", "true"))
