@@ -442,7 +442,7 @@ class RoomScreen(ConsoleScreen):
         writer = self.query_one(Writer)
         typed = writer.text
         if texts:
-            writer.fill(
+            writer.restore(
                 "\n".join(filter(None, (*(draft.text for draft in texts), typed))), texts[0].started_at
             )
             # Kept as one before the parts are dropped.
@@ -452,7 +452,7 @@ class RoomScreen(ConsoleScreen):
                     room.drafts.clear(draft.box)
             self.set_focus(writer.box)
             self.say(
-                f"A draft of {hms(texts[0].started_at)}Z is back: Enter saves it, Esc leaves it here.", "high"
+                f"A draft of {hms(texts[0].started_at)}Z is back: Enter twice saves it, Esc leaves it here.", "high"
             )
         self._drafted = True
         if typed and not texts:

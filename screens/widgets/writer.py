@@ -42,6 +42,9 @@ class Box(TextArea):
     class Left(Message):
         """Esc was pressed."""
 
+    class Held(Message):
+        """Enter came first after a draft was put back, and saved nothing."""
+
     class Cut(Message):
         """A paste was longer than what is kept."""
 
@@ -65,6 +68,8 @@ class Box(TextArea):
         self.cursor_blink = False
         self.limit, self._lines, self._enter, self._now = limit, lines, enter, now
         self.began = 0
+        self.restored = False
+        """Whether the text was put back and no key has come since."""
 
     def on_mount(self) -> None:
         """Begin at the end of what is there."""
@@ -72,6 +77,7 @@ class Box(TextArea):
 
     def action_leave(self) -> None:
         """Let go of the keyboard at once, so that the next key is a command."""
+        self.restored = False
         self.screen.set_focus(None)
         self.post_message(self.Left())
 
@@ -82,6 +88,7 @@ class Box(TextArea):
         the focus by then.
         """
         edits = self._bindings.key_to_bindings.get(event.key, ())
+        restored, self.restored = self.restored, False
         if event.key != "enter" and not edits:
             await super()._on_key(event)
             return
@@ -90,7 +97,10 @@ class Box(TextArea):
         if edits:
             await self.run_action(edits[0].action)
             return
-        if self._enter is None:
+        if restored:
+            # Whoever pressed it may have meant what stood here before the draft came back.
+            self.post_message(self.Held())
+        elif self._enter is None:
             self.post_message(self.Finished(self.text, self.began))
         elif self.text.strip():
             # At once, not by a message: those still on their way read the box as it is when they arrive, and
@@ -128,6 +138,7 @@ class Box(TextArea):
 
     async def _on_paste(self, event: events.Paste) -> None:
         """Keep what fits, and say how much that was."""
+        self.restored = False
         event.stop()
         event.prevent_default()
         text = event.text.replace("\r\n", "\n").replace("\r", "\n")
@@ -196,6 +207,18 @@ class Writer(Vertical):
         """Show a message under the box until the next one. The text passes the gate here."""
         self._message = (content(text, 400).plain, tone, 0)
         self._explain()
+
+    def restore(self, text: str, typed: int) -> None:
+        """Put a draft back: the first Enter does not save it."""
+        self.fill(text, typed)
+        self.box.restored = True
+
+    def on_box_held(self, event: Box.Held) -> None:
+        """Say that nothing was saved."""
+        event.stop()
+        self.say(
+            "NOT saved: this draft came back from before. Enter again saves it, Esc leaves it here.", "high"
+        )
 
     @property
     def message(self) -> str:

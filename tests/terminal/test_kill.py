@@ -164,6 +164,8 @@ def test_killed_together_under_load_nothing_that_counted_as_saved_is_lost(tmp_pa
         with room(home, config) as terminal:
             terminal.until_shows("is back")
             terminal.send("\r")
+            terminal.until_shows("Enter again saves it")
+            terminal.send("\r")
             terminal.until_saved()
             terminal.send(b"\x11")
             assert terminal.wait() == 0
