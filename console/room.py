@@ -746,6 +746,10 @@ class Room:
             "", "f" * 64, written.body,
         )  # fmt: skip
 
+    async def written_by(self, replica: str) -> int:
+        """Return how many entries of a console are here."""
+        return len(await self._reader.by(replica))
+
     async def foresee(self, change: RosterAdded | RosterRemoved | RosterRevoked) -> Foreseen:
         """Return what a change of the roster would do, here and now; nothing is written."""
         before, after = self.incident, self._fold.foresee(self._next(change))

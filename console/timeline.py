@@ -108,7 +108,7 @@ from data.clock import iso
 from data.envelope import Event, short
 from data.line import SYSTEM, Counts, Patch, Put, Trust
 
-VERSION = 6
+VERSION = 7
 
 CORRECTED, RETRACTED, BACKDATED, DISPUTED = 2, 4, 8, 16
 """Flags of a line, beside `SYSTEM`."""
@@ -168,6 +168,10 @@ def project(event: Event) -> Sequence[Put | Patch]:
             return (_alert("", facts),)
         case AlertLinked(alert=facts, why="joined" | "paged"):
             return (_alert("" if body.why == "joined" else "now pages: ", facts),)
+        case Forked():
+            # Others read it too: whose name it is must stand there.
+            text = f"FORK: somebody else wrote in the name of console {event.rep[:8]}"
+            return (_line(body, f"{text} from event {body.seq} of incarnation {body.inc} on"),)
         case EntryDisputed():
             return (_line(body), Patch(body.target, set_flags=DISPUTED, unless=RETRACTED))
         case EntrySettled():
@@ -186,9 +190,11 @@ def project(event: Event) -> Sequence[Put | Patch]:
             return (_line(body),)
 
 
-def _line(body: object) -> Put:
+def _line(body: object, text: str = "") -> Put:
     level = _level(body)
-    return Put(text=sentence(body), mark=BOOKKEEPING, level=level, flags=SYSTEM if level == LOW else 0)
+    return Put(
+        text=text or sentence(body), mark=BOOKKEEPING, level=level, flags=SYSTEM if level == LOW else 0
+    )
 
 
 def _alert(lead: str, facts: AlertFacts) -> Put:
@@ -343,7 +349,8 @@ def sentence(body: object) -> str:
             owner = f" (owner: {body.owner})" if body.owner else " (no owner yet)"
             return f"not recorded: {body.what}{owner}"
         case HoldSet():
-            return f"LEGAL HOLD on the {body.scope}{' ' + body.target if body.target else ''}{_because(body.reason)}"
+            target = short(body.target) if body.scope == "event" else body.target
+            return f"LEGAL HOLD on the {body.scope}{' ' + target if target else ''}{_because(body.reason)}"
         case HoldLifted():
             return f"legal hold lifted{_because(body.reason)}"
         case Unmasked():
@@ -352,7 +359,10 @@ def sentence(body: object) -> str:
             withheld = f", {_many(body.withheld, 'value')} withheld" if body.withheld else ""
             return f"exported {body.what} {body.digest[:12]}{withheld}{_because(body.reason)}"
         case Erased():
-            return f"ERASED the text of {_many(len(body.targets), 'event')}{_because(body.reason)}"
+            named = ", ".join(short(target) for target in body.targets[:5])
+            more = f" and {len(body.targets) - 5:,} more" if len(body.targets) > 5 else ""
+            count = _many(len(body.targets), "event")
+            return f"ERASED the text of {count} ({named}{more}){_because(body.reason)}"
         case PlaybookOpened():
             return f"playbook {body.id} {body.version} opened: {body.title}{_because(body.why)}"
         case PlaybookClosed():
@@ -457,7 +467,7 @@ def sentence(body: object) -> str:
         case RemoteAlarmed():
             return f"ALARM: remote {body.remote} gave back something else than {body.name[-24:]}{_because(body.reason)}"
         case Forked():
-            return f"FORK: somebody else wrote in this console's name from event {body.seq} of incarnation {body.inc} on"
+            return f"FORK: somebody else wrote in a console's name from event {body.seq} of incarnation {body.inc} on"
         case Unknown():
             return f"{body.kind}: {body.why}"
         case _:

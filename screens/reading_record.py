@@ -263,7 +263,10 @@ def about_check(state: Incident, verdict: Verdict | None, row: EvidenceRow) -> l
     verified = state.verified
     if verified is None and verdict is None:
         return [
-            Para("never since the incident was declared", "verified"),
+            Para(
+                "not since the incident was declared; `warroom verify` checks too, and leaves no entry",
+                "verified",
+            ),
             Para("V reads every byte of it.", "do"),
         ]
     paras: list[Para] = []

@@ -118,7 +118,7 @@ async def _timeline(context: Context, path: Path) -> int:
         done = await take_timeline(room, data, path.name, context.options.reason)
         rows = done.rows
         text = (
-            f"{room.code} saved {iso(room.saved_at, 0)}  {len(rows.good):,} lines of {rows.format}"
+            f"{room.code} saved {iso(room.saved_at, 0)}  {len(rows.good):,} line{'s' * (len(rows.good) != 1)} of {rows.format}"
             f"{', all known already' if done.again else ''}; the file is exhibit {done.exhibit.short}"
             + (f"\n  it names {', '.join(rows.known)}" if rows.known else "")
         )

@@ -70,7 +70,10 @@ def unlock(home: Home) -> None:
     from getpass import getpass
 
     for left in (2, 1, 0):
-        given = getpass("Passphrase of this console's key: ")
+        try:
+            given = getpass("Passphrase of this console's key: ")
+        except EOFError:
+            return  # nobody is there to be asked; whatever needs the key says so
         try:
             home.unlock(given)
         except Locked as trouble:

@@ -107,17 +107,22 @@ async def _list(context: Context, room: Room) -> None:
         if replica in state.roster.members:
             continue
         words = " ".join(await room.key_words(replica))
+        written = await room.written_by(replica)
         context.say(
-            f"{replica[:8]}  {visible(stranger.actor, 40)}  NOT ON THE ROSTER, {stranger.events} events do not"
-            f" count\n          {words}",
+            f"{replica[:8]}  {visible(stranger.actor, 40)}  NOT ON THE ROSTER, "
+            f"{_uncounted(written)}\n          {words}",
             {
                 "replica": replica,
                 "person": stranger.actor,
                 "how": "",
                 "words": words,
-                "events": stranger.events,
+                "events": written,
             },
         )
+
+
+def _uncounted(events: int) -> str:
+    return "1 entry does not count" if events == 1 else f"{events:,} entries do not count"
 
 
 def identity(options: Namespace) -> int:
@@ -134,8 +139,15 @@ def identity(options: Namespace) -> int:
 
         new = os.environ.get("WARROOM_NEW_PASSPHRASE")
         if new is None:
-            new = getpass.getpass("New passphrase (empty takes it off): ")
-            if getpass.getpass("Once more: ") != new:
+            try:
+                new = getpass.getpass("New passphrase (empty takes it off): ")
+                again = getpass.getpass("Once more: ")
+            except EOFError:
+                raise Refused(
+                    "There is nobody to ask for the passphrase, and nothing was changed.",
+                    "Give it in WARROOM_NEW_PASSPHRASE, or run this at a terminal.",
+                ) from None
+            if again != new:
                 raise Refused("The two are not the same.", "Nothing was changed.")
         home.keep_key("file", new)
         context.say(

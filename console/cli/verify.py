@@ -49,7 +49,8 @@ def _complete(context: Context) -> bool:
     for case, trouble in lost.items():
         name = f"INC-{case[:4].upper()}"
         context.say(
-            f"{name}: NOT HERE. {trouble}", {"record": name, "sound": False, "events": 0, "note": str(trouble)}
+            f"{name}: NOT HERE. {trouble}",
+            {"record": name, "sound": False, "events": 0, "note": str(trouble)},
         )
     return not lost
 

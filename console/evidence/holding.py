@@ -281,7 +281,7 @@ async def erase(room: Room, names: Sequence[str], reason: str, authority: str) -
         for held in await asyncio.to_thread(holds_on, known, event, directory):
             raise Refused(
                 f"A legal hold stands in the way of erasing {event.short}: {known.holds[held].reason}.",
-                f"Nothing was erased. Whoever may lift it does so with: warroom hold --lift {short(held)}.",
+                f'Nothing was erased. Whoever may lift it does so with: warroom hold --lift {short(held)} "why it is over".',
             )
     targets = tuple(sorted(wanted))
     (event,) = await room.record(Erased(targets, reason.strip(), authority.strip()))

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from console.cli import exits
 from data.clock import parse_iso
 from tests.cli.conftest import Warroom
 
@@ -272,3 +273,32 @@ def test_the_configuration_in_force_is_shown(warroom: Warroom) -> None:
 
 def test_the_version_is_printed(warroom: Warroom) -> None:
     assert warroom.ok("--version").out.startswith("warroom ")
+
+
+def test_what_a_hold_and_an_erasure_are_about_is_named_as_people_name_entries(declared: Warroom) -> None:
+    (value,) = declared.quick("note", "a customer's name", "--json").values
+    (other,) = declared.quick("note", "another one", "--json").values
+    (held,) = declared.quick("hold", "a claim", "--event", value["id"], "--json").values
+    assert f"LEGAL HOLD on the event {value['id']}: a claim" in declared.quick("log").out
+    refused = declared.within(
+        "--as", "ana", "erase", value["id"], "--reason", "asked to", "--authority", "dpo"
+    )
+    assert f'warroom hold --lift {held["id"]} "why' in refused.err
+    declared.quick("--as", "ana", "erase", other["id"], "--reason", "asked to", "--authority", "dpo")
+    assert f"ERASED the text of 1 event ({other['id']}): asked to" in declared.quick("log").out
+
+
+def test_a_passphrase_that_nobody_can_be_asked_for_changes_nothing(
+    declared: Warroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", nobody)
+    before = (declared.home / "identity.pem").read_bytes()
+    done = declared.within("identity", "passphrase")
+    assert (done.code, "WARROOM_NEW_PASSPHRASE" in done.err) == (exits.REFUSED, True)
+    assert (declared.home / "identity.pem").read_bytes() == before
+    assert declared.within("identity", "passphrase", more={"WARROOM_NEW_PASSPHRASE": "x"}).code == exits.OK
+    locked = declared.within("identity")
+    assert (locked.code, "needs its passphrase" in locked.err) == (exits.STORE, True)

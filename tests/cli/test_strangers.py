@@ -193,13 +193,16 @@ def test_who_does_not_count_cannot_change_the_roster_and_nobody_leaves_it_by_acc
 
 
 def test_who_writes_without_counting_is_told(team: Team) -> None:
-    for arguments in (("note", "hello"), ("severity", "4")):
+    for arguments in (("note", "hello"), ("severity", "4"), ("note", "again")):
         told = team.mallory.quick(*arguments)
         assert "it changes nothing until somebody adds it" in told.err
         assert "saved" in told.out
     assert "until somebody adds it" not in team.ana.quick("note", "hello").err
     team.exchange()
     who = team.of_mallory()
+    (listed,) = [each for each in team.ana.quick("roster", "--json").values if each["replica"] == who]
+    assert f"{listed['events']} entries do not count" in team.ana.quick("roster").out
+    assert listed["events"] >= 3
     team.ana.quick("roster", "add", who, "--yes")
     team.exchange()
     assert "changes nothing" not in team.mallory.quick("note", "now I count").err
