@@ -250,7 +250,7 @@ def test_a_timeline_comes_in_with_its_bad_rows_named(warroom: Warroom) -> None:
         "message,timestamp,datetime,timestamp_desc\nlogin,1795271815684439,2026-11-21T14:36:55Z,Logon\nx,,,\n"
     )
     done = warroom.quick("import", str(path), "--reason", "forensics")
-    assert "1 lines of timesketch" in done.out
+    assert "1 line of timesketch" in done.out
     assert "t.csv:3: it has no time; it stands in the exhibit only." in done.err
     (line,) = (line for line in warroom.quick("log", "--json").values if "login" in line["text"])
     assert (line["at"], line["backdated"]) == ("2026-11-21T14:36:55.684439000Z", True)
