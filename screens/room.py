@@ -452,7 +452,8 @@ class RoomScreen(ConsoleScreen):
                     room.drafts.clear(draft.box)
             self.set_focus(writer.box)
             self.say(
-                f"A draft of {hms(texts[0].started_at)}Z is back: Enter twice saves it, Esc leaves it here.", "high"
+                f"A draft of {hms(texts[0].started_at)}Z is back: Enter twice saves it, Esc leaves it here.",
+                "high",
             )
         self._drafted = True
         if typed and not texts:

@@ -358,8 +358,10 @@ class Timeline(Rows["Line"]):
             loud.append("RETRACTED")
         if row.editor:
             # Beside the name of who wrote the line stand the words of somebody else.
-            by = f"{'by' if narrow else 'corrected by'} {fit(row.editor, 16).strip()}"
-            loud = [*(loud[:1] if narrow else loud), by]
+            by = fit(row.editor, 10 if narrow else 16).strip()
+            loud = [
+                f"{loud[0]}, text by {by}" if narrow and loud else " ".join([*loud, f"corrected by {by}"])
+            ]
         elif narrow:
             # A narrow pane has room for the first; the page of the entry has them all.
             loud = loud[:1]

@@ -476,6 +476,25 @@ async def test_whoever_does_not_count_is_told_at_every_entry_and_in_the_header(t
         await stage.until_said("changes nothing")
 
 
+@pytest.mark.parametrize("size", [(100, 30), (200, 50)])
+async def test_a_line_whose_words_are_somebody_elses_says_whose(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async with Opened(tmp_path, size) as stage:
+        note = await stage.room.note("hold all refunds")
+        stage.room.actor = "bo"
+        await stage.room.amend(note.hash, "pay", "mistyped")
+        await stage.until(lambda: "corrected by bo" in painted(stage.timeline), "whose words they are")
+        await stage.room.dispute(note.hash, "not so")
+        words = "DISPUTED, text by bo" if size[0] < 120 else "DISPUTED corrected by bo"
+        await stage.until(lambda: words in painted(stage.timeline), "both")
+        stage.timeline.jump_to(note.hash)
+        await stage.press("2")
+        await stage.until(lambda: (line := stage.timeline.selected) is not None and line.hash == note.hash)
+        await stage.press("enter")
+        await page_says(stage, "version 2 of 2 by bo", "version 1 by ana")
+
+
 async def test_a_revoked_key_is_typed_and_marked(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         room = stage.room
