@@ -97,7 +97,9 @@ def test_hybrid_clock_overflows_its_counter_into_the_milliseconds() -> None:
 
 
 @given(st.integers(-(10**12), 10**12) | st.integers(-(10**7), 10**7))
-def test_what_is_written_after_a_foreign_reading_comes_after_it_unless_that_is_no_clock(ahead_ms: int) -> None:
+def test_what_is_written_after_a_foreign_reading_comes_after_it_unless_that_is_no_clock(
+    ahead_ms: int,
+) -> None:
     wall = DAY * 20_000
     ours = HybridClock()
     ours.tick(wall)
