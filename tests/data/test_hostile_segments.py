@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -25,11 +26,11 @@ from data.identity import Identity
 from data.line import Trust
 from data.log import EVENT_COLUMNS, connect, read_row
 from data.parcels import parcels, spans
-from data.projection import NAME as VIEW
 from data.segment import BadSegment, Parcel, pack, unpack
 from data.strands import Log
 from data.trouble import StoreTrouble
 from data.verify import verify
+from data.view import Lines
 from tests.data.sample import START, note, project
 from tests.data.test_merge import hashes, shipped
 from tests.room.strand import event
@@ -283,16 +284,23 @@ def test_bodies_that_somebody_left_out_are_put_back(case: Case, tmp_path: Path) 
     try:
         assert two.merge(through(bare(shipped(case)[0]))).result(10).bare == 2
         assert [each.kind for each in verify(two.directory).damage] == ["body", "body"]
-        view = two.directory / VIEW
         merged = two.merge(shipped(case)[0]).result(10)
         assert (merged.added, merged.refilled, merged.bare) == (0, 2, 0)
         assert verify(two.directory).sound
+        asyncio.run(comes_to_show(two.directory, ["founded", "the whole story"]))
     finally:
         two.close()
-    db = sqlite3.connect(view)
-    texts = [row[0] for row in db.execute("SELECT text FROM lines ORDER BY id")]
-    db.close()
-    assert texts == ["founded", "the whole story"]
+
+
+async def comes_to_show(directory: Path, texts: list[str]) -> None:
+    lines = await Lines.open(directory)
+    try:
+        async with asyncio.timeout(30):
+            while [line.text for line in await lines.window(0, 100)] != texts:
+                await asyncio.sleep(0.01)
+                await lines.changed()
+    finally:
+        await lines.close()
 
 
 def test_an_identity_without_its_log_starts_anew_when_its_own_past_comes(case: Case, tmp_path: Path) -> None:
