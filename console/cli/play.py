@@ -341,7 +341,7 @@ class _Play:
             raise Refused(f"{self._options.duration} is not a duration: {error}.") from None
         event = await self._player.grant(self._words, until, self._options.reason, self._options.playbook)
         self._done(f"may run by itself until {iso(until, 0)}: {', '.join(self._words)}", id=event.short)
-        complain("an open console, or `warroom play auto`, carries it out.")
+        complain("`warroom play auto` carries it out, for as long as it runs.")
 
     async def _withdraw(self) -> None:
         event = await self._player.withdraw(self._words[0] if self._words else "", self._options.reason)
