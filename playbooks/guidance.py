@@ -272,17 +272,13 @@ class Messages(Document):
 
 
 class Review(Document):
-    """A list of questions about readiness; each "no" is marked and gets an owner.
-
-    `answered_by` of a question names the check of `warroom doctor` that answers it; without one a person does.
-    """
+    """A list of questions about readiness, which a person answers; what to do about a "no" is the `remedy`."""
 
     class Ask(Part):
         """One question."""
 
         id: Id
         text: Line
-        answered_by: Annotated[str, Field(max_length=64)] = ""
         remedy: Line
         sources: Sources
 
@@ -324,7 +320,7 @@ class FillIn(Part):
 
 
 class Organisation(Document):
-    """What `warroom init` asks for."""
+    """What a team fills in before its first incident."""
 
     fill_ins: Annotated[tuple[FillIn, ...], Field(min_length=1)]
 

@@ -81,7 +81,6 @@ def test_each_move_of_containment_is_asked_for_before_launch() -> None:
     questions = REVIEWS["containment-prepared"].questions
     moves = {source for ask in questions if "S001-CO-0" in ask.sources for source in ask.sources}
     assert moves - {"S001-CO-0"} == {f"S001-CO-{n}" for n in range(1, 8)}
-    assert {ask.answered_by for ask in questions if "S001-CO-0" in ask.sources} == {"containment"}
 
 
 @pytest.mark.req("S003-FR-1")
@@ -94,15 +93,11 @@ def test_the_process_that_this_adds_to_is_asked_for() -> None:
 @pytest.mark.req("S004-RD-8")
 def test_every_question_can_be_answered_no() -> None:
     """A question that is put as an either-or could not be marked; each one has what to do after a no."""
+    assert "Every no is marked" in REVIEWS["readiness"].purpose
     yes_no = re.compile(r"(Is|Are|Can|Do|Does|Did|Was|Were|Have|Has) ")
     either_or = {"consequence"}
     assert [a.id for a in ASKS if not yes_no.match(a.text) and a.id not in either_or] == []
     assert all(ask.text.endswith("?") and ask.remedy.endswith(".") for ask in ASKS)
-
-
-def test_what_answers_a_question_is_named_as_a_check() -> None:
-    assert [ask.id for ask in ASKS if not re.fullmatch(r"[a-z-]*", ask.answered_by)] == []
-    assert sum(bool(ask.answered_by) for ask in ASKS) > len(ASKS) / 2, "people answer the few that are left"
 
 
 # ---------------------------------------------------------------- baselines and organisation
