@@ -577,7 +577,7 @@ def _unasked(tree: yaml.Tree) -> Iterator[tuple[int, str, str]]:
             and path[3] not in ("help", "decision")
             and isinstance(text, str)
         ):
-            step = tree.at((*path[:3], "id"))
+            step = tree.at((*path[:3], "id")) or path[3]  # a step of the short form goes by its verb
             for name in _placeholders(text):
                 if name not in asked:
                     yield tree.line(path), str(step), name

@@ -126,6 +126,14 @@ def test_every_placeholder_that_nobody_asks_for_is_named_at_its_line(tmp_path: P
     assert "name: one" in findings[0].fix
 
 
+def test_a_placeholder_of_the_short_form_is_named_by_its_verb(tmp_path: Path) -> None:
+    text = 'containment_playbook:\n  trigger: x\n  steps:\n    - disable_mcp_server: "{server}"\n'
+    path = put(tmp_path, "responses/a.yaml", text)
+    assert [(each.line, each.what) for each in found(path)] == [
+        (4, "step `disable_mcp_server` uses {server}, which `values` does not ask for")
+    ]
+
+
 @pytest.mark.req("X-23")
 def test_every_section_that_is_taken_over_is_listed(tmp_path: Path) -> None:
     path = put(tmp_path, "responses/a.yaml", playbook())
