@@ -158,8 +158,9 @@ def test_incidents_of_models_and_of_security_share_one_scale() -> None:
 def test_a_service_that_answers_can_still_be_a_severe_incident() -> None:
     """Everything looks normal: no SLO is touched, nobody notices. What is wrong is wrong in substance."""
     fine = CALM | {"slo": "no", "reach": LOCAL}
-    assert decide(SEVERITY, fine | {"type": "quality-regression", "trouble": "yes"}).proposes == "2"  # type: ignore[union-attr]
-    assert decide(SEVERITY, fine | {"harm": "yes"}).proposes == "1"  # type: ignore[union-attr]
+    wrong, harm = {"type": "quality-regression", "trouble": "yes"}, {"harm": "yes"}
+    found = [decide(SEVERITY, fine | facts) for facts in (wrong, harm)]
+    assert [decided.proposes for decided in found if decided] == ["2", "1"]
 
 
 def test_the_types_that_the_form_offers_are_those_of_the_tags() -> None:
@@ -188,7 +189,7 @@ FACT_WORDS = {
 def test_a_fact_is_asked_for(fact: str, words: str) -> None:
     (question,) = (each for each in FACTS.questions if fact in each.sources)
     assert words in question.text
-    assert unanswered(FACTS, {question.id: "unknown"})[0] == FACTS.questions[0], "an open fact stays open"
+    assert question in unanswered(FACTS, {question.id: "unknown"}), "an open fact stays open"
     assert question in unanswered(FACTS, {})
 
 
