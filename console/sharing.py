@@ -361,16 +361,20 @@ class _Exchange:
             self._marks.pop(case_id, None)  # it was lost there, and perhaps all of it
         self._announced = set(announced)
         came = False
+        obstacle: StoreTrouble | None = None  # one record that cannot be written keeps back no other
         for case_id in announced:
             if case_id not in here and case_id not in self._foreign and not self._halted():
                 parcel = founding(remote, case_id)
                 if parcel is not None and not _belongs(parcel, self._home):
                     self._foreign.add(case_id)
                 elif parcel is not None:
-                    adopt(self._home, parcel)
+                    try:
+                        adopt(self._home, parcel)
+                    except StoreTrouble as trouble:
+                        obstacle = obstacle or trouble
+                        continue
                     here.add(case_id)
                     came = True
-        obstacle: StoreTrouble | None = None
         for case_id in here - {but}:
             if self._halted():
                 break
@@ -379,7 +383,7 @@ class _Exchange:
             except RemoteTrouble:
                 raise
             except StoreTrouble as trouble:
-                obstacle = obstacle or trouble  # one record that cannot be written keeps back no other
+                obstacle = obstacle or trouble
         if obstacle is not None and not came:  # else what came is shown first, and this at the next look
             raise obstacle
         return came

@@ -6,8 +6,8 @@ from pathlib import Path
 from threading import Lock as Mutex
 from typing import TypeVar
 
-from data import lock
-from data.envelope import Entry, case_id, check_group, seal
+from data import lock, quarantine
+from data.envelope import Entry, Sealed, case_id, check_group, seal
 from data.follower import PATIENCE_SECONDS, Follower
 from data.handoff import Handoff
 from data.hlc import HybridClock
@@ -270,7 +270,7 @@ def found(home: Home, entry: Entry, project: Projector, *, directory: Path | Non
         prev=None,
     )
     target = directory or home.case_dir(case_id(founding.hash))
-    found_log(target, founding, home.identity.public, home.identity.sign(founding.hash))
+    _make_log(target, founding, home.identity.public, home.identity.sign(founding.hash))
     return Case.open(target, home, project)
 
 
@@ -294,5 +294,34 @@ def adopt(home: Home, parcel: Parcel) -> Path:
     directory = home.case_dir(parcel.case)
     # A signature holds for the event that it was made over, the last one of the parcel.
     signature = parcel.signature if len(parcel.events) == 1 else None
-    found_log(directory, founding, parcel.public, signature, ours=False)
+    _make_log(directory, founding, parcel.public, signature, ours=False)
     return directory
+
+
+def _make_log(
+    directory: Path, founding: Sealed, public: bytes, signature: bytes | None, *, ours: bool = True
+) -> None:
+    """Make log.db, unless it is there; what a lost one left beside it must not get into it."""
+    path = directory / NAME
+    wal, shm = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
+    if path.exists() or not (wal.exists() or shm.exists()):
+        found_log(directory, founding, public, signature, ours=ours)
+        return
+    try:
+        taken = lock.Lock.take(directory / lock.NAME)
+        if taken is None:
+            raise StoreTrouble(
+                f"{path} is gone, and a process that had it open still runs.",
+                "What was recorded there and never shared can be had from that process only.",
+                "Close every console that has this incident open, then try again.",
+            )
+        try:
+            if not path.exists():
+                if wal.exists():
+                    quarantine.set_aside(wal)
+                shm.unlink(missing_ok=True)  # only an index of the other
+            found_log(directory, founding, public, signature, ours=ours)
+        finally:
+            taken.release()
+    except OSError as error:
+        raise explain(error, path) from error

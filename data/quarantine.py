@@ -1,17 +1,20 @@
 """quarantine/: bytes that a remote gave back and that are not what their names say, for whoever wants to know.
 
+What a lost log left behind comes here too: beside a new log SQLite would take it for a part of that.
+
 They may hold what a case said, torn or changed, so an erasure reaches them too.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
-from data.durable import make_directory, publish, replace, write_temporary
+from data.durable import make_directory, publish, replace, sync_directory, write_temporary
 from data.envelope import decode_header
 from data.log import NAME as LOG
 from data.log import connect
@@ -44,6 +47,20 @@ def keep(directory: Path, raw: bytes) -> bool:
         return not _emptied(path, _traces(directory)) and path.stat().st_size == len(raw)
     except (OSError, sqlite3.Error) as error:
         raise explain(error, place) from error
+
+
+def set_aside(path: Path) -> None:
+    """Move a file of a case directory here, whole.
+
+    Raises:
+        OSError: If that is not possible; the file is then where it was.
+    """
+    place = path.parent / NAME
+    make_directory(place)
+    (place / _DONE).unlink(missing_ok=True)  # nobody has looked into this one yet
+    os.rename(path, place / secrets.token_hex(32))
+    sync_directory(place)
+    sync_directory(path.parent)
 
 
 def empty(directory: Path) -> int:

@@ -90,13 +90,16 @@ def _turns(home: Home, name: str, remote: Remote, mask: Redaction | None) -> Ite
 
     for case_id in cases(remote):
         if case_id not in home.cases() and (parcel := founding(remote, case_id)) is not None:
-            adopt(home, parcel)
+            try:
+                adopt(home, parcel)
+            except StoreTrouble as trouble:
+                # The other incidents are exchanged all the same.
+                yield {"incident": f"INC-{case_id[:4].upper()}", "bad": {}, "trouble": str(trouble)}
     for case_id in home.cases():
         value: dict[str, Any] = {"incident": f"INC-{case_id[:4].upper()}", "bad": {}}
         try:
             case = Case.open(home.case_dir(case_id), home, project)
         except StoreTrouble as trouble:
-            # The other incidents are exchanged all the same.
             yield {**value, "trouble": str(trouble)}
             continue
         try:

@@ -2,17 +2,22 @@
 
 import random
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from data import quarantine
 from data.case import Case, adopt, found
 from data.clock import ManualClock
 from data.home import Home
+from data.lock import Lock
 from data.log import connect
 from data.parcels import parcels, spans
 from data.segment import BadSegment, Parcel, pack, unpack
+from data.trouble import StoreTrouble
 from data.verify import verify
 from tests.data.sample import FOUNDING, START, note, project
 
@@ -147,6 +152,44 @@ def test_a_case_that_was_lost_and_fetched_again_starts_anew(cases: list[Case], t
     (event,) = again.append(note("on")).result(10)
     assert event.inc != 1
     assert verify(directory).sound
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_what_a_lost_log_left_beside_it_does_not_get_into_the_one_that_is_fetched(
+    cases: list[Case], tmp_path: Path, checkpointed: bool
+) -> None:
+    ana = Home.open(tmp_path / "ana", clock=ManualClock(START))
+    one = found(ana, FOUNDING, project)
+    one.append(*(note(f"{i} {'x' * 300}") for i in range(50))).result(10)
+    elsewhere = shipped(one)
+    log, wal = one.directory / "log.db", one.directory / "log.db-wal"
+    if checkpointed:
+        # What is written from here on overwrites the beginning of the write-ahead log: it is no whole copy any more.
+        with closing(sqlite3.connect(log)) as db:
+            assert db.execute("PRAGMA wal_checkpoint").fetchone()[0] == 0
+    one.append(*(note(f"never shared {i}") for i in range(5))).result(10)
+    left = wal.read_bytes()
+    one.close()
+    log.unlink()
+    wal.write_bytes(left)
+
+    held = Lock.take(one.directory / "lock")
+    assert held is not None
+    with pytest.raises(StoreTrouble, match="still runs"):
+        adopt(ana, elsewhere[0])
+    assert wal.read_bytes() == left
+    held.release()
+
+    again = Case.open(adopt(ana, elsewhere[0]), ana, project)
+    cases.append(again)
+    for parcel in elsewhere:
+        again.merge(parcel).result(10)
+    again.append(note("on")).result(10)
+    verdict = verify(again.directory)
+    assert verdict.sound, verdict.damage
+    assert not any(b"never shared" in each.body for parcel in shipped(again) for each in parcel.events)
+    (kept,) = (again.directory / quarantine.NAME).iterdir()
+    assert kept.read_bytes() == left
 
 
 def test_parcels_wait_for_what_comes_before_them(cases: list[Case], tmp_path: Path) -> None:
