@@ -88,9 +88,6 @@ CARRIED = {
     "S004-CA-6": "stricter_policy",
     "S002-CK-3": "freeze_changes",
     "S002-CK-7": "open_channel",
-    "S000-CL-4": "security_led",
-    "X-29": "security_led",
-    "S003-KS-9": "confirm_containment",
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 from console.runner.document import Value as Asked
 from console.runner.fill import check
 from playbooks import load, requirements
+from playbooks.lint import shell
 from playbooks.response import PLACEHOLDER, SECTIONS, Command, Playbook, Step, Trigger
 from playbooks.schema import RollbackClass
 
@@ -239,8 +240,9 @@ WHERE = {
 
 def row(part: str) -> tuple[int, str]:
     """Number of the playbook and the letters of the row: `PB1-TR.2` is (1, TR)."""
-    number, letters = re.fullmatch(r"PB(\d+)-([A-Z]+)(?:\.\d)?", part).groups()  # type: ignore[union-attr]
-    return int(number), letters
+    found = re.fullmatch(r"PB(\d+)-([A-Z]+)(?:\.\d)?", part)
+    assert found is not None
+    return int(found[1]), found[2]
 
 
 @pytest.mark.req("S002-PB-0")
@@ -413,7 +415,7 @@ def test_a_used_up_error_budget_opens_the_outage() -> None:
 
 
 @by_step
-@pytest.mark.req("S002-META-2", "S002-ROL-2")
+@pytest.mark.req("S002-META-2")
 def test_a_step_has_an_owner_and_says_what_should_happen_and_how_it_is_seen(at: At) -> None:
     assert at.step.role in ROLES
     assert set(at.step.approvers) <= ROLES
@@ -461,7 +463,7 @@ def test_there_are_steps_that_destroy() -> None:
 
 
 @each(at for at in ALL if at.step.automatic)
-@pytest.mark.req("S000-AR-1", "S000-PD-2")
+@pytest.mark.req("S000-AR-1")
 def test_a_step_runs_by_itself_only_where_its_reach_is_limited_and_can_be_taken_back(at: At) -> None:
     assert at.step.reach.startswith("one ")
     assert at.section == "mitigation"
@@ -542,7 +544,7 @@ def test_every_step_lies_on_some_way(playbook: Playbook) -> None:
     assert {step.id for way in ways(playbook) for step in way} == {step.id for step in playbook.steps()}
 
 
-@pytest.mark.req("X-7", "S001-CO-8")
+@pytest.mark.req("X-7")
 def test_only_the_halt_that_was_chosen_is_walked_through() -> None:
     halts = {"contain-halt-all", "contain-halt-agent", "contain-halt-tool", "contain-queue"}
     assert {tuple(step.id for step in way if step.id in halts) for way in ways(DEFAULT)} == {
@@ -583,7 +585,7 @@ PROGRAMS = {"gcloud", "kubectl", "redis-cli", "celery", "psql", "trivy", "uv", "
 @pytest.mark.req("S002-META-2")
 def test_a_command_is_a_program_and_its_arguments(at: At, argv: tuple[str, ...]) -> None:
     assert argv[0] in PROGRAMS
-    assert not {"|", ">", "&&", ";", "-c sh"} & set(argv)
+    assert shell(argv) == ""
     assert all(each.strip() == each for each in argv)
     if argv[0] == "gcloud" and not any("gs://" in each for each in argv):
         assert "--project={gcp_project}" in argv, (
@@ -833,7 +835,6 @@ def test_what_is_to_be_preserved_has_a_name_in_the_evidence_schema(at: At) -> No
 
 
 @each(at for at in ALL if at.step.action and at.step.action.verb == "draft_update")
-@pytest.mark.req("S002-COM-3", "S002-COM-4", "S002-COM-5")
 def test_a_draft_is_made_from_a_template_that_exists(at: At) -> None:
     from playbooks.guidance import Messages
 
@@ -842,7 +843,7 @@ def test_a_draft_is_made_from_a_template_that_exists(at: At) -> None:
     assert at.step.action.args["template"] in templates
 
 
-@pytest.mark.req("S001-EV-9", "X-9")
+@pytest.mark.req("X-9")
 def test_undoing_effects_and_rolling_back_a_release_are_never_one_step() -> None:
     undo = [at.step for at in ALL if at.step.action and at.step.action.verb == "open_rollback"]
     assert undo
