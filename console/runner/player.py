@@ -594,7 +594,10 @@ class Player:
         looked = await self._execute(
             filled, secrets.token_hex(8), min(state.step.timeout, wait.most or 10**9), tell, str
         )
-        return looked._replace(exit=None) if looked.outcome in ("done", "cancelled") else Ended("unknown")
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            # The check took the cancellation for its own end; it was meant for whoever waits, not for the wait.
+            raise asyncio.CancelledError
+        return looked._replace(exit=None) if looked.outcome == "done" else Ended("unknown")
 
     async def _begin_wait(self, play: Play, state: StepState, *, real: bool) -> Run:
         if (going := state.running) is not None:

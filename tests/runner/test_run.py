@@ -386,6 +386,28 @@ async def test_a_wait_counts_from_its_start_and_ends_by_its_check(player: Player
     assert not player.plays.runs[least.id].running
 
 
+@pytest.mark.parametrize("asks", ["command", "http"])
+async def test_a_wait_goes_on_when_whoever_attends_it_leaves_in_the_middle_of_a_look(
+    player: Player, server: Server, tmp_path: Path, asks: str
+) -> None:
+    mark = tmp_path / "pid"
+    server.hangs = True
+    checks: dict[str, dict[str, object]] = {
+        "command": {"argv": ["/bin/sh", "-c", f"echo $$ > {mark}; sleep 600"]},
+        "http": {"method": "GET", "url": server.url},
+    }
+    await player.open(book(step("until", wait={"until": "it is there", "check": checks[asks]})))
+    begun = await player.run("until", real=True)
+    going = asyncio.ensure_future(player.attend(begun.id))
+    pid = await pid_in(mark) if asks == "command" else 0
+    await until(lambda: bool(server.taken) or bool(pid))
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    assert player.plays.runs[begun.id].running
+    assert not pid or not alive(pid), "what it asked with is ended"
+
+
 async def test_verbs_of_the_record_are_done_and_others_are_not_pretended(player: Player, room: Room) -> None:
     await player.open(
         book(
