@@ -12,8 +12,7 @@ from playbooks.response import Playbook, Value
 from playbooks.schema import Checklist, Roles, RollbackClass
 from tests.playbooks.documents import playbook, put
 
-SHAPES = {
-    "as it stands": """\
+SHORT = """\
 containment_playbook:
   trigger: mcp_or_a2a_compromise
   steps:
@@ -27,37 +26,14 @@ containment_playbook:
     - preserve_evidence:
         - trace_id
         - approval_id
-""",
-    "with its indentation lost": """\
-containment_playbook:
-trigger: mcp_or_a2a_compromise
-steps:
-- disable_mcp_server: files-prod
-- revoke_token_audience: mcp://files-prod
-- block_a2a_peer:
-agent_card_url: https://peer.example/card.json
-reason: webhook_ssrf_attempt
-- rotate_webhook_secret: push
-- set_runtime_mode: read_only
-- preserve_evidence:
-- trace_id
-- approval_id
-""",
-    "with the dashes of its list lost too": """\
-containment_playbook:
-trigger: mcp_or_a2a_compromise
-steps:
-- disable_mcp_server: files-prod
-- revoke_token_audience: mcp://files-prod
-- block_a2a_peer:
-agent_card_url: https://peer.example/card.json
-reason: webhook_ssrf_attempt
-- rotate_webhook_secret: push
-- set_runtime_mode: read_only
-- preserve_evidence:
-trace_id
-approval_id
-""",
+"""
+FLAT = "".join(f"{line.strip()}\n" for line in SHORT.splitlines())
+SHAPES = {
+    "as it stands": SHORT,
+    "with its indentation lost": FLAT,
+    "with the dashes of its list lost too": FLAT.replace("- trace_id", "trace_id").replace(
+        "- approval", "approval"
+    ),
 }
 VERBS = [
     ("disable_mcp_server", {"server": "files-prod"}),
@@ -231,9 +207,9 @@ def test_a_containment_playbook_that_preserves_first_has_its_copy(tmp_path: Path
 @pytest.mark.req("S000-CP-1")
 def test_a_containment_playbook_may_have_front_matter_and_nothing_else(tmp_path: Path) -> None:
     front = playbook("ours").partition("references")[0]
-    put(tmp_path, "a.yaml", front + SHAPES["as it stands"])
+    put(tmp_path, "a.yaml", front + SHORT)
     assert Library(tmp_path).named(Playbook, "ours").owner == "the checkout team"
-    put(tmp_path, "a.yaml", SHAPES["as it stands"] + "  hat: yes\n")
+    put(tmp_path, "a.yaml", SHORT + "  hat: yes\n")
     (problem,) = Library(tmp_path).problems
     assert "hat" in problem.what
 
