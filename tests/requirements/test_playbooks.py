@@ -406,9 +406,9 @@ def test_breach_and_isolation_are_led_by_security_at_1_and_the_others_can_be_han
     assert SCENARIOS[4].mitigation.steps[0].action.verb == "security_led"
 
 
-@pytest.mark.req("S002-SLO-1")
 def test_a_used_up_error_budget_opens_the_outage() -> None:
-    assert [each.text for each in SCENARIOS[1].triggers if "error budget" in each.text]
+    (sign,) = (each for each in SCENARIOS[1].triggers if "error budget" in each.text)
+    assert (sign.proposes, sign.sources) == (2, ("S002-SLO-1",))
 
 
 # What holds for every step.
