@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from console import routing
-from console.timeline import BOOKKEEPING, HIGH, MARKS
+from console.timeline import BOOKKEEPING, DISPUTED, HIGH, MARKS
 from data.clock import iso
 from data.line import Filter
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SECOND = 1_000_000_000
 MOST = 8
 """Entries of one section; what there is beyond them is counted."""
+ENOUGH, PAGE = 200, 1000
+"""Lines of one kind that are counted, and how many are read at once."""
 WIDTH = 160
 LONGEST = 12_000
 """Characters of a summary, well within what the record takes."""
@@ -30,7 +32,7 @@ class Recent(NamedTuple):
         since: ns UTC.
         entries: how many lines there are since then.
         decisions: what was decided, by people and about the state, the oldest first.
-        questions: lines that ask, or suppose, something.
+        questions: lines that ask, or suppose, something; the newest of them.
     """
 
     since: int
@@ -41,18 +43,19 @@ class Recent(NamedTuple):
 
 async def recent(room: Room, role: str) -> Recent:
     """Read what the timeline says since the role was last handed over."""
+    await room.caught_up()
     since = last(room.incident, role)
     start, end = await room.lines.position(since), await room.lines.count()
     decided: list[Line] = []
     for mark in (MARKS["decision"], BOOKKEEPING):
-        decided += await _newest(room, Filter(marks=frozenset({mark}), system=False), since)
+        decided += await _newest(room, Filter(marks=frozenset({mark}), system=False), since, HIGH)
     decided.sort(key=lambda line: line.at)
     asked = await _newest(room, Filter(marks=frozenset({MARKS["question"]})), since)
     return Recent(
         since,
         max(end - start, 0),
-        [_line(line) for line in decided if line.level >= HIGH],
-        [_line(line) for line in asked],
+        [_line(line) for line in decided],
+        [_line(line) for line in asked[-MOST:]],
     )
 
 
@@ -145,7 +148,6 @@ def _waiting(incident: Incident, now: int) -> Iterator[str]:
 
 
 def _check(check: Check, incident: Incident, now: int) -> str:
-
     due = incident.due_at(check)
     taken = f", taken by {check.claimed}" if check.claimed else ""
     when = f", {_left(due, now)}" if due is not None else ""
@@ -181,17 +183,23 @@ def _unanswered(incident: Incident) -> Iterator[str]:
             yield f"form {name} proposes {answered.body.proposal}; nobody decided"
 
 
-async def _newest(room: Room, flt: Filter, since: int) -> list[Line]:
-    """The newest lines of a kind since then, the oldest of them first."""
+async def _newest(room: Room, flt: Filter, since: int, level: int = 0) -> list[Line]:
+    """The newest lines of a kind since then that count, the oldest of them first."""
     start, end = await room.lines.position(since, flt), await room.lines.count(flt)
-    most = 200 if not flt.system else MOST
-    first = max(start, end - most)
-    return await room.lines.window(first, end - first, flt) if end > first else []
+    found: list[Line] = []
+    # However many others a console writes that is not on the roster, these are found.
+    while end > start and len(found) < ENOUGH:
+        first = max(start, end - PAGE)
+        lines = await room.lines.window(first, end - first, flt)
+        found = await room.counting([line for line in lines if line.level >= level]) + found
+        end = first
+    return found[-ENOUGH:]
 
 
 def _line(line: Line) -> str:
     by = f" (corrected by {line.editor})" if line.editor else ""
-    return f"{iso(line.at, 0)} {line.actor}{by}: {line.text.splitlines()[0] if line.text else ''}"
+    disputed = "DISPUTED: " if line.flags & DISPUTED else ""
+    return f"{iso(line.at, 0)} {line.actor}{by}: {disputed}{line.text.splitlines()[0] if line.text else ''}"
 
 
 def _short(text: str) -> str:

@@ -57,13 +57,14 @@ from console.incident import COMMANDER, LASTING, Fold, Incident
 from console.refusal import Refused
 from console.routing import outstanding
 from console.scribe import AHEAD, Written, parse
-from console.timeline import sentence
+from console.timeline import RETRACTED, sentence
 from data.case import Case
 from data.clock import Clock, iso
 from data.drafts import Drafts
 from data.envelope import Entry, Event
 from data.home import Home
 from data.identity import fingerprint
+from data.line import Line
 from data.reader import CaseReader
 from data.record import Reason
 from data.trouble import StoreTrouble
@@ -73,6 +74,8 @@ NARRATIVE = frozenset({NoteWritten.kind})
 """Kinds that change no state and are therefore not read to open a room."""
 
 DAY = 86_400_000_000_000
+POLL, PATIENCE = 0.02, 150
+"""Seconds between looks at the timeline, and how many looks, before one goes on with what it has."""
 
 
 async def _as_it_is(alert: Alert) -> Alert:
@@ -253,6 +256,23 @@ class Room:
     async def history(self, target: str) -> list[Event]:
         """Return the event `target` and every correction of it, in the order of the log."""
         return [await self.event(target), *await self._reader.about(target)]
+
+    async def caught_up(self) -> None:
+        """Wait until `lines` has all that is on the record, which takes it a moment after each event."""
+        last = await self._reader.last()
+        for _ in range(PATIENCE):
+            if self.trouble or await self.lines.upto() >= last:
+                return
+            await asyncio.sleep(POLL)
+
+    async def counting(self, lines: Sequence[Line]) -> list[Line]:
+        """Return those of `lines` that count: nobody took them back, and their consoles are on the roster."""
+        known = self.incident.roster
+        # Most consoles are members who never left: whatever those wrote counts and need not be read again.
+        members = {rep for rep, each in known.members.items() if each.left is None and each.revoked is None}
+        doubtful = [line.id for line in lines if line.rep not in members]
+        out = {event.hash for event in await self._reader.numbered(doubtful) if not known.counts(event)}
+        return [line for line in lines if line.hash not in out and not line.flags & RETRACTED]
 
     # -- commands in -------------------------------------------------------------------------------------
 

@@ -415,8 +415,8 @@ class _Play:
     async def _auto(self) -> int:
         automation = Automation(self._player, self._tell)
         said_before = ""
-        try:
-            with _ended_by_signals():
+        with _ended_by_signals():
+            try:
                 while automation.waiting or automation.busy:
                     await self._player.room.refresh()
                     await automation.tend()
@@ -424,8 +424,8 @@ class _Play:
                         said_before = automation.trouble
                         complain(said_before or "goes on")
                     await asyncio.sleep(0.2)
-        finally:
-            await automation.leave()
+            finally:
+                await automation.leave()
         self._done("nothing is left that may run by itself")
         return exits.OK
 

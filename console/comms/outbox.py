@@ -14,7 +14,6 @@ import asyncio
 import random
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -271,8 +270,6 @@ class Outbox:
             if part > job.part:
                 await asyncio.sleep(BETWEEN)
             if not await self._say(job, [MessageTrying(job.message, job.sender, job.attempt, part)]):
-                with self._guard:
-                    self._begun.discard(job.name)  # nothing was sent: it is due as before
                 await asyncio.sleep(PAUSE)
                 return
             outcome = await sender.send(job.letter, part)
@@ -339,9 +336,6 @@ class Outbox:
 
     async def _say(self, job: Job, bodies: list[Body]) -> bool:
         """Put on the record what becomes of a job; False: the record does not take it."""
-        case = self._case
-        if case is None:
-            return False
         trying = isinstance(bodies[0], MessageTrying)
         key = f"message:{bodies[0].kind}:{job.message}:{job.sender}:{job.attempt}"
         made = [
@@ -355,18 +349,22 @@ class Outbox:
         if not trying:
             made[0] = entry(bodies[0], job.by, role=job.role, key=key)
         pause = 0.2
-        while True:
+        # Whoever went on to another incident meanwhile has that one open; this is nothing of its record.
+        while (case := self._case) is not None and case.id == job.letter.case:
             try:
-                answer: Future[object] = case.append(*made)  # type: ignore[assignment]
-                await asyncio.wrap_future(answer)
+                await asyncio.wrap_future(case.append(*made))
             except (StoreTrouble, RuntimeError):
                 # What was sent must get onto the record as soon as that takes anything; what was not, need not go.
-                if trying or self._case is not case:
-                    return False
+                if trying:
+                    break
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 10.0)
             else:
                 return True
+        with self._guard:
+            # Nothing says how it ended: the state decides anew what is due, as after a crash.
+            self._begun.discard(job.name)
+        return False
 
 
 def letter(

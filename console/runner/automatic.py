@@ -6,12 +6,14 @@ A grant holds on the console that wrote it, and there for one process: nothing r
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from console.events import AutomationAnnounced, entry, moment
 from console.refusal import Refused
 from console.runner.player import AUTOMATION, SECOND
 from console.runner.rules import by_itself, obstacles
+from console.runner.run import unbroken
 from data.lock import Lock
 from data.trouble import StoreTrouble
 
@@ -64,10 +66,10 @@ class Automation:
                     await self._tend(play, state)
 
     async def leave(self) -> None:
-        """End what runs by itself, and let another process take over."""
+        """End what runs by itself, however often somebody cancels, and let another process take over."""
         for task in self._running.values():
             task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await unbroken(_all(self._running.values()))
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -111,3 +113,7 @@ class Automation:
             place = self._player.room.case.directory / LOCK
             self._lock = await asyncio.to_thread(Lock.take, place)
         return self._lock is not None
+
+
+async def _all(tasks: Iterable[asyncio.Task[None]]) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)

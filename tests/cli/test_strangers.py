@@ -131,6 +131,25 @@ def test_words_that_somebody_else_put_into_an_entry_are_never_shown_as_its_write
     assert "(CORRECTED; before: hold all refunds; pay all refunds (by bo))" in team.ana.quick("export").out
 
 
+def test_a_handover_passes_on_only_what_counts(team: Team) -> None:
+    team.mallory.quick("note", f"!{STOP}")
+    team.mallory.quick("note", "?it was a test all along")
+    team.ana.quick("note", "!hold all refunds")
+    team.ana.quick("note", "!hold the mails too")
+    team.ana.quick("note", "?did it go out twice")
+    team.exchange()
+    values = team.ana.quick("log", "--json").values
+    team.ana.quick("retract", value(values, "the mails too")["id"], "not ours to hold")
+    team.ana.quick("dispute", value(values, "hold all refunds")["id"], "only those of one tenant")
+    summary = team.ana.quick("handover", "ic", "ben").out
+    assert "ana: did it go out twice" in summary
+    assert "ana: DISPUTED: hold all refunds" in summary
+    for words in (STOP, "a test all along", "the mails too"):
+        assert words not in summary
+    team.ana.quick("roster", "add", team.of_mallory(), "--yes")
+    assert f"mallory: {STOP}" in team.ana.quick("handover", "ic", "ben").out
+
+
 def test_another_console_under_the_same_name_is_told_apart(team: Team) -> None:
     team.ana.quick("note", "hold all refunds")
     team.mallory.quick("note", "hello")

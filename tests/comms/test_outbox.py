@@ -540,3 +540,21 @@ async def test_closing_a_desk_waits_for_no_sender_that_hangs(
     await until(lambda: bool(services.asked("slack")))
     await desk.close()
     assert not services.hang.is_set()
+
+
+async def test_what_ends_after_its_incident_was_left_gets_onto_no_other_record(
+    messenger: Messenger, desk: Desk, services: Services
+) -> None:
+    services.plan("slack", Plan(hangs=True))
+    message, first = await drafted(messenger), messenger.room.case.id
+    await messenger.send(message, ["chat"])
+    await until(lambda: bool(services.asked("slack")))
+    other = await desk.declare("answers are slow", 3)
+    assert desk.outbox is not None
+    services.hang.set()
+    await until(lambda: desk.outbox is not None and not desk.outbox._busy)
+    await other.refresh()
+    assert [event.kind for _, event, _ in other._fold._kept if event.kind.startswith("message.")] == []
+    messenger.room = await desk.enter(first)
+    assert (await ended(messenger, message, "chat"))["chat"].state == "unknown"
+    assert len(services.asked("slack")) == 1

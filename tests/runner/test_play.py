@@ -37,6 +37,13 @@ def quick(warroom: Warroom) -> Warroom:
     return warroom
 
 
+def announce_at_once(warroom: Warroom) -> None:
+    """What runs by itself is announced hardly before it does."""
+    config = warroom.folder / "config" / "warroom" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[runner]\nannounce = "1 s"\n')
+
+
 @pytest.mark.req("S002-SN-16")
 def test_a_step_is_filled_in_shown_rehearsed_and_run(quick: Warroom) -> None:
     missing = quick.within("play", "run", "hello")
@@ -169,16 +176,19 @@ async def test_stop_from_another_shell(warroom: Warroom) -> None:
     assert not alive(pid)
 
 
+@pytest.mark.parametrize("words", [("run", "act", "--for-real"), ("auto",)], ids=["run", "auto"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_signal_ends_the_program_first_however_often_it_comes(
-    warroom: Warroom, number: signal.Signals
+    warroom: Warroom, number: signal.Signals, words: tuple[str, ...]
 ) -> None:
     mark = warroom.folder / "pid"
-    await prepared(
-        warroom.home, book(shell("act", f"trap '' TERM; echo $$ > {mark}; while :; do sleep 1; done"))
-    )
+    script = f"trap '' TERM; echo $$ > {mark}; while :; do sleep 1; done"
+    await prepared(warroom.home, book(shell("act", script, automatic=True)))
+    if words == ("auto",):
+        announce_at_once(warroom)
+        await asyncio.to_thread(warroom.ok, "play", "grant", "act", "--for", "1h", "--reason", "night")
     console = await asyncio.create_subprocess_exec(
-        *warroom.command, "play", "run", "act", "--for-real",
+        *warroom.command, "play", *words,
         env=warroom.environment, cwd=warroom.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     pid = await pid_in(mark)
@@ -200,9 +210,7 @@ async def test_a_signal_ends_the_program_first_however_often_it_comes(
 async def test_granted_steps_run_by_themselves_from_a_shell(warroom: Warroom, server: Server) -> None:
     flip = step("flip", http={"method": "POST", "url": f"{server.url}/off"}, automatic=True)
     await prepared(warroom.home, book(flip))
-    config = warroom.folder / "config" / "warroom" / "config.toml"
-    config.parent.mkdir(parents=True)
-    config.write_text('[runner]\nannounce = "1 s"\n')
+    announce_at_once(warroom)
     refused = await asyncio.to_thread(warroom, "play", "grant", "flip", "--reason", "night")
     assert refused.code == 3
     assert "--for 1h" in refused.err
