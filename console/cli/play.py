@@ -425,7 +425,8 @@ class _Play:
                         complain(said_before or "goes on")
                     await asyncio.sleep(0.2)
             finally:
-                await automation.leave()
+                for run in await automation.leave():
+                    complain(_run_line(run))
         self._done("nothing is left that may run by itself")
         return exits.OK
 

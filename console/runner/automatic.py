@@ -6,7 +6,6 @@ A grant holds on the console that wrote it, and there for one process: nothing r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from console.events import AutomationAnnounced, entry, moment
@@ -20,7 +19,7 @@ from data.trouble import StoreTrouble
 if TYPE_CHECKING:
     from console.runner.output import Tell
     from console.runner.player import Player
-    from console.runner.state import Play, StepState
+    from console.runner.state import Play, Run, StepState
 
 LOCK = "automation.lock"
 STALE = 30 * SECOND
@@ -65,14 +64,22 @@ class Automation:
                 if play.open and self._may(play, state):
                     await self._tend(play, state)
 
-    async def leave(self) -> None:
-        """End what runs by itself, however often somebody cancels, and let another process take over."""
-        for task in self._running.values():
+    async def leave(self) -> list[Run]:
+        """End what runs by itself, however often somebody cancels, and let another process take over.
+
+        Returns:
+            What was cut short by this.
+        """
+        cut = {place: task for place, task in self._running.items() if not task.done()}
+        for task in cut.values():
             task.cancel()
-        await unbroken(_all(self._running.values()))
+        if cut:
+            await unbroken(asyncio.wait(cut.values()))
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+        runs = (self._player.step(step, play)[1].real for play, step in cut)
+        return [run for run in runs if run is not None]
 
     def _may(self, play: Play, state: StepState) -> bool:
         player, now = self._player, self._player.room.clock.now()
@@ -113,7 +120,3 @@ class Automation:
             place = self._player.room.case.directory / LOCK
             self._lock = await asyncio.to_thread(Lock.take, place)
         return self._lock is not None
-
-
-async def _all(tasks: Iterable[asyncio.Task[None]]) -> None:
-    await asyncio.gather(*tasks, return_exceptions=True)
