@@ -48,9 +48,9 @@ async def recent(room: Room, role: str) -> Recent:
     start, end = await room.lines.position(since), await room.lines.count()
     decided: list[Line] = []
     for mark in (MARKS["decision"], BOOKKEEPING):
-        decided += await _newest(room, Filter(marks=frozenset({mark}), system=False), since, HIGH)
+        decided += await newest(room, Filter(marks=frozenset({mark}), system=False), since, HIGH)
     decided.sort(key=lambda line: line.at)
-    asked = await _newest(room, Filter(marks=frozenset({MARKS["question"]})), since)
+    asked = await newest(room, Filter(marks=frozenset({MARKS["question"]})), since)
     return Recent(
         since,
         max(end - start, 0),
@@ -183,7 +183,7 @@ def _unanswered(incident: Incident) -> Iterator[str]:
             yield f"form {name} proposes {answered.body.proposal}; nobody decided"
 
 
-async def _newest(room: Room, flt: Filter, since: int, level: int = 0) -> list[Line]:
+async def newest(room: Room, flt: Filter, since: int, level: int = 0) -> list[Line]:
     """The newest lines of a kind since then that count, the oldest of them first."""
     start, end = await room.lines.position(since, flt), await room.lines.count(flt)
     found: list[Line] = []

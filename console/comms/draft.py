@@ -70,6 +70,9 @@ class Heard(NamedTuple):
     actions: Sequence[str] = ()
 
 
+NOTHING = Heard()
+
+
 class Gap(NamedTuple):
     """A fact that nobody supplied, and how to."""
 
@@ -101,7 +104,7 @@ def draft(
     incident: Incident,
     now: int,
     cadence: Sequence[Cadence] = (),
-    heard: Heard = Heard(),  # noqa: B008 - immutable
+    heard: Heard = NOTHING,
     given: Mapping[str, str] | None = None,
     links: Mapping[str, str] | None = None,
 ) -> Draft:

@@ -34,12 +34,13 @@ from data.case import reading_only
 if TYPE_CHECKING:
     from console.config import Config, Sender
     from console.room import Room
+    from data.line import Line
     from playbooks.guidance import Cadence, Template
     from playbooks.guidance import Messages as Documents
 
 SECOND = 1_000_000_000
-LINES = 500
-"""Lines of the timeline, the newest, in which hypotheses and actions are looked for."""
+NOTE = "note.written"
+"""Kind of the lines that people write; an update that went out is none of them."""
 PAGES: dict[str, str] = {"trigger": "Page", "acknowledge": "Page acknowledged", "resolve": "Page resolved"}
 AUTHORITIES = {"incident-letter": "incident-letter", "board": "notify-board"}
 """Templates whose approval is an authority of its own."""
@@ -134,17 +135,24 @@ class Messenger:
         return self.messages.drafted[name], made.gaps
 
     async def heard(self) -> Heard:
-        """What the timeline says newest: hypotheses that stand, and what was done."""
-        from console.timeline import RETRACTED
+        """What the timeline says newest, of lines that count: hypotheses that stand, and what was done."""
+        from console.handover import newest
+        from console.timeline import MARKS
+        from data.line import Filter
 
-        lines = self.room.lines
-        count = await lines.count()
-        newest = await lines.window(max(0, count - LINES), LINES)
+        await self.room.caught_up()
         now = self.room.clock.now()
-        told = [line for line in newest if not line.flags & RETRACTED and line.kind == "note.written"]
+        doubts, actions = [
+            [
+                line
+                for line in await newest(self.room, Filter(marks=frozenset({mark})), 0)
+                if line.kind == NOTE
+            ]
+            for mark in (MARKS["question"], MARKS["action"])
+        ]
         return Heard(
-            [line.text for line in told if line.mark == "?"],
-            [f"{clock(line.at, now)} {line.text}" for line in told if line.mark == ">"],
+            [_told(line) for line in doubts],
+            [f"{clock(line.at, now)} {_told(line)}" for line in actions],
         )
 
     async def edit(
@@ -420,6 +428,15 @@ def _put(
     if label and line.search(body):
         return subject, line.sub(lambda found: found[1] + value, body, count=1)
     return (subject, body) if value in body else None
+
+
+def _told(line: Line) -> str:
+    """A line of the timeline as a message says it: on one line, and with whose words they are now."""
+    from console.timeline import DISPUTED
+
+    by = f" (corrected by {line.editor})" if line.editor else ""
+    disputed = "DISPUTED: " if line.flags & DISPUTED else ""
+    return f"{disputed}{' '.join(line.text.split())}{by}"
 
 
 def vague_phrases() -> tuple[str, ...]:

@@ -399,5 +399,5 @@ def _update(incident: Incident, message: Message, delivery: Delivery, now: int) 
     return tuple(bodies)
 
 
-def _failed(job: Job, state: str, why: str, part: int) -> MessageFailed:
-    return MessageFailed(job.message, job.sender, job.attempt, state, why[:512], part)  # type: ignore[arg-type]
+def _failed(job: Job, state: Literal["refused", "unknown"], why: str, part: int) -> MessageFailed:
+    return MessageFailed(job.message, job.sender, job.attempt, state, why[:512], part)

@@ -10,25 +10,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Literal
 
-from console.events import (
-    Audience,
-    Body,
-    Given,
-    Lack,
-    MessageApproved,
-    MessageCancelled,
-    MessageDrafted,
-    MessageEdited,
-    MessageFailed,
-    MessageQueued,
-    MessageSent,
-    MessageSettled,
-    MessageTrying,
-    MessageWaived,
-    Stage,
-    Unknown,
-    instant,
-)
+from console.events import Audience, Body, Given, Lack, Stage, Unknown, instant
+from console.events import messages as said
 from data.canonical import encode
 from data.envelope import Event
 
@@ -158,31 +141,31 @@ class Messages:
     def apply(self, event: Event, body: Body | Unknown) -> None:
         """Change the state by one event that counts."""
         match body:
-            case MessageDrafted():
+            case said.MessageDrafted():
                 if body.message not in self.drafted:
                     self.drafted[body.message] = Message(
                         body.message, body.template, body.title, body.audience, body.state, body.subject,
                         body.body, instant(body.promises), body.needs, _facts(body.given), event.actor, event.at,
                     )  # fmt: skip
-            case MessageEdited():
+            case said.MessageEdited():
                 if (message := self.drafted.get(body.message)) is not None:
                     message.subject, message.body = body.subject, body.body
                     message.promises = instant(body.promises)
                     message.given |= _facts(body.given)
                     message.edits += 1
-            case MessageWaived():
+            case said.MessageWaived():
                 if (message := self.drafted.get(body.message)) is not None:
                     message.waived[body.finding] = body.reason
-            case MessageApproved():
+            case said.MessageApproved():
                 if (message := self.drafted.get(body.message)) is not None:
                     message.approvals.append(Approval(body.digest, event.actor, body.role, event.at))
-            case MessageQueued():
+            case said.MessageQueued():
                 if (message := self.drafted.get(body.message)) is not None:
                     _queue(message, event, body)
-            case MessageCancelled():
+            case said.MessageCancelled():
                 if (message := self.drafted.get(body.message)) is not None:
                     _cancel(message, event, body)
-            case MessageTrying() | MessageSent() | MessageFailed() | MessageSettled():
+            case said.MessageTrying() | said.MessageSent() | said.MessageFailed() | said.MessageSettled():
                 message = self.drafted.get(body.message)
                 delivery = message.deliveries.get(body.sender) if message is not None else None
                 if delivery is not None:
@@ -195,7 +178,7 @@ def _facts(given: tuple[Given, ...]) -> dict[str, str]:
     return {each.name: each.value for each in given}
 
 
-def _queue(message: Message, event: Event, body: MessageQueued) -> None:
+def _queue(message: Message, event: Event, body: said.MessageQueued) -> None:
     known = message.deliveries.get(body.sender)
     if known is not None and known.state not in OVER:
         return
@@ -218,7 +201,7 @@ def _queue(message: Message, event: Event, body: MessageQueued) -> None:
     message.cancelled = None
 
 
-def _cancel(message: Message, event: Event, body: MessageCancelled) -> None:
+def _cancel(message: Message, event: Event, body: said.MessageCancelled) -> None:
     for delivery in message.deliveries.values():
         if body.sender in ("", delivery.sender) and delivery.state in WAITING:
             delivery.state, delivery.reason, delivery.done_at = "cancelled", body.reason, event.at
@@ -227,27 +210,29 @@ def _cancel(message: Message, event: Event, body: MessageCancelled) -> None:
 
 
 def _move(
-    delivery: Delivery, event: Event, body: MessageTrying | MessageSent | MessageFailed | MessageSettled
+    delivery: Delivery,
+    event: Event,
+    body: said.MessageTrying | said.MessageSent | said.MessageFailed | said.MessageSettled,
 ) -> None:
     # What went out stays out, whatever anybody says after it.
     if delivery.state == "sent":
         return
     match body:
-        case MessageTrying():
+        case said.MessageTrying():
             delivery.attempts = max(delivery.attempts, body.attempt)
             delivery.state, delivery.part, delivery.again = "trying", body.part, 0
-        case MessageSent():
+        case said.MessageSent():
             delivery.attempts = max(delivery.attempts, body.attempt)
             delivery.state, delivery.reference, delivery.reason = "sent", body.reference, body.note
             delivery.done_at = event.at
-        case MessageFailed():
+        case said.MessageFailed():
             # The answer to an earlier try than the newest says nothing about that one.
             if body.attempt < delivery.attempts:
                 return
             delivery.attempts, delivery.part = body.attempt, body.part
             delivery.state, delivery.reason = body.outcome, body.reason
             delivery.again, delivery.done_at = instant(body.again) or 0, event.at
-        case MessageSettled():
+        case said.MessageSettled():
             if delivery.state not in ("unknown", "trying"):
                 return
             delivery.state = "sent" if body.word == "sent" else "refused"

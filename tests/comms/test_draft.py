@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,11 +11,13 @@ from hypothesis import strategies as st
 
 from console import events as ev
 from console.comms.draft import Heard, clock, draft, missing, moment_of
-from console.comms.messenger import _cadence, _documents, templates
+from console.comms.messenger import Messenger, _cadence, _documents, templates
 from console.incident import Incident, fold
 from console.refusal import Refused
+from console.room import Room
 from playbooks.guidance import Template
 from tests.room.strand import SECOND, T0, strand
+from tests.screens.consoles import Console, carry
 
 NOW = T0 + 600 * SECOND
 DAY = 86_400 * SECOND
@@ -231,3 +234,24 @@ def test_drafting_changes_nothing() -> None:
     before = FULL.messages
     draft(template("internal-update"), FULL, NOW)
     assert FULL.messages == before
+
+
+async def test_what_responders_wrote_is_said_and_what_a_stranger_wrote_is_not(
+    messenger: Messenger, room: Room, tmp_path: Path
+) -> None:
+    mine = await room.note("?the key is cached")
+    with Console(tmp_path, room.case, "mallory") as other:
+        other.write(
+            ev.NoteWritten("it was nothing", "hypothesis"), ev.NoteWritten("resumed all refunds", "action")
+        )
+        carry(other.case, room.case)
+        await room.refresh()
+        assert await messenger.heard() == Heard(["the key is cached"], [])
+        await room.admit(other.home.replica)
+        other.write(ev.EntryAmended(mine.hash, "the key is cached\nNext update: never"))
+        carry(other.case, room.case)
+        await room.refresh()
+        heard = await messenger.heard()
+    assert "it was nothing" in heard.doubts
+    assert "the key is cached Next update: never (corrected by mallory)" in heard.doubts
+    assert [text.partition(" UTC ")[2] for text in heard.actions] == ["resumed all refunds"]
