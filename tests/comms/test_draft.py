@@ -242,7 +242,9 @@ async def test_what_responders_wrote_is_said_and_what_a_stranger_wrote_is_not(
     mine = await room.note("?the key is cached")
     with Console(tmp_path, room.case, "mallory") as other:
         other.write(
-            ev.NoteWritten("it was nothing", "hypothesis"), ev.NoteWritten("resumed all refunds", "action")
+            ev.ImpactStated("", "none"),
+            ev.NoteWritten("it was nothing", "hypothesis"),
+            ev.NoteWritten("resumed all refunds", "action"),
         )
         carry(other.case, room.case)
         await room.refresh()
