@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from playbooks.guidance import Form, Question
 
 SEVERITY = "severity-form"
-SECURITY_LED = "security-led"
 
 
 class Filled(NamedTuple):
@@ -28,12 +27,14 @@ class Filled(NamedTuple):
         answers: question to answer, only of those that have one.
         proposal: what the rules propose; None for a form that only asks.
         open: the questions that have no answer, or that nobody could answer.
+        derived: answers among them that nobody gave, with what of the record they were taken from.
     """
 
     form: Form
     answers: dict[str, str]
     proposal: Proposal | None
     open: tuple[Question, ...]
+    derived: dict[str, str]
 
 
 def form(name: str) -> Form:
@@ -55,22 +56,41 @@ def form(name: str) -> Form:
     return known[fits[0]]
 
 
-def fill(form: Form, incident: Incident, given: Mapping[str, str], derived: Mapping[str, str] = {}) -> Filled:
-    """Return a form with what was answered before, what the state says, and what is `given` now, which wins.
+def fill(form: Form, incident: Incident, given: Mapping[str, str]) -> Filled:
+    """Return a form with what the state says, what was answered before, and what is `given` now, which wins.
 
     Raises:
         Refused: an answer is to no question, or not one that the question takes.
     """
     before = incident.triage.forms.get(form.id)
-    asked = {question.id for question in form.questions}
-    known = {name: text for name, text in (before.answers if before else {}).items() if name in asked}
-    answers = {**derived, **known, **given}
+    asked = {question.id: question for question in form.questions}
+    told = {name: text for name, text in (before.answers if before else {}).items() if name in asked}
+    told.update(given)
     try:
-        return Filled(form, answers, decide(form, answers), unanswered(form, answers))
+        found = _facts(form, incident, told) if form.id == SEVERITY else {}
+        answers = {name: text for name, (text, _) in found.items()} | told
+        derived = {name: why for name, (_, why) in found.items() if name not in told}
+        return Filled(form, answers, decide(form, answers), unanswered(form, answers), derived)
     except ValueError as error:
         raise Refused(
             f"{str(error)[0].upper()}{str(error)[1:]}.", "`unknown` answers every question."
         ) from None
+
+
+def _facts(form: Form, incident: Incident, told: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Answers that the record gives by itself: question to answer and what says so."""
+    asked = {question.id: question for question in form.questions}
+    found: dict[str, tuple[str, str]] = {}
+    if incident.triage.led is not None and "data-security" in asked:
+        found["data-security"] = ("yes", "the security lead leads")
+    kind = asked.get("type")
+    if kind is not None and (types := [tag for tag in incident.triage.types if kind.allows(tag)]):
+        # An incident may have several types; the one that weighs most speaks for it.
+        known = {**{name: text for name, (text, _) in found.items()}, **told}
+        weight = {tag: decide(form, {**known, "type": tag}) for tag in types}
+        worst = min(types, key=lambda tag: each.proposes if (each := weight[tag]) is not None else "9")
+        found["type"] = (worst, "tagged so")
+    return found
 
 
 async def answer(
@@ -80,12 +100,10 @@ async def answer(
     *,
     decided: str = "",
     reason: str = "",
-    derived: Mapping[str, str] = {},
 ) -> tuple[Event, Filled]:
     """Put the answers to a form on the record, with what they lead to and what was decided, as one transaction.
 
-    A decision about the severity sets it. One that comes with `security-led` hands the incident over to the
-    security lead at once (S000-CL-4). A question that nobody can answer is a finding where the form says so.
+    A decision about the severity sets it. A question that nobody can answer is a finding where the form says so.
 
     Args:
         room: the incident.
@@ -93,12 +111,11 @@ async def answer(
         given: question to answer; those of before go on counting.
         decided: what was decided; empty: nothing yet.
         reason: why, where it is not what the form proposes.
-        derived: answers that the state of the incident gives (`severity.facts`).
 
     Raises:
         Refused: an answer or the decision does not fit, or a decision against the proposal has no reason.
     """
-    filled = fill(form, room.incident, given, derived)
+    filled = await asyncio.to_thread(fill, form, room.incident, given)
     proposal = filled.proposal
     proposes = proposal.proposes if proposal is not None else ""
     decided, reason = decided.strip(), reason.strip()
@@ -119,10 +136,6 @@ async def answer(
         if severity != room.incident.severity or label != room.incident.label:
             bodies.append(SeveritySet(severity, label, why))
         bodies += _type(room.incident, filled)
-    security = proposal is not None and SECURITY_LED in proposal.also
-    if security and room.incident.triage.led is None:
-        # At once, and not only when somebody has decided: a process that protects is never too early.
-        bodies += await room.security_process(why, worst=level is None)
     if form.unanswerable:
         bodies += _findings(room.incident, filled, given)
     return (await room.record(*bodies))[0], filled

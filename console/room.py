@@ -28,6 +28,7 @@ from console.events import (
     EntrySettled,
     EscalationTold,
     EscalationWaived,
+    FormAnswered,
     ImpactStated,
     ItemClaimed,
     ItemSet,
@@ -57,6 +58,7 @@ from console.incident import COMMANDER, LASTING, Fold, Incident
 from console.refusal import Refused
 from console.routing import outstanding
 from console.scribe import AHEAD, Written, parse
+from console.security import SIGNS, switches
 from console.timeline import RETRACTED, sentence
 from data.case import Case
 from data.clock import Clock, iso
@@ -279,10 +281,27 @@ class Room:
     async def record(self, *bodies: Body, at: int | None = None) -> tuple[Event, ...]:
         """Append `bodies` as one transaction; returns once they are durable. `at`: when it happened, ns UTC.
 
+        What makes the incident one of data security brings the switch to the security lead with it.
+
         Raises:
             StoreTrouble: the store did not take them; the message says where they are now.
         """
+        bodies += await self._security_switch(bodies)
         return await self._append([entry(body, self.actor, role=self.role, at=at) for body in bodies])
+
+    async def _security_switch(self, bodies: Sequence[Body]) -> tuple[Body, ...]:
+        """Return what hands the incident to the security lead at once (S000-CL-4), if one of `bodies` asks for it."""
+        if self.incident.triage.led is not None or not any(isinstance(body, SIGNS) for body in bodies):
+            return ()
+        why = next(filter(None, await asyncio.to_thread(lambda: [*map(switches, bodies)])), "")
+        if not why:
+            return ()
+        # A severity that a person decided in the same breath stands.
+        worst = not any(
+            isinstance(body, SeveritySet) or (isinstance(body, FormAnswered) and body.decided)
+            for body in bodies
+        )
+        return await self._security_process(why, worst=worst)
 
     async def append(self, *entries: Entry) -> tuple[Event, ...]:
         """Append entries that are made already, as one transaction: with blobs, a key, or in another name."""
@@ -551,7 +570,7 @@ class Room:
     # -- triage ------------------------------------------------------------------------------------------
 
     async def tag(self, tag: str, axis: str = "", reason: str = "") -> None:
-        """Confirm a tag. One that means a data security incident hands it to the security lead at once.
+        """Confirm a tag.
 
         Raises:
             Refused: there is no such tag, several axes have it, or the incident has it already.
@@ -561,11 +580,7 @@ class Room:
         axis, tag = await asyncio.to_thread(tagging.checked, axis, tag)
         if tag in self.incident.triage.tags.get(axis, ()):
             raise Refused(f"{self.code} is tagged {axis}:{tag} already.")
-        bodies: list[Body] = [TagSet(axis, tag, reason.strip())]
-        why = await asyncio.to_thread(tagging.switches, axis, tag)
-        if why and self.incident.triage.led is None:
-            bodies += await self.security_process(why)
-        await self.record(*bodies)
+        await self.record(TagSet(axis, tag, reason.strip()))
 
     async def untag(self, tag: str, axis: str = "", reason: str = "") -> None:
         """Take a tag off.
@@ -611,7 +626,7 @@ class Room:
         if who not in known:
             raise Refused(f"Nobody is called {who} here.", f"Known: {', '.join(known)}.")
 
-    async def security_process(self, reason: str, *, worst: bool = True) -> list[Body]:
+    async def _security_process(self, reason: str, *, worst: bool = True) -> tuple[Body, ...]:
         """Return what hands the incident to the security lead (S000-CL-4, X-29), to be recorded in one go.
 
         Args:
@@ -625,7 +640,7 @@ class Room:
         if worst and self.incident.severity != 1:
             label = await asyncio.to_thread(runbook.label, 1, self.incident.profile or "merged")
             bodies.append(SeveritySet(1, label, f"every data security incident is {label}"))
-        return bodies
+        return tuple(bodies)
 
     async def lead_by_security(self, reason: str) -> None:
         """Hand the incident to the security lead.
@@ -637,7 +652,7 @@ class Room:
             raise Refused("The switch needs a reason.", "Say in one line what may be exposed.")
         if self.incident.triage.led is not None:
             raise Refused(f"Security leads {self.code} already.")
-        await self.record(*await self.security_process(reason.strip()))
+        await self.record(*await self._security_process(reason.strip()))
 
     async def lead_by_commander(self, reason: str) -> None:
         """Hand the incident back to the commander; the legal clocks stop by that, so it needs their word.

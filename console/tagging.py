@@ -89,16 +89,6 @@ def proposals(incident: Incident) -> list[Proposed]:
     return sorted(found.values(), key=lambda each: order.index(each.axis))
 
 
-def switches(axis: str, tag: str) -> str:
-    """Return why a tag makes the incident one of data security; "" when it does not."""
-    if axis != PLAYBOOK:
-        return ""
-    from playbooks import load
-
-    book = next((each for each in load.playbooks() if each.id == tag), None)
-    return f"{book.title}: led by the security lead" if book is not None and book.security_led else ""
-
-
 def _proposals(incident: Incident) -> Iterator[Proposed]:
     from playbooks import load
     from playbooks.guidance import Tags

@@ -20,7 +20,6 @@ from data.clock import iso
 
 if TYPE_CHECKING:
     from console.forms import Filled
-    from console.incident import Incident
     from console.room import Room
     from playbooks.guidance import Form, Question
 
@@ -45,14 +44,13 @@ def form(options: Namespace) -> int:
             # Whoever takes minutes to answer goes on in the incident in which they began.
             options.incident = state.case
             document = await asyncio.to_thread(forms.form, options.name)
-            return forms.fill(document, state, given, await _derived(document, state))
+            return await asyncio.to_thread(forms.fill, document, state, given)
 
     async def record(document: Form) -> None:
         from console import forms
 
         async with context.room() as room:
-            derived = await _derived(document, room.incident)
-            filled = forms.fill(document, room.incident, given, derived)
+            filled = await asyncio.to_thread(forms.fill, document, room.incident, given)
             decided, recorded = options.decide, ""
             if options.accept:
                 if filled.proposal is None:
@@ -60,7 +58,7 @@ def form(options: Namespace) -> int:
                 decided = filled.proposal.proposes
             if given or decided:
                 event, filled = await forms.answer(
-                    room, document, given, decided=decided, reason=options.reason, derived=derived
+                    room, document, given, decided=decided, reason=options.reason
                 )
                 recorded = event.short
             _say_form(context, filled, room, decided, recorded)
@@ -71,15 +69,6 @@ def form(options: Namespace) -> int:
         given.update(_ask(filled))
     asyncio.run(record(filled.form))
     return exits.OK
-
-
-async def _derived(document: Form, state: Incident) -> dict[str, str]:
-    from console import forms, severity
-
-    if document.id != forms.SEVERITY:
-        return {}
-    found = await asyncio.to_thread(severity.facts, state, document)
-    return {name: text for name, (text, _) in found.items()}
 
 
 def suggest(options: Namespace) -> int:
@@ -98,7 +87,7 @@ def suggest(options: Namespace) -> int:
         lines += [f"  with it: {each}" for each in proposal.also]
         lines += [
             f"  taken from the record: {name} = {found.filled.answers[name]} ({why})"
-            for name, why in found.derived.items()
+            for name, why in found.filled.derived.items()
         ]
         if found.filled.open:
             lines.append(f"  not known: {', '.join(question.id for question in found.filled.open)}")
@@ -106,7 +95,7 @@ def suggest(options: Namespace) -> int:
         value = {
             "incident": state.code, "severity": found.severity, "label": found.label, "rule": proposal.rule,
             "reason": proposal.reason, "also": list(proposal.also), "answers": found.filled.answers,
-            "derived": found.derived, "unknown": [question.id for question in found.filled.open],
+            "derived": found.filled.derived, "unknown": [question.id for question in found.filled.open],
         }  # fmt: skip
         context.say("\n".join(lines), value)
 

@@ -175,6 +175,7 @@ class Document(Struct, frozen=True):
     version: str = ""
     summary: str = ""
     severity: int = 0
+    security_led: bool = False
     owner: str = ""
     values: tuple[Value, ...] = ()
     triggers: tuple[Trigger, ...] = ()

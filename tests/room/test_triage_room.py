@@ -13,8 +13,10 @@ from console.config import Config
 from console.desk import Desk
 from console.refusal import Refused
 from console.room import Room
+from console.runner.player import Player
 from data.clock import ManualClock
 from data.home import Home
+from playbooks import load
 from tests.room.strand import SECOND, T0
 from tests.room.test_incident import facts
 
@@ -71,7 +73,7 @@ async def test_of_several_types_the_one_that_weighs_most_speaks(room: Room) -> N
     assert severity.suggest(room.incident, CALM).severity == 3
     await room.tag("cost-spike")
     found = severity.suggest(room.incident, CALM)
-    assert (found.severity, found.proposal.rule, found.derived["type"]) == (2, "cost", "tagged so")
+    assert (found.severity, found.proposal.rule, found.filled.derived["type"]) == (2, "cost", "tagged so")
 
 
 async def test_the_answers_stay_and_a_person_decides(room: Room) -> None:
@@ -152,6 +154,36 @@ async def test_the_tag_of_such_a_playbook_switches_too(room: Room, book: str) ->
     await room.tag(book)
     assert room.incident.triage.led is not None
     assert room.incident.severity == 1
+
+
+@pytest.mark.req("S000-CL-4")
+@pytest.mark.parametrize("book", ["data-breach", "tenant-isolation"])
+async def test_opening_such_a_playbook_switches_before_any_step_of_it(room: Room, book: str) -> None:
+    playbook = next(each for each in load.playbooks() if each.id == book)
+    player = Player(room, room.replica)
+    await player.open(playbook)
+    state = room.incident
+    assert state.severity == 1
+    assert state.triage.led is not None
+    assert playbook.title in state.triage.led.body.reason
+    await room.lead_by_commander("nothing was read")
+    assert room.incident.triage.led is None, "the word of who leads holds although the playbook is open"
+
+
+async def test_a_playbook_about_something_else_leaves_the_commander_in_the_lead(room: Room) -> None:
+    playbook = next(each for each in load.playbooks() if each.id == "cost-runaway")
+    await Player(room, room.replica).open(playbook)
+    assert room.incident.triage.led is None
+    assert room.incident.severity == 3
+
+
+async def test_what_comes_second_switches_nothing_again(room: Room) -> None:
+    await room.tag("data-breach")
+    led = room.incident.triage.led
+    await room.set_severity(2, "SEV-2", "contained")
+    await room.tag("tenant-isolation")
+    assert room.incident.severity == 2
+    assert room.incident.triage.led == led
 
 
 async def test_a_decision_of_a_person_about_the_severity_stands_beside_the_switch(room: Room) -> None:
