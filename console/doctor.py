@@ -213,7 +213,7 @@ def _home(home: Home) -> Iterator[Finding]:
         yield Finding(
             "identity",
             "BROKEN",
-            f"identity.pem is gone; this console has a new identity now, {home.replica[:8]}, on no roster",
+            "identity.pem is gone; the next entry makes a new key, which is on no roster",
             f"To go on as {home.former[:8]}, put the old identity.pem back into {home.path}.",
         )
     for path in (home.path, home.path / "home.json", home.watch_dir / "token"):

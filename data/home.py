@@ -53,7 +53,8 @@ class Home:
         replica: What writes here, 32 hex digits; follows from the key.
         clock: The time that everything in this home goes by.
         place: Where the key is.
-        former: What wrote here until the key was found to be lost, this moment; "" if nothing was lost.
+        former: What wrote here until the key was found to be lost; "" if it is there. The first that is
+            written makes a new key, and reading makes none: the old one may still be put back.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Home:
             StoreTrouble: If it is a home of the other mode, damaged, or cannot be made.
         """
         path = path.absolute()
-        file, former = path / FILE, ""
+        file = path / FILE
         try:
             make_directory(path)
             if not file.exists():
@@ -88,11 +89,6 @@ class Home:
                 home = _Home(1, mode, replica, _written(mode, clock))
                 publish(write_temporary(path, msgspec.json.encode(home)), file)
             home = _read(file)
-            if home.key == "file" and not (path / keys.FILE).exists() and os.access(path, os.W_OK):
-                # The key is lost, or was never there: whoever writes here from now on is somebody else.
-                former = home.replica
-                home = msgspec.structs.replace(home, replica=_new_key(path))
-                replace(file, msgspec.json.encode(home))
         except OSError as error:
             raise explain(error, file) from error
         if home.mode != mode:
@@ -104,7 +100,10 @@ class Home:
             )
         if home.clock is not None and (clock is None or isinstance(clock, ScaledClock)):
             clock = ScaledClock(parse_iso(home.clock.start), parse_iso(home.clock.anchor), home.clock.speed)
-        return cls(path, home.mode, home.replica, clock or SystemClock(), home.key, former)
+        lost = home.key == "file" and not (path / keys.FILE).exists()
+        return cls(
+            path, home.mode, home.replica, clock or SystemClock(), home.key, home.replica if lost else ""
+        )
 
     @cached_property
     def identity(self) -> Identity:
@@ -150,6 +149,8 @@ class Home:
         self.place = place
 
     def _load(self, passphrase: str) -> Identity:
+        if self.former:
+            self._renew()
         if self.place == "keyring":
             found = keychain.get(self.replica)
         else:
@@ -171,6 +172,18 @@ class Home:
                 f"Put back the right file; or, to take the key as it is, delete {FILE}.",
             )
         return found
+
+    def _renew(self) -> None:
+        """Become somebody else, unless the key is back, or another process did so first."""
+        file = self.path / FILE
+        try:
+            kept = _read(file)
+            if kept.replica == self.former and not (self.path / keys.FILE).exists():
+                kept = msgspec.structs.replace(kept, replica=_new_key(self.path))
+                replace(file, msgspec.json.encode(kept))
+        except OSError as error:
+            raise explain(error, file) from error
+        self.replica = kept.replica
 
     def _wrote(self, replica: str) -> bool:
         """Whether a record here was written by that replica in this place, and did not only come from it."""

@@ -5,7 +5,6 @@ stdout is data, stderr is everything else, and `exits` owns the exit codes.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -39,23 +38,33 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command and return its exit code; what a person can cause ends in one sentence on stderr."""
-    from console.cli.arguments import parse
-    from console.cli.output import Unprinted, printing
+    from console.cli import output
 
+    output.begin()
+    code = _run(argv)
+    failure = output.lost()
+    if failure is None or isinstance(failure, BrokenPipeError):
+        # Who reads our output may have read enough, as `head` does.
+        return code
+    from console.cli.trouble import complain
+
+    complain(
+        f"Not everything could be printed ({failure.strerror}). What was to be recorded is on the record."
+    )
+    return code or exits.OUTPUT
+
+
+def _run(argv: Sequence[str]) -> int:
+    from console.cli.arguments import parse
+    from console.cli.output import printing
+
+    options = None
     try:
         with printing():
             options = parse(argv)
+        if options is None:
+            return exits.OK  # what was asked for is the help or the version, and nobody could read it
         return implementation(options.command)(options)
-    except BrokenPipeError:
-        # Who reads our output has read enough, as `head` does.
-        _let_go()
-        return exits.OK
-    except Unprinted as unprinted:
-        from console.cli.trouble import complain
-
-        _let_go()
-        complain(str(unprinted))
-        return exits.OUTPUT
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     except Exception as error:
@@ -65,8 +74,3 @@ def run(argv: Sequence[str]) -> int:
         if code is None:
             raise
         return code
-
-
-def _let_go() -> None:
-    """Leave it at what was printed, also when the interpreter flushes at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

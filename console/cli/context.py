@@ -117,8 +117,8 @@ class Context:
         home = Home.open(self.directory, "drill" if mode == "drill" else "live")
         if home.former:
             complain(
-                f"the key of this console is gone (identity.pem), so it has a new identity, {home.replica[:8]}, which is"
-                f" on no roster; what {home.former[:8]} wrote stays. To go on as {home.former[:8]}, put the old"
+                "the key of this console is gone (identity.pem): the next entry makes a new one, which is on no"
+                f" roster; what {home.former[:8]} wrote stays. To go on as {home.former[:8]}, put the old"
                 f" identity.pem back into {home.path}."
             )
         if home.mode == "drill":

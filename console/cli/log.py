@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from console.cli import exits
+from console.cli import exits, output
 from console.cli.context import Context
 from console.events import read
 from console.refusal import Refused
@@ -52,8 +52,10 @@ async def _run(context: Context) -> None:
                     outside = await _outside(reader, page)
                     for line in page:
                         _print(context, line, counts=line.id not in outside)
+                    if output.lost():
+                        break
             counts = await _counts(reader)
-            while options.follow:
+            while options.follow and not output.lost():
                 while events := await reader.since(seen):
                     if any(event.kind in trust.kinds for event in events):
                         counts = await _counts(reader)

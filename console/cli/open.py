@@ -65,6 +65,8 @@ def unlock(home: Home) -> None:
     from data.identity import FILE, Locked
 
     file = home.path / FILE
+    if home.former:
+        home.identity  # noqa: B018 - made now: before the screen is drawn, and once for all that write here
     if os.environ.get("WARROOM_PASSPHRASE") or not file.is_file() or b"ENCRYPTED" not in file.read_bytes():
         return
     from getpass import getpass

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+
+_lost: OSError | None = None
 
 
-class Unprinted(Exception):
-    """Standard output failed: a full disk behind it, for one."""
+class printing:
+    """Print what the block prints.
 
+    Once standard output fails (its reader has gone, a full disk is behind it) the command goes on without it: what
+    it shows first and writes after must still be written. `lost` is for the end, and for whoever only prints.
+    """
 
-@contextmanager
-def printing() -> Iterator[None]:
-    """Turn what standard output does not take into `Unprinted`; a reader that has gone stays BrokenPipeError."""
-    try:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         try:
-            yield
-        finally:
             # Closed by the shell (`>&-`), there is none.
             if sys.stdout is not None:
                 sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise Unprinted(
-            f"Not everything could be printed ({error.strerror}). What was to be recorded is on the record."
-        ) from error
+        except OSError as failure:
+            error = failure
+        if not isinstance(error, OSError):
+            return False
+        global _lost
+        _lost = error
+        # So that neither the rest nor the interpreter at its end fails again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+
+
+def lost() -> OSError | None:
+    """What standard output failed with in this run of a command; nothing is printed after it."""
+    return _lost
+
+
+def begin() -> None:
+    """Forget the run before this one, which only tests have."""
+    global _lost
+    _lost = None

@@ -131,6 +131,8 @@ def identity(options: Namespace) -> int:
 
     context = Context(options)
     home = context.home(create=True)
+    if home.former and options.action == "show":
+        return exits.OK  # what can be said of a key that is gone was said, and looking at it makes none
     unlock(home)
     mine = home.identity
     words = " ".join(keys.fingerprint(mine.public))

@@ -129,15 +129,19 @@ def test_a_case_directory_without_its_log_is_said_and_a_remote_restores_it(
     assert declared.quick("incidents").err == ""
 
 
-def test_a_lost_key_is_said_once_and_the_right_one_can_be_put_back(declared: Warroom) -> None:
+def test_reading_makes_no_new_key_writing_does_and_the_lost_one_can_be_put_back(declared: Warroom) -> None:
     key = declared.home / "identity.pem"
     old, replica = key.read_bytes(), declared.quick("identity", "--json").values[0]["replica"]
     key.unlink()
+    for reading in ("show", "log", "incidents", "verify", "identity"):
+        assert "makes a new one" in declared.quick(reading).err
+    assert "makes a new key" in declared.within("doctor").out
+    assert not key.exists(), "reading makes no key: the old one may still be put back"
     told = declared.quick("note", "who am I?")
-    assert "it has a new identity" in told.err
+    assert "makes a new one" in told.err
     assert f"put the old identity.pem back into {declared.home}" in told.err
     assert "this console is not on the roster" in told.err
-    assert "new identity" not in declared.quick("note", "and now?").err
+    assert "a new one" not in declared.quick("note", "and now?").err
     key.write_bytes(old)
     assert "roster" not in declared.quick("note", "I am back").err
     assert declared.quick("identity", "--json").values[0]["replica"] == replica

@@ -52,3 +52,25 @@ def test_a_reader_that_has_read_enough_is_no_error(shared: Warroom, command: str
 def test_without_any_output_there_is_nothing_to_say(shared: Warroom, command: str) -> None:
     done = piped(shared, f"w {command} >&-")
     assert (done.code, done.err) == (0, "")
+
+
+def test_what_a_command_writes_after_it_has_shown_something_is_written_whoever_reads(
+    declared: Warroom,
+) -> None:
+    """A form is shown before the decision is recorded, a probe before the remote is written down."""
+    (declared.folder / "share").mkdir()
+    gone = "exec 3> >(:); wait $!;"
+    assert piped(declared, f"{gone} w form severity --decide 4 --reason rehearsed >&3").code == 0
+    assert piped(declared, f"{gone} w remote add team 'dir:{declared.folder}/share' >&3").code == 0
+    assert declared.quick("show", "--json").values[0]["severity"] == 4
+    assert declared.quick("remote", "--json").values[0]["name"] == "team"
+
+
+def test_a_decision_is_recorded_although_the_form_could_not_be_printed(declared: Warroom) -> None:
+    done = piped(declared, "w form severity --decide 4 --reason rehearsed >/dev/full")
+    assert (done.code, done.err.count("\n")) == (5, 1)
+    assert declared.quick("show", "--json").values[0]["severity"] == 4
+
+
+def test_following_ends_when_its_reader_has_gone(declared: Warroom) -> None:
+    assert piped(declared, "exec 3> >(:); wait $!; w log --follow >&3").code == 0
