@@ -118,6 +118,7 @@ class Tripwires(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Recipients = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=20)]
+Lines = Annotated[tuple[Annotated[str, Meta(max_length=500, pattern=_LINE)], ...], Meta(max_length=100)]
 People = Annotated[tuple[Annotated[str, Meta(max_length=128, pattern=_LINE)], ...], Meta(max_length=100)]
 
 
@@ -132,12 +133,19 @@ class Routes(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
 
 
 class Agent(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the agents that match are declared to do. Entries that match an agent add up; `deny` wins."""
+    """What the agents that match are declared to do. Entries that match an agent add up; `deny` wins.
+
+    `task` and `endpoints` are for people and for readiness: telemetry names no task, and an endpoint is new or not.
+    """
 
     name: Name
     tenant: Name = "*"
     owner: Annotated[str, Meta(max_length=128)] = ""
+    task: Annotated[str, Meta(max_length=200)] = ""
     tools: Annotated[tuple[Name, ...], Meta(max_length=1000)] = ()
+    endpoints: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=512)], ...], Meta(max_length=1000)
+    ] = ()
     deny: Annotated[tuple[Name, ...], Meta(max_length=1000)] = ()
     valid_from: Instant | None = None
     valid_until: Instant | None = None
@@ -248,6 +256,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
         services: agent by the name of the service that sends, for telemetry that names no agent.
         authority: who holds a standing authority, by its id in `authorities.yaml`.
         contacts: who is behind a contact of `routing.yaml`, by its id.
+        organisation: what only the organisation knows, by the id of the question in `organisation.yaml`.
         regulation: ids of the legal regimes whose clocks run once a data security incident is known.
         path: the file it was read from; empty when there is none. Not a setting.
         problems: what is wrong with the file. Not a setting.
@@ -268,6 +277,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     sender: tuple[Sender, ...] = ()
     authority: dict[Name, People] = {}
     contacts: dict[Name, People] = {}
+    organisation: dict[Name, Lines] = {}
     regulation: Annotated[tuple[Name, ...], Meta(max_length=50)] = ()
     playbooks: Playbooks = Playbooks()
     trust: Trust = Trust()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -14,6 +15,7 @@ from typing import Literal, NamedTuple
 from console.config import Config, Window
 from console.evidence import window
 from console.evidence.window import reach
+from console.readiness.answers import NAME as READINESS
 from console.watching import status
 from data import lock, log
 from data.clock import iso, parse_iso
@@ -69,6 +71,8 @@ def examine(config: Config, path: Path, mode: str | None, now: int) -> Iterator[
         yield from _cases(home)
         yield from _watcher(home)
         yield from _window(config.window, home)
+    if mode is None or (home is not None and home.mode == "live"):
+        yield from _readiness(config, home, now)
 
 
 def _sqlite() -> Iterator[Finding]:
@@ -115,6 +119,7 @@ def _runbook(profile: str, now: int) -> Iterator[Finding]:
         yield Finding("runbook", "BROKEN", f"{problem}; it is not in force", problem.fix)
     documents = [entry.document for entry in entries if entry.document.status != "retired"]
     today = iso(now, 0)[:10]
+    yield from _baselines(today)
     late = [each for each in documents if each.review_due().isoformat() < today]
     for each in late:
         text = f"`{each.title}` was to be reviewed by {each.review_due()}; its owner is {each.owner}"
@@ -159,6 +164,49 @@ def _authority(config: Config) -> Iterator[Finding]:
         )
     if not few and not others:
         yield Finding("authority", "ok", f"{len(known.authorities)} authorities have their holders")
+
+
+def _readiness(config: Config, home: Home | None, now: int) -> Iterator[Finding]:
+    """Every no and every unknown by its name, and what has to be answered again."""
+    from console.readiness.standing import standing
+    from playbooks.load import PlaybookTrouble
+
+    try:
+        rows = asyncio.run(standing(config, home, now))
+    except PlaybookTrouble:
+        return  # said already: the runbook is broken
+    except StoreTrouble as trouble:
+        yield Finding("readiness", "BROKEN", f"{trouble.what} {trouble.meaning}", trouble.next_step)
+        return
+    for row in rows:
+        if row.stale:
+            answer = "`warroom readiness answer` takes the answer."
+            yield Finding("readiness", "note", f"overdue: {row.id} ({row.because})", answer)
+    for word, fix in (
+        ("no", "`warroom readiness` says what to do about each; --owner names who does it."),
+        ("unknown", "`warroom readiness answer QUESTION yes|no` answers one."),
+    ):
+        named = [
+            f"{row.id} (owner {row.owner or 'NOBODY'})"
+            if word == "no" and (row.unowned or row.owner)
+            else row.id
+            for row in rows
+            if row.answer == word
+        ]
+        if named:
+            yield Finding("readiness", "note", f"{word}: {', '.join(named)}", fix)
+    if not any(row.gap for row in rows):
+        yield Finding("readiness", "ok", f"{len(rows)} questions are answered yes")
+
+
+def _baselines(today: str) -> Iterator[Finding]:
+    from playbooks import load
+    from playbooks.guidance import Baselines
+
+    for each in load.only(Baselines).baselines:
+        if each.recheck_by.isoformat() < today:
+            text = f"overdue: {each.item} was to be looked at again by {each.recheck_by}"
+            yield Finding("baselines", "note", text, f"Read {each.source}, then set its dates.")
 
 
 def _terminal() -> Iterator[Finding]:
@@ -249,6 +297,8 @@ def _cases(home: Home) -> Iterator[Finding]:
         yield Finding("record", "BROKEN", f"INC-{case[:4].upper()}: {trouble.what}", trouble.next_step)
     if (home.watch_dir / log.NAME).exists():
         records.append(("the watcher's record", home.watch_dir))
+    if (answers := home.path / READINESS / log.NAME).exists():
+        records.append(("the record of readiness", answers.parent))
     for name, directory in records:
         try:
             yield from _look_into(name, directory / log.NAME)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from console.events import (
     Body,
     Declared,
+    ReadinessFounded,
     RosterAdded,
     RosterRemoved,
     RosterRevoked,
@@ -23,7 +24,7 @@ from console.events import (
 from data.envelope import Event, case_id
 
 ROSTER = (RosterAdded, RosterRemoved, RosterRevoked, RosterRotated)
-FOUNDING = (Declared, WatchFounded)
+FOUNDING = (Declared, WatchFounded, ReadinessFounded)
 DECIDING = (*FOUNDING, *ROSTER)
 """What decides whose events count."""
 

@@ -65,6 +65,8 @@ from console.events import (
     ObservabilityFound,
     PlaybookClosed,
     PlaybookOpened,
+    ReadinessAnswered,
+    ReadinessFounded,
     RecordVerified,
     RemoteAlarmed,
     RemoteProbed,
@@ -181,7 +183,7 @@ def project(event: Event) -> Sequence[Put | Patch]:
         case Unknown() if event.body is None:
             # It stays in sight: erased, as the entry that did it says of it, or withheld from this console.
             return (Put(text=f"{event.kind}: its text is not here", mark=BOOKKEEPING, level=NORMAL),)
-        case AlertMoved() | AlertClosed() | WatchFounded() | Checkpointed():
+        case AlertMoved() | AlertClosed() | WatchFounded() | ReadinessFounded() | Checkpointed():
             return ()
         case ObservabilityFound(owner="", field=field) if field:
             # The line of the capture counts them; a dozen lines would push away what people wrote.
@@ -411,6 +413,9 @@ def sentence(body: object) -> str:
             proposes = f" proposes {body.proposal}{rule}" if body.proposal else " answered"
             decided = f"; decided {body.decided}{_because(body.reason)}" if body.decided else ""
             return f"form {body.form}{proposes}{decided}"
+        case ReadinessAnswered():
+            owner = f" (owner {body.owner})" if body.owner else ""
+            return f"readiness {body.question}: {body.answer}{owner}{_because(body.note)}"
         case TagSet():
             return f"tag {body.axis}: {body.tag}{_because(body.reason)}"
         case TagRemoved():

@@ -523,6 +523,16 @@ def _sender(parser: Parser) -> None:
     add("name", nargs="?", default="", help="test: only this one; nothing is sent")
 
 
+def _readiness(parser: Parser) -> None:
+    add = parser.add_argument
+    add("action", nargs="?", choices=("list", "answer"), default="list", help="default: list")
+    add("question", nargs="?", default="", help="answer: id of the question, as the list shows it")
+    add("answer", nargs="?", choices=("yes", "no", "unknown"), help="answer: what you say to it")
+    add("--list", action="store_true", help="list what is answered yes too")
+    add("--note", default="", help="what the answer rests on")
+    add("--owner", metavar="NAME", default="", help="who closes the gap")
+
+
 def _identity(parser: Parser) -> None:
     parser.add_argument(
         "action", nargs="?", choices=("show", "passphrase", "keyring"), default="show", help="default: show"
@@ -651,6 +661,12 @@ COMMANDS: dict[str, Command] = {
         "playbook:run",
         _playbook,
         ("home", "playbooks", "json"),
+    ),
+    "readiness": Command(
+        "what is ready for an incident, what is not, and who sees to it",
+        "readiness:run",
+        _readiness,
+        ("home", "as", "role", "playbooks", "json"),
     ),
     "doctor": Command(
         "explain what works here and what does not", "doctor:run", _nothing, ("home", "playbooks", "json")

@@ -94,6 +94,8 @@ async def _records(context: Context) -> list[tuple[str, Path]]:
         records = [(f"INC-{case[:4].upper()}", home.case_dir(case)) for case in home.cases()]
         if (home.watch_dir / "log.db").exists():
             records.append(("watch", home.watch_dir))
+        if (home.path / "readiness" / "log.db").exists():
+            records.append(("readiness", home.path / "readiness"))
         return records
     wanted = _wanted(context)
     fits = [case for case in home.cases() if wanted and case.startswith(wanted)]

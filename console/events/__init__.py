@@ -104,6 +104,7 @@ from console.events.playbooks import (
     StopAsked,
     ValueFilled,
 )
+from console.events.readiness import ReadinessAnswered, ReadinessFounded
 from console.events.record import (
     Checkpointed,
     Erased,
@@ -209,6 +210,8 @@ __all__ = [
     "ObservabilityFound",
     "PlaybookClosed",
     "PlaybookOpened",
+    "ReadinessAnswered",
+    "ReadinessFounded",
     "RecordVerified",
     "RemoteAlarmed",
     "RemoteProbed",

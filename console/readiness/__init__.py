@@ -1,0 +1,1 @@
+"""Readiness: which questions are answered, by what or by whom, and which gaps nobody owns."""

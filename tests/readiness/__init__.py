@@ -1,0 +1,1 @@
+"""Readiness before an incident, and the first run that leads to it."""
