@@ -85,6 +85,11 @@ def _step(can: str, why: str) -> Possible:
     return possible
 
 
+def _runs(now: Situation) -> str:
+    says = "Q decides" if "decide" in now.step else "Space says that it is done"
+    return _step("run", f"This step runs nothing: {says}.")(now)
+
+
 def _fillable(now: Situation) -> str:
     if now.pane != "playbook" or now.row not in ("step", "play"):
         return "This works on an open playbook: press 6 first."
@@ -258,8 +263,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("play.open", "O", "Open a playbook", "Open the selected playbook of the library in this incident, or the one that is named, as in :open cost-runaway.", "open it", name="open", possible=_open_room),
     Command("play.close", "", "Close the playbook", "Nobody works through the selected playbook any more; what was done with it stays.", "", name="closeplaybook", possible=_fillable),
     Command("play.fill", "equals_sign", "Fill in values", "Fill in what the selected step needs; on the head of a playbook: all of its values.", "values", name="fill", possible=_fillable),
-    Command("play.dry", "p", "Dry run", "Run the selected step without its effect; what knows no dry run is shown only.", "dry run", name="dry", possible=_step("run", "This step runs nothing.")),
-    Command("play.run", "greater_than_sign", "Run for real", "Show exactly what would run and its effect; Enter runs it.", "FOR REAL", name="run", possible=_step("run", "This step runs nothing: Space says that it is done.")),
+    Command("play.dry", "p", "Dry run", "Run the selected step without its effect; what knows no dry run is shown only.", "dry run", name="dry", possible=_runs),
+    Command("play.run", "greater_than_sign", "Run for real", "Show exactly what would run and its effect; Enter runs it.", "FOR REAL", name="run", possible=_runs),
+    Command("play.next", "n", "Next open step", "Go to the step of the playbook that is due.", "", name="nextstep", possible=_fillable),
     Command("play.approve", "Y", "Approve the step", "Let the selected step run once, exactly as it is filled in now.", "approve", name="approve", possible=_step("approve", "This step needs no approval now.")),
     Command("play.decide", "Q", "Answer the decision", "Choose one way out of the selected decision, with a reason.", "decide", name="decide", possible=_step("decide", "This step is no decision.")),
     Command("play.exempt", "", "Exempt from the freeze", "Let the selected step through the change freeze of this incident, with a reason.", "", name="exempt", possible=_step("run", "This step runs nothing.")),

@@ -37,9 +37,15 @@ FIELD_BY_FIELD = (
 
 def refusal(error: Exception) -> tuple[str, str]:
     """Return what to say about an error that a person or a store can cause, and its tone; raise any other."""
-    from playbooks.load import PlaybookTrouble  # not on the path to the first frame
+    # Neither is on the path to the first frame.
+    from console.runner.refusal import Hindered
+    from playbooks.load import PlaybookTrouble
 
     match error:
+        case Hindered():
+            from screens.reading_playbook import in_keys
+
+            return " ".join(in_keys(error.refusals)), "high"
         case Refused():
             return str(error), "high"
         case StoreTrouble():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from console.room import Room
     from console.runner.output import Progress
     from console.runner.player import Player
+    from console.runner.state import Play, StepState
     from data.home import Home
     from playbooks.response import Playbook
 
@@ -152,11 +153,11 @@ class Playing:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: self._working.discard(key))
 
-    def unattended(self, room: Room) -> list[tuple[str, str]]:
+    def unattended(self, room: Room) -> list[tuple[Play, StepState]]:
         """Return the waits that this console began, and for which nothing looks any more whether they are over."""
         player = self.player(room)
         return [
-            (play.id, state.step.id)
+            (play, state)
             for play in player.plays.opened.values()
             for state in play.steps.values()
             if play.open

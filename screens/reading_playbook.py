@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from console.runner.fill import Unfilled, fill, said
-from console.runner.rules import Refusal, approvers
+from console.runner.refusal import Code, Refusal
+from console.runner.rules import approvers
+from console.shown import visible
 from screens.times import hms, stamp
 from screens.widgets.playbook import Book, in_the_way, number
 from screens.widgets.sheet import Para
@@ -18,6 +20,39 @@ if TYPE_CHECKING:
 
 LIVE = 8
 """Lines of what a run prints that stand first while it goes on."""
+NAMED = 48
+"""Cells of the words of a step in a sentence about it."""
+KEYS: dict[Code, str] = {
+    "actuator": "Do it by hand, then Space.",
+    "approval": "Y approves.",
+    "approver": "",
+    "automatic": "",
+    "closed": "O opens it again.",
+    "confirm": "Type its name once more.",
+    "decision": "Q decides.",
+    "freeze": "If it belongs to this incident: :exempt and why.",
+    "grant": ":grant lets it.",
+    "grant_time": "As in 1 h.",
+    "grants": "T ends all of them.",
+    "least": "w goes on without it.",
+    "manual": "Space says that it is done.",
+    "no_playbook": "O opens one.",
+    "no_step": "",
+    "option": "",
+    "over": ":reopen goes on with it.",
+    "playbooks": "Put the cursor on one.",
+    "reason": "Say why in one line.",
+    "role": "",
+    "running": "T ends it.",
+    "saw": "In one line, as in: the flag reads off in the console.",
+    "settled": "Space opens it again.",
+    "snapshot": "> on that step keeps it, w there waives it.",
+    "snapshot_none": "Keep one with F, do it by hand, then Space and name it as evidence.",
+    "unclear": "Look, then u says what became of it.",
+    "values": "= fills in.",
+    "view": "Enter shows where it stands.",
+}  # fmt: skip
+"""What to press next, by what is in the way."""
 WORDS = {"open": "open", "done": "done", "not_applicable": "not applicable", "waived": "WAIVED",
          "running": "RUNNING", "unclear": "UNKNOWN EFFECT", "failed": "FAILED"}  # fmt: skip
 
@@ -34,36 +69,34 @@ def would_run(player: Player, play: Play, state: StepState, *, dry: bool = False
     return filled.text if filled is not None else ""
 
 
-def hindrance(refusal: Refusal, play: Play, state: StepState) -> str:
-    """Return what is in the way, and which key takes it away."""
-    step = state.step
-    match refusal.code:
-        case "values":
-            return f"{refusal.what} = fills in."
-        case "approval":
-            return f"{refusal.what} {refusal.instead.split(' `')[0]} Y approves."
-        case "snapshot":
-            copy = number(play, step.snapshot or "")
-            first = f"Snapshot first: step {copy}, {step.snapshot}." if copy else refusal.what
-            return f"{first} It destroys evidence; > on that step keeps a copy, w there waives it."
-        case "unclear":
-            return f"{refusal.what} Look, then u says what became of it."
-        case "settled":
-            return f"{refusal.what} Space opens it again."
-        case "running":
-            return f"{refusal.what} T ends it."
-        case "freeze":
-            return f"{refusal.what} If it belongs to this incident: :exempt and why."
-        case "actuator":
-            return f"{refusal.what} Do it by hand, then Space."
-        case "role":
-            return f"{refusal.what} {refusal.instead}"
-        case "closed":
-            return f"{refusal.what} O opens it again."
-        case "over":
-            return f"{refusal.what} :reopen goes on with it."
-        case _:
-            return refusal.what
+def named(player: Player, play: Play, state: StepState) -> str:
+    """Return a step in words, as its row does: an id is on no row."""
+    text = visible(said(state.step.text, player.values(play)), NAMED)
+    return f"step {number(play, state.step.id)}, {text}"
+
+
+def in_keys(
+    refusals: Sequence[Refusal], play: Play | None = None, state: StepState | None = None
+) -> list[str]:
+    """Return what is in the way, one sentence each, with the key that takes it away.
+
+    Args:
+        refusals: what is in the way.
+        play: the playbook that the refusals are about, if one is meant.
+        state: the step that they are about: its row is in sight, and its id is not.
+    """
+    said_so = []
+    for each in refusals:
+        what, key = each.what, KEYS[each.code]
+        if state is not None and what.startswith(f"{state.step.id} "):
+            what = f"This step {what.removeprefix(f'{state.step.id} ')}"
+        if each.code == "snapshot" and play is not None and (place := number(play, each.about)):
+            what = f"Snapshot first: step {place} keeps a copy of what this step destroys."
+        assign = "R assigns the role." if each.vacant else ""
+        # The form that fills in asks in the words of the playbook.
+        instead = "" if each.code == "values" else each.instead
+        said_so.append(" ".join(filter(None, (what, instead, assign, key))))
+    return said_so
 
 
 def about_step(player: Player, play: Play, state: StepState, output: Sequence[str]) -> list[Para]:
@@ -84,7 +117,7 @@ def about_step(player: Player, play: Play, state: StepState, output: Sequence[st
         mark = f"{WORDS[state.standing]} {stamp(state.at)} {state.by} {state.reason}" if state.at else ""
         paras.append(Para(mark.strip() or WORDS[state.standing], "state"))
     paras += [
-        Para(hindrance(each, play, state), "in the way", "high") for each in in_the_way(player, play, state)
+        Para(each, "in the way", "high") for each in in_keys(in_the_way(player, play, state), play, state)
     ]
     if step.acts:
         paras.append(Para(would_run(player, play, state), "for real"))

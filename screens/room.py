@@ -172,14 +172,8 @@ class RoomScreen(ConsoleScreen):
         self.query_one("#tabs", StripLines).show((pieces, []))
 
     def _tabs(self) -> list[tuple[Pane, str]]:
-        """The panes with what their tabs say; the playbooks only where they are at work: the line is full."""
-        plays = self.room.incident.plays.opened.values() if self.room is not None else ()
-        working = self.pane == "playbook" or any(play.open for play in plays)
-        return [
-            (pane, f"{NUMBERS[pane]} {name}{self._count(pane)}")
-            for pane, name in PANES
-            if pane != "playbook" or working
-        ]
+        """The panes with what their tabs say."""
+        return [(pane, f"{NUMBERS[pane]} {name}{self._count(pane)}") for pane, name in PANES]
 
     def _count(self, pane: Pane) -> str:
         room = self.room

@@ -21,8 +21,9 @@ from console.runner.document import Step
 from console.runner.fill import Unfilled, fill, said
 from console.runner.output import Progress
 from console.runner.player import LOOK, Player, Settings
-from console.runner.rules import Hindered, approvers, by_itself
-from console.shown import visible
+from console.runner.refusal import Code, Hindered, Refusal
+from console.runner.rules import approvers, by_itself
+from console.shown import masked, visible
 from data.clock import iso
 from playbooks import duration
 
@@ -33,6 +34,37 @@ if TYPE_CHECKING:
 WIDTH = 80
 STOPPING = 15.0
 """Seconds that `stop` waits for the word that nothing is left: longer than a program is given to end."""
+NEXT: dict[Code, str] = {
+    "actuator": "Do it by hand and tick it: `warroom play tick {about}`.",
+    "approval": "`warroom play approve {about}`.",
+    "approver": "",
+    "automatic": "",
+    "closed": "`warroom play open {about}`.",
+    "confirm": "Type its name once more: `--confirm {about}`.",
+    "decision": "`warroom play decide {about} OPTION --reason WHY`.",
+    "freeze": "If {about} belongs to this incident: `warroom play exempt {about} --reason WHY`.",
+    "grant": "`warroom play grant STEP ... --for 1h --reason WHY`.",
+    "grant_time": "As in --for 1h.",
+    "grants": "`warroom play withdraw` ends all of them.",
+    "least": "To go on without it: `warroom play skip {about} --waive --reason WHY`.",
+    "manual": "`warroom play tick {about}` when it is.",
+    "no_playbook": "`warroom play list` shows them, `warroom play open ID` opens one.",
+    "no_step": "`warroom play show` lists them.",
+    "option": "`warroom play decide {about} OPTION --reason WHY`.",
+    "over": "`warroom reopen REASON` goes on with it.",
+    "playbooks": "Name one with --playbook.",
+    "reason": "Say why in one line: --reason.",
+    "role": "",
+    "running": "`warroom play stop {about}` ends it.",
+    "saw": "As in --reason 'the flag reads off in the console'.",
+    "settled": "To run it again: `warroom play tick {about} --open`.",
+    "snapshot": "`warroom play run {about} --for-real`, or waive it: `warroom play skip {about} --waive --reason WHY`.",
+    "snapshot_none": "Keep one (`warroom attach`), do it by hand, and tick it with --evidence.",
+    "unclear": "Look, then say: `warroom play settle {about} happened|not|repeat --reason WHAT-YOU-SAW`.",
+    "values": "`warroom play fill {about} VALUE`.",
+    "view": "`warroom play show` says where it stands.",
+}  # fmt: skip
+"""What to type next, by what is in the way."""
 MARKS = {
     "open": " ",
     "done": "x",
@@ -57,7 +89,7 @@ def run(options: Namespace) -> int:
             capture.detached(context.home(), play.preserving)
     except Hindered as hindered:
         for refusal in hindered.refusals:
-            complain(str(refusal))
+            complain(masked(f"{refusal.what} {_instead(refusal)}".strip()))
         return exits.REFUSED
     except asyncio.CancelledError:
         return exits.INTERRUPTED
@@ -231,7 +263,7 @@ class _Play:
         for run in state.runs:
             say(_wrapped(_run_line(run), "  "))
         for refusal in cast("list[dict[str, str]]", value["in_the_way"]):
-            say(_wrapped(f"in the way: {refusal['what']} {refusal['instead']}", "  "))
+            say(_wrapped(f"in the way: {refusal['what']} {refusal['instead']}".strip(), "  "))
 
     def _value(self, play: Play, state: StepState) -> dict[str, object]:
         player, step = self._player, state.step
@@ -249,7 +281,7 @@ class _Play:
             "would_run": _filled(step, play, known, dry=False),
             "dry_run": _filled(step, play, known, dry=True) if step.command is not None else "",
             "in_the_way": [
-                {"code": each.code, "what": each.what, "instead": each.instead} for each in hindrances
+                {"code": each.code, "what": each.what, "instead": _instead(each)} for each in hindrances
             ],
             "by_itself": by_itself(play, state, player.incident, player.room.clock.now()) is None,
             "runs": [_run_value(run) for run in state.runs],
@@ -366,7 +398,7 @@ class _Play:
         play, state = self._step()
         player, real, confirm = self._player, self._options.for_real, self._options.confirm
         if refusals := player.hindrances(play, state, real=real, confirm=confirm):
-            raise Hindered(refusals)
+            raise Hindered(*refusals)
         if not self._options.json:
             # Exactly what runs, before it does.
             text = _filled(state.step, play, player.values(play), dry=not real)
@@ -427,7 +459,7 @@ class _Play:
             finally:
                 for run in await automation.leave():
                     complain(_run_line(run))
-        self._done("nothing is left that may run by itself")
+        self._context.say("Nothing is left that may run by itself.")
         return exits.OK
 
     def _tell(self, progress: Progress) -> None:
@@ -484,6 +516,17 @@ def _book(name: str) -> Playbook:
         )
     default = next((book for book in books if book.kind == "default"), None)
     return fits[0].completed(default) if default is not None else fits[0]
+
+
+def _instead(refusal: Refusal) -> str:
+    """Who can, or what is asked for, and what to type next."""
+    assign = f"`warroom assign {refusal.vacant} NAME`." if refusal.vacant else ""
+    about = shlex.quote(refusal.about)
+    # What is missing in the document itself is mended there, not here.
+    command = (
+        NEXT[refusal.code].replace("{about}", about) if refusal.about or "{" not in NEXT[refusal.code] else ""
+    )
+    return " ".join(filter(None, (refusal.instead, assign, command)))
 
 
 def _filled(step: Step, play: Play, known: dict[str, str], *, dry: bool) -> str:

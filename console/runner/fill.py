@@ -17,6 +17,7 @@ from urllib.parse import quote
 from console import shown
 from console.refusal import Refused
 from console.runner.document import PLACEHOLDER, Command, Http, Step, Value
+from console.runner.refusal import Hindered, Refusal
 from data.canonical import encode
 from data.clock import iso
 
@@ -33,12 +34,11 @@ _BASE = re.compile(r"https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5
 _SCALAR = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?|true|false|null")
 
 
-class Unfilled(Refused):
-    """A step cannot be filled in. `names`: the values that are missing."""
+class Unfilled(Hindered):
+    """A step cannot be filled in. `name`: the value that is missing or does not fit; "": the playbook is wrong."""
 
-    def __init__(self, what: str, next_step: str = "", names: tuple[str, ...] = ()) -> None:
-        super().__init__(what, next_step)
-        self.names = names
+    def __init__(self, what: str, ask: str = "", name: str = "") -> None:
+        super().__init__(Refusal("values", what, ask, name))
 
 
 class Filled(NamedTuple):
@@ -164,8 +164,8 @@ class _Filler:
             asked = self._asked.get(gone[0])
             raise Unfilled(
                 f"{_list(gone)} {'is' if len(gone) == 1 else 'are'} not filled in.",
-                f"`warroom play fill {gone[0]} VALUE`{': ' + asked.ask if asked and asked.ask else ''}",
-                gone,
+                f"{gone[0]}: {asked.ask}" if asked and asked.ask else "",
+                gone[0],
             )
 
     def value(self, name: str) -> str:
@@ -173,7 +173,7 @@ class _Filler:
         try:
             check(self._asked.get(name, Value(name)), text)
         except Refused as refused:
-            raise Unfilled(refused.what, f"`warroom play fill {name} VALUE`.") from None
+            raise Unfilled(refused.what, name=name) from None
         return text
 
     def plain(self, template: str) -> str:
@@ -197,7 +197,7 @@ class _Filler:
             if self.value(name).startswith("-") and not pattern.lstrip("^(").startswith("-"):
                 raise Unfilled(
                     f"{name} begins with a dash and would be taken for an option.",
-                    f"`warroom play fill {name} VALUE`.",
+                    name=name,
                 )
         filled = self.plain(template)
         if "\0" in filled:
@@ -230,15 +230,18 @@ class _Filler:
             text, before = self.value(found[1]), template[: found.start()]
             if not before:
                 if not _BASE.fullmatch(text) or "/.." in text:
-                    raise Unfilled(f"{found[1]} is the beginning of a URL, as in https://flags.example.com.")
+                    raise Unfilled(
+                        f"{found[1]} is the beginning of a URL, as in https://flags.example.com.",
+                        name=found[1],
+                    )
                 return text.rstrip("/") if template[found.end() :].startswith("/") else text
             authority = before.partition("://")[2] if "://" in before else before
             if "/" not in authority and "?" not in authority:
                 if not _HOST.fullmatch(text):
-                    raise Unfilled(f"{found[1]} is a host, as in flags.example.com.")
+                    raise Unfilled(f"{found[1]} is a host, as in flags.example.com.", name=found[1])
                 return text
             if text in (".", ".."):
-                raise Unfilled(f"{found[1]} would lead to another place of the server.")
+                raise Unfilled(f"{found[1]} would lead to another place of the server.", name=found[1])
             return quote(text, safe="")
 
         url = PLACEHOLDER.sub(put, template)
@@ -263,7 +266,7 @@ class _Filler:
             if found is not None:
                 text = self.value(found[1])
                 if not quoted and not _SCALAR.fullmatch(text):
-                    raise Unfilled(f"{found[1]} is a number, true, false or null here.")
+                    raise Unfilled(f"{found[1]} is a number, true, false or null here.", name=found[1])
                 pieces.append(json.dumps(text)[1:-1] if quoted else text)
                 at = found.end()
                 continue

@@ -41,7 +41,8 @@ from console.runner import actions, processes, run
 from console.runner.document import LIMITED, digest_of, text_of
 from console.runner.fill import Filled, check, fill, fill_check, said, values
 from console.runner.output import Progress, Tell
-from console.runner.rules import Asked, Hindered, Refusal, approvers, obstacles, snapshot_missing, who
+from console.runner.refusal import Code, Hindered, Refusal
+from console.runner.rules import Asked, approvers, obstacles, snapshot_missing, who
 from console.runner.run import Ended, clear, unbroken
 from console.runner.state import Play, Plays, Run, StepState
 from data.blobs import Blobs
@@ -143,13 +144,10 @@ class Player:
         if len(fits) == 1:
             return fits[0]
         if not opened:
-            raise Refused(
-                f"No playbook is open in {self.room.code}.",
-                "`warroom play list` shows them, `warroom play open ID` opens one.",
-            )
+            raise _refused("no_playbook", f"No playbook is open in {self.room.code}.")
         names = ", ".join(play.id for play in opened)
         what = "Several playbooks are open" if fits else f"{name} is not open"
-        raise Refused(f"{what}: {names}.", "Name one with --playbook.")
+        raise _refused("playbooks", f"{what}: {names}.")
 
     def step(self, name: str, playbook: str = "") -> tuple[Play, StepState]:
         """Return the step that is meant, by its id or the beginning of it, with its playbook.
@@ -166,10 +164,8 @@ class Player:
             [name] if name in play.steps else [each for each in play.steps if name and each.startswith(name)]
         )
         if len(fits) != 1:
-            raise Refused(
-                f"{'Several steps' if fits else 'No step'} of {play.id} {'begin with' if fits else 'is'} {name}.",
-                "`warroom play show` lists them.",
-            )
+            few = f"Several steps of {play.id} begin with" if fits else f"No step of {play.id} is"
+            raise _refused("no_step", f"{few} {name}.")
         return play, play.steps[fits[0]]
 
     def hindrances(
@@ -214,7 +210,7 @@ class Player:
         digest = digest_of(text)
         known = self.plays.opened.get(playbook.id)
         if known is not None and known.open and known.digest == digest:
-            raise Refused(f"{playbook.id} is open already.", "`warroom play show` shows where it stands.")
+            raise _refused("view", f"{playbook.id} is open already.")
         await self._record(
             PlaybookOpened(playbook.id, playbook.title, playbook.version, digest, text, why.strip())
         )
@@ -229,7 +225,10 @@ class Player:
         play = self.play(playbook)
         going = [state for state in play.steps.values() if state.running is not None]
         if going:
-            raise Refused(f"{going[0].step.id} still runs.", "`warroom play stop` ends it.")
+            still = going[0].running
+            raise _refused(
+                "running", f"{going[0].step.id} still runs.", still.id if still is not None else ""
+            )
         await self._record(PlaybookClosed(play.id, reason.strip()))
 
     async def fill(self, name: str, value: str, playbook: str = "") -> Event:
@@ -266,10 +265,9 @@ class Player:
             raise Refused(f"{state.step.id} needs no approval at {self.incident.label}.", "Run it.")
         mine = next((role for role in roles if role in self.roles), "")
         if not mine:
-            raise Refused(
-                f"{state.step.id} is approved by {' or '.join(roles)}, which {self.room.actor} is not.",
-                who(self.incident, roles),
-            )
+            can, vacant = who(self.incident, roles)
+            what = f"{state.step.id} is approved by {' or '.join(roles)}, which {self.room.actor} is not."
+            raise Hindered(Refusal("approver", what, can, state.step.id, vacant))
         filled = fill(state.step, play, self.values(play))
         if filled is None:
             raise Refused(f"{state.step.id} runs nothing that could be approved.")
@@ -287,22 +285,20 @@ class Player:
         name, reason = state.step.id, reason.strip()
         running = state.running
         if mark in ("waived", "not_applicable") and not reason:
-            raise Refused(f"Leaving {name} out needs a reason.", "Say why in one line: --reason.")
+            raise _refused("reason", f"Leaving {name} out needs a reason.")
         if mark == "done" and state.step.kind == "decision":
-            raise Refused(f"{name} is a decision.", f"`warroom play decide {name} OPTION --reason WHY`.")
+            raise _refused("decision", f"{name} is a decision.", name)
         if state.mark == mark and state.standing == mark:
             raise Refused(f"{name} is {mark.replace('_', ' ')} already.")
         bodies: list[Body] = []
         if running is not None:
             if state.step.wait is None:
-                raise Refused(
-                    f"{name} runs ({running.id}).", f"`warroom play stop {running.id}` ends it first."
-                )
+                raise _refused("running", f"{name} runs ({running.id}).", running.id)
             bodies.append(self._wait_over(state, running, mark))
         if mark == "done" and not (evidence and state.step.snapshot is None):
             missing = snapshot_missing(play, state)
             if missing is not None:
-                raise Hindered([missing])
+                raise Hindered(missing)
         bodies.append(StepSet(play.id, name, mark, reason, evidence.strip()))
         return (await self._record(*bodies))[-1]
 
@@ -310,10 +306,8 @@ class Player:
         wait, now = state.step.wait, self.room.clock.now()
         passed = (now - running.at) // 1_000_000
         if mark == "done" and wait is not None and wait.least and passed < wait.least * 1000:
-            raise Refused(
-                f"{state.step.id} lasts until {iso(running.at + wait.least * SECOND, 0)} at least.",
-                f"To go on without it: `warroom play skip {state.step.id} --waive --reason WHY`.",
-            )
+            until = iso(running.at + wait.least * SECOND, 0)
+            raise _refused("least", f"{state.step.id} lasts until {until} at least.", state.step.id)
         outcome: Literal["done", "cancelled"] = "done" if mark == "done" else "cancelled"
         return StepFinished(running.id, outcome, milliseconds=max(0, passed), note="said by a person")
 
@@ -326,14 +320,15 @@ class Player:
         play, state = self.step(step, playbook)
         decision = state.step.decision
         if decision is None:
-            raise Refused(f"{state.step.id} is no decision.", f"`warroom play show {state.step.id}`.")
+            raise _refused("view", f"{state.step.id} is no decision.", state.step.id)
         if option not in {each.id for each in decision.options}:
-            raise Refused(
-                f"{state.step.id} has no option {option}.",
-                f"Choose one of: {', '.join(each.id for each in decision.options)}.",
+            names = ", ".join(each.id for each in decision.options)
+            what = (
+                f"{state.step.id} has no option {option}." if option else f"{state.step.id} is not answered."
             )
+            raise _refused("option", f"{what} There are: {names}.", state.step.id)
         if not reason.strip():
-            raise Refused("A decision needs a reason.", "Say why in one line: --reason.")
+            raise _refused("reason", "A decision needs a reason.")
         return (await self._record(StepDecided(play.id, state.step.id, option, reason.strip())))[0]
 
     async def settle(
@@ -351,12 +346,10 @@ class Player:
         abandoned = real is not None and real.running and real.rep != self.replica
         if real is None or not (abandoned or state.standing == "unclear"):
             if real is not None and real.running:
-                raise Refused(f"Run {real.id} still goes on.", f"`warroom play stop {real.id}` ends it.")
-            raise Refused(
-                f"Nothing is unknown about {state.step.id}.", "`warroom play show` says where it is."
-            )
+                raise _refused("running", f"Run {real.id} still goes on.", real.id)
+            raise _refused("view", f"Nothing is unknown about {state.step.id}.", state.step.id)
         if not reason.strip():
-            raise Refused("Say what you saw.", "As in --reason 'the flag reads off in the console'.")
+            raise _refused("saw", "Say what you saw.")
         return (await self._record(StepSettled(play.id, state.step.id, real.id, word, reason.strip())))[0]
 
     async def grant(self, steps: Iterable[str], until: int, reason: str, playbook: str = "") -> Event:
@@ -369,11 +362,11 @@ class Player:
         chosen = [self.step(each, play.id)[1] for each in steps]
         now = self.room.clock.now()
         if not chosen:
-            raise Refused("Which steps may run by themselves?", "Name them: `warroom play grant STEP ...`.")
+            raise _refused("grant", "Which steps may run by themselves?")
         if not reason.strip():
-            raise Refused("Letting something run by itself needs a reason.", "Say why in one line: --reason.")
+            raise _refused("reason", "Letting something run by itself needs a reason.")
         if not now < until <= now + LONGEST_GRANT:
-            raise Refused("A grant lasts up to a day.", "As in --for 1h.")
+            raise _refused("grant_time", "A grant lasts up to a day.")
         for state in chosen:
             step = state.step
             if not step.automatic or step.reach not in LIMITED or step.destroys_evidence or not step.acts:
@@ -405,9 +398,7 @@ class Player:
         if grant:
             name = (await self.room.event(grant)).hash
             if name not in self.plays.grants:
-                raise Refused(
-                    f"{grant} is no grant that stands.", "`warroom play withdraw` ends all of them."
-                )
+                raise _refused("grants", f"{grant} is no grant that stands.")
         elif not self.plays.grants:
             raise Refused("Nothing may run by itself.")
         return (await self._record(AutomationWithdrawn(name, reason.strip())))[0]
@@ -415,7 +406,7 @@ class Player:
     async def freeze(self, reason: str, scope: str = "") -> Event:
         """Freeze changes, but for those that this incident needs."""
         if not reason.strip():
-            raise Refused("A change freeze needs a reason.", "Say why in one line: --reason.")
+            raise _refused("reason", "A change freeze needs a reason.")
         return (await self._record(FreezeSet(reason.strip(), scope.strip())))[0]
 
     async def lift(self, reason: str) -> None:
@@ -428,9 +419,7 @@ class Player:
         """Let a step through the change freeze of this incident."""
         play, state = self.step(step, playbook)
         if not reason.strip():
-            raise Refused(
-                "An exemption needs a reason.", "Say how the step belongs to this incident: --reason."
-            )
+            raise _refused("reason", "An exemption needs a reason.", state.step.id)
         return (await self._record(FreezeExempted(play.id, state.step.id, reason.strip())))[0]
 
     # -- running -----------------------------------------------------------------------------------------
@@ -470,9 +459,9 @@ class Player:
         # Before the look at the state: of two that start the same step at once, one finds the other at it.
         lock = await asyncio.to_thread(_lock, place)
         if lock is None:
-            raise Hindered(
-                [Refusal("running", f"{state.step.id} runs already.", "`warroom play stop` ends it.")]
-            )
+            running = state.running
+            about = running.id if running is not None else state.step.id
+            raise _refused("running", f"{state.step.id} runs already.", about)
         try:
             await self.room.refresh()
             return await self._run(play.id, state.step.id, real, confirm, grant, tell or _nobody)
@@ -484,7 +473,7 @@ class Player:
         asked = self.asked(real=real, automatic=bool(grant), confirm=confirm)
         refusals = obstacles(play, state, self.incident, asked, self.room.clock.now())
         if refusals:
-            raise Hindered(refusals)
+            raise Hindered(*refusals)
         if state.step.wait is not None:
             return await self._begin_wait(play, state, real=real)
         filled = fill(state.step, play, self.values(play), dry=not real)
@@ -543,7 +532,7 @@ class Player:
             left = await asyncio.to_thread(processes.members, each.id)
             note = "The console that ran it is gone."
             if left:
-                note += f" {len(left)} of its processes still run; `warroom play stop {each.id}` ends them."
+                note += f" {len(left)} of its processes still run; stopping the run ends them."
             else:
                 await asyncio.to_thread(clear, each.id)
             body = StepFinished(each.id, "unknown", note=note)
@@ -739,6 +728,10 @@ class Player:
 def _lock(place: Path) -> Lock | None:
     make_directory(place.parent)
     return Lock.take(place)
+
+
+def _refused(code: Code, what: str, about: str = "") -> Hindered:
+    return Hindered(Refusal(code, what, about=about))
 
 
 def _nobody(_: Progress) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from console.refusal import Refused
 from console.runner.document import LIMITED, Step
 from console.runner.fill import Unfilled, fill, fill_check, values
+from console.runner.refusal import Code, Refusal
 
 if TYPE_CHECKING:
     from console.incident import Incident
@@ -16,17 +16,6 @@ if TYPE_CHECKING:
 COMMANDER = "ic"
 BY_ITSELF = ("triage", "mitigation", "recovery")
 """Sections of which steps may run by themselves; what is said to people and what is learnt never does."""
-
-
-class Refusal(NamedTuple):
-    """One thing in the way. `code` for programs; `what` is one sentence; `instead`: who can, or what to do."""
-
-    code: str
-    what: str
-    instead: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.what} {self.instead}".strip()
 
 
 class Asked(NamedTuple):
@@ -48,14 +37,6 @@ class Asked(NamedTuple):
     confirmed: str = ""
     two_persons: bool = False
     verbs: Collection[str] = ()
-
-
-class Hindered(Refused):
-    """A step does not run; `refusals` says everything that is in the way."""
-
-    def __init__(self, refusals: list[Refusal]) -> None:
-        super().__init__(" ".join(map(str, refusals)))
-        self.refusals = refusals
 
 
 def obstacles(play: Play, state: StepState, incident: Incident, asked: Asked, now: int) -> list[Refusal]:
@@ -80,17 +61,14 @@ def snapshot_missing(play: Play, state: StepState) -> Refusal | None:
     copy = play.steps.get(step.snapshot or "")
     if copy is None:
         return Refusal(
-            "snapshot",
-            f"{step.id} destroys evidence, and the playbook names no step that keeps a copy.",
-            "Keep one (`warroom attach`), do it by hand, and tick it with --evidence.",
+            "snapshot_none", f"{step.id} destroys evidence, and the playbook names no step that keeps a copy."
         )
     if copy.standing == "done" or (copy.standing == "waived" and copy.reason):
         return None
     return Refusal(
         "snapshot",
         f"{step.id} destroys evidence, and {copy.step.id} has not kept a copy.",
-        f"`warroom play run {copy.step.id} --for-real`, or waive it: "
-        f"`warroom play skip {copy.step.id} --waive --reason WHY`.",
+        about=copy.step.id,
     )
 
 
@@ -103,11 +81,7 @@ def frozen(play: Play, state: StepState, incident: Incident) -> Refusal | None:
     if step.freeze_exempt or (play.id, step.id) in plays.exempted:
         return None
     why = next(iter(plays.freezes.values())).reason
-    return Refusal(
-        "freeze",
-        f"Changes are frozen in {incident.code}: {why.rstrip('.')}.",
-        f"If {step.id} belongs to this incident: `warroom play exempt {step.id} --reason WHY`.",
-    )
+    return Refusal("freeze", f"Changes are frozen in {incident.code}: {why.rstrip('.')}.", about=step.id)
 
 
 def by_itself(play: Play, state: StepState, incident: Incident, now: int) -> Refusal | None:
@@ -118,58 +92,57 @@ def by_itself(play: Play, state: StepState, incident: Incident, now: int) -> Ref
             "automatic", f"The playbook does not let {step.id} run by itself.", "A person runs it."
         )
     if step.reach not in LIMITED:
-        return Refusal("reach", f"{step.id} may touch everything.", "A person runs it.")
+        return Refusal("automatic", f"{step.id} may touch everything.", "A person runs it.")
     if step.destroys_evidence:
-        return Refusal("reach", f"{step.id} destroys evidence.", "A person runs it.")
+        return Refusal("automatic", f"{step.id} destroys evidence.", "A person runs it.")
     if state.section not in BY_ITSELF or not step.acts:
         return Refusal("automatic", f"Steps of {state.section} never run by themselves.", "A person does it.")
     if state.section == "recovery" and incident.severity <= 1:
-        return Refusal("recovery", f"Recovery at {incident.label or 'SEV-1'} waits for a person.", "Run it.")
+        return Refusal("automatic", f"Recovery at {incident.label or 'SEV-1'} waits for a person.", "Run it.")
     if incident.plays.grant(play, step, now) is None:
         return Refusal(
             "grant",
             f"Nobody granted that {step.id} runs by itself, or the time is over.",
-            f"`warroom play grant {step.id} --for 1h --reason WHY`.",
+            about=step.id,
         )
     if any(not run.dry for run in state.runs):
-        return Refusal("again", f"{step.id} ran already; nothing repeats itself.", "A person runs it again.")
+        return Refusal(
+            "automatic", f"{step.id} ran already; nothing repeats itself.", "A person runs it again."
+        )
     return None
 
 
-def who(incident: Incident, roles: Iterable[str]) -> str:
-    """Return who holds one of `roles`, for people: `ana (ic)`, or that nobody does and how to change that."""
+def who(incident: Incident, roles: Iterable[str]) -> tuple[str, str]:
+    """Return who holds one of `roles`, for people: `ana (ic) can.`; and a role to assign when nobody holds any."""
     roles = tuple(dict.fromkeys(roles))
     held = [f"{person} ({role})" for role in roles for person in incident.roles.get(role, ())]
     if held:
-        return f"{', '.join(held)} can."
-    return f"Nobody is {' or '.join(roles)}: `warroom assign {roles[0]} NAME`." if roles else ""
+        return f"{', '.join(held)} can.", ""
+    return (f"Nobody is {' or '.join(roles)}.", roles[0]) if roles else ("", "")
 
 
 def _obstacles(play: Play, state: StepState, incident: Incident, asked: Asked, now: int) -> Iterator[Refusal]:
     step = state.step
     if step.kind in ("manual", "decision"):
-        hand = f"`warroom play {'decide' if step.decision else 'tick'} {step.id}`"
-        yield Refusal("manual", f"{step.id} is done by a person.", f"{hand} when it is.")
+        code: Code = "decision" if step.decision else "manual"
+        yield Refusal(code, f"{step.id} is done by a person.", about=step.id)
         return
     if not play.open:
-        yield Refusal("closed", f"Playbook {play.id} is closed.", f"`warroom play open {play.id}`.")
+        yield Refusal("closed", f"Playbook {play.id} is closed.", about=play.id)
     if (running := state.running) is not None and step.kind != "wait":
-        yield Refusal(
-            "running",
-            f"{step.id} runs already ({running.id}, by {running.by}).",
-            f"`warroom play stop {running.id}` ends it.",
-        )
+        what = f"{step.id} runs already ({running.id}, by {running.by})."
+        yield Refusal("running", what, about=running.id)
     yield from _unfilled(play, step, incident, now, real=asked.real)
     if step.action is not None and step.action.verb not in asked.verbs:
         yield Refusal(
             "actuator",
             f"No actuator is configured for {step.action.verb}.",
-            f"Do it by hand and tick it: `warroom play tick {step.id}`.",
+            about=step.id,
         )
     if not asked.real:
         return
     if incident.closed_at and state.section != "post":
-        yield Refusal("over", f"{incident.code} is closed.", "`warroom reopen REASON` goes on with it.")
+        yield Refusal("over", f"{incident.code} is closed.")
     yield from _again(state)
     if asked.automatic:
         if (refusal := by_itself(play, state, incident, now)) is not None:
@@ -179,11 +152,7 @@ def _obstacles(play: Play, state: StepState, incident: Incident, asked: Asked, n
     if (refusal := snapshot_missing(play, state)) is not None:
         yield refusal
     if step.destroys_evidence and not asked.automatic and asked.confirmed != step.id:
-        yield Refusal(
-            "confirm",
-            f"{step.id} destroys something for good.",
-            f"Type its name once more: `--confirm {step.id}`.",
-        )
+        yield Refusal("confirm", f"{step.id} destroys something for good.", about=step.id)
     if (refusal := frozen(play, state, incident)) is not None:
         yield refusal
     if (refusal := _unapproved(play, state, incident, asked, now)) is not None:
@@ -198,24 +167,19 @@ def _unfilled(play: Play, step: Step, incident: Incident, now: int, *, real: boo
         if not real:
             fill(step, play, known, dry=True)
     except Unfilled as unfilled:
-        yield Refusal("values", unfilled.what, unfilled.next_step)
+        yield from unfilled.refusals
 
 
 def _again(state: StepState) -> Iterator[Refusal]:
     step, real = state.step, state.real
     if state.standing == "unclear" and real is not None:
-        words = "|".join(("happened", "not", "repeat"))
         yield Refusal(
             "unclear",
             f"Nobody knows whether run {real.id} of {step.id} took effect ({real.outcome.replace('_', ' ')}).",
-            f"Look, then say: `warroom play settle {step.id} {words} --reason WHAT-YOU-SAW`.",
+            about=step.id,
         )
     elif state.settled:
-        yield Refusal(
-            "settled",
-            f"{step.id} is {state.standing.replace('_', ' ')} already.",
-            f"To run it again: `warroom play tick {step.id} --open`.",
-        )
+        yield Refusal("settled", f"{step.id} is {state.standing.replace('_', ' ')} already.", about=step.id)
 
 
 def _not_yours(step: Step, incident: Incident, asked: Asked) -> Refusal | None:
@@ -224,7 +188,8 @@ def _not_yours(step: Step, incident: Incident, asked: Asked) -> Refusal | None:
     # With nobody in the role whoever is there acts: waiting for an assignment would stop nothing.
     if not held or asked.actor in held or mine:
         return None
-    return Refusal("role", f"{step.id} belongs to {step.role}.", who(incident, (step.role, COMMANDER)))
+    can, vacant = who(incident, (step.role, COMMANDER))
+    return Refusal("role", f"{step.id} belongs to {step.role}.", can, step.id, vacant)
 
 
 def _unapproved(play: Play, state: StepState, incident: Incident, asked: Asked, now: int) -> Refusal | None:
@@ -250,4 +215,5 @@ def _unapproved(play: Play, state: StepState, incident: Incident, asked: Asked, 
         what = f"{step.id} was approved with other values, or by a role that may not."
     else:
         what = f"{step.id} needs approval at {label} by {' or '.join(roles)}."
-    return Refusal("approval", what, f"{who(incident, roles)} `warroom play approve {step.id}`.")
+    can, vacant = who(incident, roles)
+    return Refusal("approval", what, can, step.id, vacant)

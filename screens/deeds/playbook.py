@@ -12,7 +12,7 @@ from screens.commands import BY_ID
 from screens.console_screen import ConsoleScreen, does, refusal
 from screens.dialogs.form import Choice, Form, Option, Text
 from screens.dialogs.page import Page
-from screens.reading_playbook import about_book, about_play, about_step, hindrance, would_run
+from screens.reading_playbook import about_book, about_play, about_step, in_keys, named, would_run
 from screens.room import RoomScreen
 from screens.widgets.playbook import PlaybookPane, PlayRow
 from screens.widgets.sheet import Para
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from console.events import StepMark
     from console.room import Room
     from console.runner.player import Player
-    from console.runner.state import Play, StepState
+    from console.runner.state import Play, Run, StepState
 
 Settled = Literal["happened", "not", "repeat"]
 
@@ -39,6 +39,11 @@ class Chosen(NamedTuple):
     def id(self) -> str:
         """The id of the step."""
         return self.state.step.id
+
+    @property
+    def named(self) -> str:
+        """The step in words, for a sentence about it."""
+        return named(self.player, self.play, self.state)
 
     @property
     def output(self) -> list[str]:
@@ -179,10 +184,41 @@ async def _open(screen: RoomScreen, room: Room, name: str) -> None:
         play = await playing.player(room).open(book, reason)
         screen.focus_pane("playbook")
         screen.show_state()
-        if play.next is not None:
-            screen.query_one(PlaybookPane).choose(play.id, play.next.step.id)
+        _due(screen, play)
+        screen.say(f"{play.document.title} is open", "ok")
 
-    await screen.attempt(work(), f"{name} is open")
+    await screen.attempt(work())
+
+
+def _due(screen: RoomScreen, play: Play) -> None:
+    """Put the cursor on the step that is due."""
+    if play.next is not None:
+        screen.query_one(PlaybookPane).choose(play.id, play.next.step.id)
+
+
+@does("play.next")
+def due(screen: ConsoleScreen, words: str = "") -> None:
+    """Go to the step that is due."""
+    row, room = selected_row(screen), screen.room
+    play = room.incident.plays.opened.get(row.playbook) if row is not None and room is not None else None
+    if play is None or not isinstance(screen, RoomScreen):
+        return
+    if play.next is None:
+        screen.say(f"Nothing is left to do in {play.document.title}; :closeplaybook closes it.", "ok")
+    _due(screen, play)
+
+
+def _go_on(step: Chosen, done: str) -> None:
+    """Say what became of a step, and go to the one that is due, unless the person went elsewhere meanwhile."""
+    step.screen.show_state()
+    play = step.player.plays.opened.get(step.play.id)
+    if play is None:
+        return
+    row = selected_row(step.screen)
+    if row is not None and (row.playbook, row.step) == (play.id, step.id) and play.steps[step.id].settled:
+        _due(step.screen, play)
+    left = "" if play.next is not None else "  Nothing is left to do; :closeplaybook closes it."
+    step.screen.say(f"{done}{left}", "ok")
 
 
 @does("play.close")
@@ -193,12 +229,14 @@ def close(screen: ConsoleScreen, words: str = "") -> None:
         return
     player = screen.console_app.playing.player(room)
 
+    title = player.plays.opened[row.playbook].document.title
+
     async def submit(answers: Mapping[str, str]) -> None:
         await player.close(row.playbook, answers["reason"])
-        screen.say(f"{row.playbook} is closed; what was done with it stays", "ok")
+        screen.say(f"{title} is closed; what was done with it stays", "ok")
 
     reason = Text("reason", "Why it is closed", words, "Say why in one line.")
-    screen.app.push_screen(Form("Close the playbook", (reason,), submit, about=row.playbook, verb="close it"))
+    screen.app.push_screen(Form("Close the playbook", (reason,), submit, about=title, verb="close it"))
 
 
 @does("play.fill")
@@ -302,7 +340,7 @@ def _hindered(step: Chosen, *, real: bool) -> bool:
     """Show what is in the way, if anything is."""
     refusals = step.player.hindrances(step.play, step.state, real=real, confirm=step.id)
     if refusals:
-        words = [hindrance(each, step.play, step.state) for each in refusals]
+        words = in_keys(refusals, step.play, step.state)
         step.screen.say(words[0], "high")
         if len(words) > 1:
             open_row(step.screen)
@@ -310,28 +348,42 @@ def _hindered(step: Chosen, *, real: bool) -> bool:
 
 
 def _run(step: Chosen, *, real: bool, confirm: str = "") -> None:
-    _start(step.screen, step.room, step.play.id, step.id, real=real, confirm=confirm)
     how = "for real" if real else "dry run"
-    step.screen.say(f"{step.id}: {how}; T ends it, and it goes on whatever you look at", "")
+    step.screen.say(f"{step.named}: {how}; T ends it, and it goes on whatever you look at", "")
+    _start(step.screen, step.room, step.play, step.state, real=real, confirm=confirm)
 
 
 def _start(
-    screen: ConsoleScreen, room: Room, playbook: str, name: str, *, real: bool, confirm: str = ""
+    screen: ConsoleScreen, room: Room, play: Play, state: StepState, *, real: bool, confirm: str = ""
 ) -> None:
     app, desk = screen.console_app, screen.desk
     if desk is None:
         return
+    words = named(app.playing.player(room), play, state)
 
     def done(error: Exception | None, ended: str) -> None:
+        if app.desk is None:
+            return  # the console is being left: the record has its end
         if error is not None:
-            app.say(*refusal(error))
+            app.say(*_broke_off(words, error))
         else:
             good = ": done" in ended or ": goes on" in ended
-            app.say(f"{name} {ended}", "ok" if good else "crit")
-        if app.desk is not None and isinstance(app.base, RoomScreen):
+            app.say(f"{words}: {ended}{'; n goes on' if good and real else ''}", "ok" if good else "crit")
+        if isinstance(app.base, RoomScreen):
             app.base.show_state()
+            if error is not None and app.base.room is room:
+                # Its end may be missing on the record: then nobody knows, and that is said.
+                background(app.base, look_for_unknown, app.base, room)
 
-    app.playing.run(desk.home, room, playbook, name, done, real=real, confirm=confirm)
+    app.playing.run(desk.home, room, play.id, state.step.id, done, real=real, confirm=confirm)
+
+
+def _broke_off(words: str, error: Exception) -> tuple[str, str]:
+    """Return what to say about a run that did not come to an end of its own, whatever the reason."""
+    try:
+        return refusal(error)
+    except Exception:
+        return f"{words} broke off by a fault of the console ({type(error).__name__}: {error}).", "crit"
 
 
 @does("play.stop")
@@ -344,7 +396,7 @@ def stop(screen: ConsoleScreen, words: str = "") -> None:
     step = chosen(screen) if isinstance(screen, RoomScreen) else None
     if step is not None and step.state.running is None and step.state.announced is not None:
         screen.start(
-            player.withdraw(step.state.announced[1][:12], words), f"{step.id} does not run by itself"
+            player.withdraw(step.state.announced[1][:12], words), f"{step.named}: does not run by itself"
         )
         return
 
@@ -354,9 +406,14 @@ def stop(screen: ConsoleScreen, words: str = "") -> None:
         left = await player.stop(going, words)
         if left:
             raise Refused(f"Processes {', '.join(map(str, sorted(left)))} of it cannot be ended from here.")
-        screen.say(f"{going.step}: told to end", "high")
+        screen.say("told to end: " + _named_run(player, going), "high")
 
     screen.start(work())
+
+
+def _named_run(player: Player, run: Run) -> str:
+    play, state = player.plays.opened.get(run.playbook), player.plays.step(run.playbook, run.step)
+    return named(player, play, state) if play is not None and state is not None else run.step
 
 
 # -- what people say ----------------------------------------------------------------------------------------
@@ -379,7 +436,7 @@ def approve(screen: ConsoleScreen, words: str = "") -> None:
         if would_run(step.player, step.play, step.state) != what:
             raise Refused("Meanwhile something else would run.", "Esc, then look at it again.")
         await step.player.approve(step.id, step.play.id)
-        screen.say(f"{step.id} is approved, for one run as it is filled in now", "ok")
+        screen.say(f"{step.named}: approved, for one run as it is filled in now", "ok")
 
     _ask(step, f"Approve: {step.id}", (), submit, verb="approve it", shown=shown)
 
@@ -390,7 +447,7 @@ def tick(screen: ConsoleScreen, words: str = "") -> None:
     if step is None:
         return
     if step.state.settled:
-        _mark(step, "open", "", "", "is open again")
+        screen.start(step.player.mark(step.id, "open", "", "", step.play.id), f"{step.named}: open again")
         return
     if step.state.step.decision is not None:
         decide(screen, words)
@@ -400,7 +457,7 @@ def tick(screen: ConsoleScreen, words: str = "") -> None:
 
     async def submit(answers: Mapping[str, str]) -> None:
         await step.player.mark(step.id, "done", answers["reason"], answers["evidence"], step.play.id)
-        screen.say(f"{step.id} is done", "ok")
+        _go_on(step, f"{step.named}: done")
 
     fields = (
         Text("evidence", "What shows it: an exhibit, an entry or a link (may stay empty)", words),
@@ -421,14 +478,10 @@ def leave_out(screen: ConsoleScreen, mark: StepMark, title: str, words: str) -> 
 
     async def submit(answers: Mapping[str, str]) -> None:
         await step.player.mark(step.id, mark, answers["reason"], "", step.play.id)
-        screen.say(f"{step.id} is {mark.replace('_', ' ')}", "ok")
+        _go_on(step, f"{step.named}: {mark.replace('_', ' ')}")
 
     reason = Text("reason", "Why", words, "A reason is needed, in one line.")
     _ask(step, title, (reason,), submit, verb=title.lower())
-
-
-def _mark(step: Chosen, mark: StepMark, reason: str, evidence: str, done: str) -> None:
-    step.screen.start(step.player.mark(step.id, mark, reason, evidence, step.play.id), f"{step.id} {done}")
 
 
 @does("play.decide")
@@ -438,17 +491,21 @@ def decide(screen: ConsoleScreen, words: str = "") -> None:
     decision = step.state.step.decision if step is not None else None
     if step is None or decision is None:
         return
+    known = step.player.values(step.play)
     options = tuple(
-        Option(str(place), each.id, f"{each.id}: {each.text}")
+        Option(str(place), each.id, f"{each.id}: {said(each.text, known)}")
         for place, each in enumerate(decision.options, 1)
     )
 
     async def submit(answers: Mapping[str, str]) -> None:
         await step.player.decide(step.id, answers["option"], answers["reason"], step.play.id)
-        screen.say(f"{step.id}: {answers['option']}", "ok")
+        _go_on(step, f"decided: {chosen_text(answers['option'])}")
+
+    def chosen_text(option: str) -> str:
+        return next(said(each.text, known) for each in decision.options if each.id == option)
 
     fields = (
-        Choice("option", decision.question, options, step.state.option),
+        Choice("option", said(decision.question, known), options, step.state.option, "Choose one first."),
         Text("reason", "Why", words, "A decision needs a reason."),
     )
     _ask(step, "Decide", fields, submit, verb="decide")
@@ -468,10 +525,11 @@ def settle(screen: ConsoleScreen, words: str = "") -> None:
     async def submit(answers: Mapping[str, str]) -> None:
         word = cast("Settled", answers["word"])
         await step.player.settle(step.id, word, answers["reason"], step.play.id)
-        screen.say(f"{step.id}: {word}", "ok")
+        became = {"happened": "it took effect", "not": "it had no effect", "repeat": "it may run again"}
+        _go_on(step, f"{step.named}: {became[word]}")
 
     fields = (
-        Choice("word", "What became of it", options, "happened"),
+        Choice("word", "What became of it", options, required="Choose one first."),
         Text("reason", "What you saw", words, "Say what you saw, in one line."),
     )
     _ask(step, "Unknown effect", fields, submit, verb="settle it")
@@ -486,7 +544,7 @@ def exempt(screen: ConsoleScreen, words: str = "") -> None:
 
     async def submit(answers: Mapping[str, str]) -> None:
         await step.player.exempt(step.id, answers["reason"], step.play.id)
-        screen.say(f"the freeze lets {step.id} through", "ok")
+        screen.say(f"{step.named}: the freeze lets it through", "ok")
 
     reason = Text("reason", "How it belongs to this incident", words, "An exemption needs a reason.")
     _ask(step, "Exempt from the freeze", (reason,), submit, verb="exempt it")
@@ -502,23 +560,23 @@ async def look_for_unknown(screen: RoomScreen, room: Room) -> None:
     if screen.room is not room:
         return
     if not room.read_only:
-        for name, waiting in screen.console_app.playing.unattended(room):
-            _start(screen, room, name, waiting, real=True)
+        for play, waiting in screen.console_app.playing.unattended(room):
+            _start(screen, room, play, waiting, real=True)
     unclear = [
-        (play.id, state.step.id)
+        (play, state)
         for play in player.plays.opened.values()
         for state in play.steps.values()
         if play.open and state.standing == "unclear"
     ]
     if not unclear:
         return
-    playbook, step = unclear[0]
+    play, state = unclear[0]
     if screen.typed:
         screen.show_pane("playbook")
     else:
         screen.focus_pane("playbook")
     screen.show_state()
-    screen.query_one(PlaybookPane).choose(playbook, step)
+    screen.query_one(PlaybookPane).choose(play.id, state.step.id)
     more = f", and {len(unclear) - 1} more" if len(unclear) > 1 else ""
-    screen.say(f"UNKNOWN EFFECT: {step} of {playbook}{more}. Look, then u.", "crit")
+    screen.say(f"UNKNOWN EFFECT: {named(player, play, state)}{more}. Look, then u.", "crit")
     await _read(screen)

@@ -35,12 +35,17 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A question with given answers."""
+    """A question with given answers.
+
+    `required`: the sentence shown while nothing is chosen, for answers that nobody must give by accident; empty = it
+    begins with the first of them.
+    """
 
     name: str
     label: str
     options: tuple[Option, ...]
     value: str = ""
+    required: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +70,18 @@ class Options(ListRows[Option]):
     def __init__(self, choice: Choice) -> None:
         super().__init__(id=f"field-{choice.name}")
         self._rows = list(choice.options)
-        self.cursor = next((i for i, option in enumerate(choice.options) if option.value == choice.value), 0)
+        first = -1 if choice.required else 0
+        self.cursor = next(
+            (i for i, option in enumerate(choice.options) if option.value == choice.value), first
+        )
+        self._before = self.cursor
+        self._picked = ""
+        """The keys that chose, one directly after the other, since the cursor stood at `_before`."""
 
     @property
     def value(self) -> str:
-        """The chosen answer."""
-        return self._rows[self.cursor].value
+        """The chosen answer; empty while there is none."""
+        return self._rows[self.cursor].value if self.cursor >= 0 else ""
 
     def key(self, row: Option) -> Hashable:
         """Return the answer's value."""
@@ -99,9 +110,19 @@ class Options(ListRows[Option]):
             return True
         for index, option in enumerate(self._rows):
             if event.character == option.key:
+                if not self._picked:
+                    self._before = self.cursor
+                self._picked += option.key
                 self.go(index)
                 return True
-        return event.is_printable and form.type_ahead(event.character or "")
+        typed, picked, self._picked = event.character or "", self._picked, ""
+        if not event.is_printable:
+            return False
+        # `1refunds` chooses and begins the words; in `3 customers` and `40 % of` the words began with the digit.
+        if picked and not typed.isalpha() and form.missing is not None:
+            self.go(self._before)
+            typed = picked + typed
+        return form.type_ahead(typed)
 
 
 class Form(ModalScreen[bool]):
@@ -217,16 +238,20 @@ class Form(ModalScreen[bool]):
                 answers[field.name] = widget.text.strip()
         return answers
 
+    @property
+    def missing(self) -> Text | None:
+        """The first question that wants words and has none."""
+        answers = self.values
+        texts = (field for field in self._fields if isinstance(field, Text))
+        return next((field for field in texts if field.required and not answers[field.name]), None)
+
     def type_ahead(self, text: str) -> bool:
         """Type `text`, meant for no choice, where words are missing. Returns whether the form asks for words."""
-        boxes = [field for field in self._fields if isinstance(field, Text)]
-        answers = self.values
-        missing = next((field for field in boxes if field.required and not answers[field.name]), None)
-        if missing is not None:
-            box = self.query_one(f"#field-{missing.name}", Box)
+        if self.missing is not None:
+            box = self.query_one(f"#field-{self.missing.name}", Box)
             self.set_focus(box)
             box.insert(text)
-        return bool(boxes)
+        return any(isinstance(field, Text) for field in self._fields)
 
     def _say(self, wrong: str) -> None:
         keys = [
@@ -277,7 +302,7 @@ class Form(ModalScreen[bool]):
         """Do it, once, when nothing is missing; otherwise go to what is missing."""
         answers = self.values
         for field in self._fields:
-            if isinstance(field, Text) and field.required and not answers[field.name]:
+            if field.required and not answers[field.name]:
                 widget = self.query_one(f"#field-{field.name}")
                 if self.focused is widget or widget.has_focus:
                     self._say(field.required)

@@ -13,7 +13,7 @@ from screens.widgets.rows import Cells, ListRows
 
 if TYPE_CHECKING:
     from console.runner.player import Player
-    from console.runner.rules import Refusal
+    from console.runner.refusal import Refusal
     from console.runner.state import Play, StepState
 
 BOXES: dict[str, tuple[str, str]] = {
@@ -26,7 +26,7 @@ BOXES: dict[str, tuple[str, str]] = {
     "failed": ("[!]", "crit"),
 }
 """How far a step is: the same shapes as on the checklist, and three more."""
-ASKS_NOTHING = frozenset({"manual", "confirm", "unclear", "settled", "running", "closed", "over"})
+ASKS_NOTHING = frozenset({"manual", "decision", "confirm", "unclear", "settled", "running", "closed", "over"})
 """Obstacles that the row says in another way, or that are asked for when the step runs."""
 
 
@@ -151,6 +151,7 @@ def _right(player: Player, play: Play, state: StepState) -> tuple[str, str]:
             "values": "values missing",
             "approval": "needs approval",
             "snapshot": f"snapshot first: {copy}" if copy else "snapshot first",
+            "snapshot_none": "no snapshot",
             "freeze": "CHANGES FROZEN",
             "actuator": "by hand",
             "role": f"{step.role} only",

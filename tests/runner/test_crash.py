@@ -15,7 +15,7 @@ from console.desk import Desk
 from console.refusal import Refused
 from console.runner import processes
 from console.runner.player import Player
-from console.runner.rules import Hindered
+from console.runner.refusal import Hindered
 from data.home import Home
 from playbooks.response import Playbook
 from tests.cli.conftest import Warroom

@@ -197,8 +197,9 @@ def test_a_missing_value_says_what_to_fill_in() -> None:
     opened = play(command("a", "f", "{x}"), values=X)
     with pytest.raises(Unfilled) as missing:
         filled(opened)
-    assert missing.value.names == ("x",)
-    assert "play fill x" in missing.value.next_step
+    (refusal,) = missing.value.refusals
+    assert (refusal.code, refusal.about) == ("values", "x")
+    assert refusal.what == "x is not filled in."
 
 
 def test_check_says_the_example() -> None:

@@ -62,7 +62,7 @@ async def test_every_step_of_the_library_can_be_rehearsed(
     for name, state in play.steps.items():
         found = [each.code for each in player.hindrances(play, state, real=False)]
         if state.step.kind in ("manual", "decision"):
-            assert found == ["manual"]
+            assert found in (["manual"], ["decision"])
             continue
         assert set(found) <= {"actuator"}, (name, player.hindrances(play, state, real=False))
         if not found:

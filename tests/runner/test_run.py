@@ -16,7 +16,7 @@ from console.room import Room
 from console.runner import processes
 from console.runner.output import HEAD, TAIL, Progress
 from console.runner.player import Player, Settings
-from console.runner.rules import Hindered
+from console.runner.refusal import Hindered
 from data.blobs import Blobs
 from data.verify import verify
 from tests.runner.conftest import Server, book, command, shell, step, until
@@ -59,7 +59,7 @@ async def test_a_command_runs_for_real_and_what_it_said_is_an_exhibit(player: Pl
     with pytest.raises(Hindered) as hindered:
         await player.run("hello", real=True)
     assert [each.code for each in hindered.value.refusals] == ["values"]
-    assert "fill who" in str(hindered.value)
+    assert "who is not filled in" in str(hindered.value)
     await player.fill("who", "ana; rm -rf $HOME")
     run = await player.run("hello", real=True)
     assert (run.outcome, run.exit, run.dry) == ("done", 0, False)

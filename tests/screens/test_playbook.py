@@ -183,7 +183,7 @@ async def test_nothing_runs_before_its_values_are_there_and_it_was_confirmed(tmp
         await closed(stage)
         await plays.until(lambda: plays.state("flip").standing == "done", "the run")
         assert target.read_text() == "refunds"
-        await stage.until_said("flip ")
+        await stage.until_said("step 1, Turn refunds off: ")
         await stage.press("enter")
         await page_says(stage, "turned refunds", "for real", "exit 0")
 
@@ -269,7 +269,7 @@ async def test_what_destroys_evidence_asks_for_its_snapshot_and_then_for_its_nam
         await plays.choose("wipe")
         assert "snapshot first: 1" in painted(plays.pane)
         await stage.press("greater_than_sign")
-        await stage.until_said("Snapshot first: step 1, copy")
+        await stage.until_said("Snapshot first: step 1")
         await plays.choose("copy")
         await stage.press("greater_than_sign")
         await form(stage)
@@ -309,19 +309,89 @@ async def test_a_step_that_needs_approval_says_who_can_and_runs_once_it_is_there
         await plays.until(lambda: plays.state("restart").standing == "done")
 
 
-async def test_a_decision_is_answered_with_a_reason(tmp_path: Path) -> None:
-    options = [{"id": "yes", "text": "Go on"}, {"id": "no", "text": "Turn round"}]
+async def test_a_decision_is_answered_with_a_reason_and_nothing_is_chosen_by_accident(tmp_path: Path) -> None:
+    options = [{"id": "yes", "text": "Go on"}, {"id": "no", "text": "Turn round", "then": "last"}]
     which = step("which", decision={"question": "Is it contained?", "options": options})
     async with Opened(tmp_path) as stage:
-        plays = await opened(stage, which)
+        plays = await opened(stage, which, step("skipped"), step("last"))
+        await stage.press("greater_than_sign")
+        await stage.until_said("This step runs nothing: Q decides.")
         await stage.press("space")
-        await form(stage)
-        await stage.press("2", "tab")
+        asked = await form(stage)
+        assert asked.values["option"] == ""
+        await stage.press("tab")
         await stage.type("still rising")
         await stage.press("enter")
+        assert isinstance(stage.console.screen, Form), "nothing was chosen"
+        assert asked.focused is asked.query_one("#field-option")
+        await stage.press("enter")
+        await stage.until(lambda: "Choose one" in asked.query_one("#form-says").words)  # type: ignore[attr-defined]
+        await stage.press("2", "enter")
         await closed(stage)
         await plays.until(lambda: plays.state("which").option == "no")
         assert plays.state("which").reason == "still rising"
+        await stage.until_said("decided: Turn round")
+        assert plays.pane.selected is not None
+        assert plays.pane.selected.step == "last", "the cursor goes on where the answer leads"
+
+
+async def test_what_was_said_about_a_step_is_in_words_and_the_cursor_goes_on(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        plays = await opened(stage, step("look", text="Look at the rate"), command("mend", "true"))
+        await stage.until_said("Playbook test is open")
+        await stage.press("space")
+        await form(stage)
+        await stage.press("enter")
+        await closed(stage)
+        await stage.until_said("step 1, Look at the rate: done")
+        assert plays.pane.selected is not None
+        assert plays.pane.selected.step == "mend"
+        await plays.choose("look")
+        await stage.press("n")
+        assert plays.pane.selected.step == "mend"
+        await stage.press("greater_than_sign")
+        await form(stage)
+        await stage.press("enter")
+        await closed(stage)
+        await plays.until(lambda: plays.state("mend").standing == "done", "the run")
+        assert plays.pane.selected.step == "mend", "what it printed stays in sight"
+        await stage.press("n")
+        await stage.until_said("Nothing is left to do in Playbook test")
+
+
+async def test_what_the_engine_refuses_is_said_with_keys(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        plays = await opened(
+            stage, command("wipe", "true", destroys_evidence=True, snapshot="copy"), step("copy")
+        )
+        await stage.press("space")
+        asked = await form(stage)
+        await stage.press("enter")
+        await stage.until(lambda: "w there waives it" in asked.query_one("#form-says").words)  # type: ignore[attr-defined]
+        assert "warroom" not in asked.query_one("#form-says").words  # type: ignore[attr-defined]
+        await stage.press("escape")
+        await closed(stage)
+        assert plays.state("wipe").standing == "open"
+
+
+async def test_a_fault_in_a_run_is_said_and_its_effect_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from console.runner import player
+
+    async def broken(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("no such luck")
+
+    async with Opened(tmp_path) as stage:
+        plays = await opened(stage, command("mend", "true"))
+        monkeypatch.setattr(player.run, "command", broken)
+        await stage.press("greater_than_sign")
+        await form(stage)
+        await stage.press("enter")
+        await closed(stage)
+        await plays.until(lambda: plays.state("mend").standing == "unclear", "nobody knows")
+        await stage.until_said("UNKNOWN EFFECT: step 1, Do mend")
+        assert not stage.console.playing.busy
 
 
 async def test_a_run_whose_effect_nobody_knows_is_the_first_thing_one_sees(tmp_path: Path) -> None:
@@ -335,7 +405,7 @@ async def test_a_run_whose_effect_nobody_knows_is_the_first_thing_one_sees(tmp_p
         await stage.desk.enter(code)
         stage.screen.show_state()
         await plays.until(lambda: plays.state("cut").standing == "unclear", "it was found")
-        await stage.until_said("UNKNOWN EFFECT: cut of test")
+        await stage.until_said("UNKNOWN EFFECT: step 2, Do cut")
         assert plays.pane.selected is not None
         assert plays.pane.selected.step == "cut"
         assert plays.pane.has_focus
