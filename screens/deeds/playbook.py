@@ -556,7 +556,12 @@ def exempt(screen: ConsoleScreen, words: str = "") -> None:
 async def look_for_unknown(screen: RoomScreen, room: Room) -> None:
     """Show a run whose effect nobody knows before anything else; what is typed keeps the keyboard."""
     player = screen.console_app.playing.player(room)
-    await screen.attempt(player.lost())
+
+    async def look() -> None:
+        await room.refresh()
+        await player.lost()
+
+    await screen.attempt(look())
     if screen.room is not room:
         return
     if not room.read_only:

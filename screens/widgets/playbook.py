@@ -43,7 +43,10 @@ class Book(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlayRow:
-    """One line of the pane. `kind`: an open playbook, one of its steps, one of the library, or a heading."""
+    """One line of the pane. `kind`: an open playbook, one of its steps, one of the library, or a heading.
+
+    `right` of a step is empty: what its line ends with is looked up when the line is drawn (`ending`).
+    """
 
     kind: Literal["heading", "play", "step", "book"]
     playbook: str
@@ -112,22 +115,21 @@ def _play(player: Player, play: Play) -> list[PlayRow]:
         members = list(group)
         settled = f"{sum(state.settled for state in members)}/{len(members)}"
         rows.append(PlayRow("heading", f"{play.id} {section}", text=section.upper(), right=settled))
-        rows += [_step(player, play, state, state is due, known) for state in members]
+        rows += [_step(play, state, state is due, known) for state in members]
     return rows
 
 
-def _step(player: Player, play: Play, state: StepState, due: bool, known: Mapping[str, str]) -> PlayRow:
+def _step(play: Play, state: StepState, due: bool, known: Mapping[str, str]) -> PlayRow:
     from console.runner.fill import said
 
     box, tone = BOXES[state.standing]
-    right, right_tone = _right(player, play, state)
     lead = "→" if due else " "
     text = f"{lead}{number(play, state.step.id)} {said(state.step.text, known)}"
-    return PlayRow("step", play.id, state.step.id, box, tone, text, right, right_tone)
+    return PlayRow("step", play.id, state.step.id, box, tone, text)
 
 
-def _right(player: Player, play: Play, state: StepState) -> tuple[str, str]:
-    """Return what the row says at its end: how it stands, else what is in the way, else whose it is."""
+def ending(player: Player, play: Play, state: StepState) -> tuple[str, str]:
+    """Return what the row says at its end, and its tone: how it stands, else what is in the way, else whose it is."""
     step = state.step
     match state.standing:
         case "unclear":
@@ -166,6 +168,8 @@ class PlaybookPane(ListRows[PlayRow]):
 
     def __init__(self) -> None:
         super().__init__(id="playbook")
+        self._player: Player | None = None
+        self._endings: dict[PlayRow, tuple[str, str]] = {}
 
     def key(self, row: PlayRow) -> Hashable:
         """Return what the row is about."""
@@ -185,10 +189,28 @@ class PlaybookPane(ListRows[PlayRow]):
         frozen = "  CHANGES FROZEN" if player.plays.freezes else ""
         running = sum(state.running is not None for state in states)
         self.title(f"6 Playbook{done}{frozen}", f"{running} running" if running else "O opens a playbook")
+        shown, self._player, self._endings = self._endings, player, {}
         if rows != self._rows:
             self.show(rows)
             if first and opened and (state := opened[0].next) is not None:
                 self.choose(opened[0].id, state.step.id)
+        elif any(
+            row.kind == "step" and shown.get(row) != self._ending(row)
+            for row in rows[self.top : self.top + self.height]
+        ):
+            self.refresh()
+
+    def _ending(self, row: PlayRow) -> tuple[str, str]:
+        """Return the end of a row. To say what is in the way of a step is not for nothing: only lines in sight ask."""
+        if row.kind != "step" or self._player is None:
+            return row.right, row.right_tone
+        known = self._endings.get(row)
+        if known is None:
+            play = self._player.plays.opened.get(row.playbook)
+            state = self._player.plays.step(row.playbook, row.step)
+            known = ending(self._player, play, state) if play is not None and state is not None else ("", "")
+            self._endings[row] = known
+        return known
 
     def choose(self, playbook: str, step: str = "") -> bool:
         """Put the cursor on a step, or on the head of an open playbook. Returns whether it is there."""
@@ -206,12 +228,13 @@ class PlaybookPane(ListRows[PlayRow]):
             tone = "strong" if row.kind == "play" else "quiet"
             return [(fit(row.text, width - right), tone), (fit(row.right, right, right=True), row.right_tone)]
         right = min(22, max(width // 3, 10))
-        shown = fit(row.right, right, right=True)
+        said, tone = self._ending(row)
+        shown = fit(said, right, right=True)
         blank = len(shown) - len(shown.lstrip())
         text = max(width - 4 - right + blank - 1, 4)
         settled = row.box in ("[x]", "[-]", "[w]")
         return [
             (row.box + " ", row.tone),
             (fit(row.text, text), "quiet" if settled else ""),
-            (" " + shown.lstrip(), row.right_tone),
+            (" " + shown.lstrip(), tone),
         ]

@@ -377,14 +377,14 @@ async def test_what_the_engine_refuses_is_said_with_keys(tmp_path: Path) -> None
 async def test_a_fault_in_a_run_is_said_and_its_effect_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from console.runner import player
+    from console.runner import run
 
     async def broken(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("no such luck")
 
     async with Opened(tmp_path) as stage:
         plays = await opened(stage, command("mend", "true"))
-        monkeypatch.setattr(player.run, "command", broken)
+        monkeypatch.setattr(run, "command", broken)
         await stage.press("greater_than_sign")
         await form(stage)
         await stage.press("enter")
@@ -410,6 +410,33 @@ async def test_a_run_whose_effect_nobody_knows_is_the_first_thing_one_sees(tmp_p
         assert plays.pane.selected.step == "cut"
         assert plays.pane.has_focus
         assert "1 UNKNOWN" in painted(plays.pane)
+
+
+async def test_only_lines_in_sight_ask_what_is_in_the_way_and_they_follow_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = [command(f"act-{place}", "echo", "{flag}") for place in range(60)]
+    async with Opened(tmp_path) as stage:
+        plays = await opened(stage, *steps, values=VALUES)
+        await plays.until(lambda: "values missing" in painted(plays.pane))
+        from console.runner.player import Player
+
+        asked: list[str] = []
+        hindrances = Player.hindrances
+
+        def counted(self: Player, play: Any, state: StepState, **how: Any) -> Any:
+            asked.append(state.step.id)
+            return hindrances(self, play, state, **how)
+
+        monkeypatch.setattr(Player, "hindrances", counted)
+        stage.screen.show_state()
+        assert 0 < len(set(asked)) <= plays.pane.height + 1
+        await stage.console.playing.player(stage.room).fill("flag", "refunds")
+        await plays.until(lambda: "values missing" not in painted(plays.pane), "the lines in sight follow")
+        await plays.choose("act-59")
+        await plays.until(
+            lambda: "ops command" in painted(plays.pane).splitlines()[-1], "and those that come"
+        )
 
 
 @pytest.mark.parametrize(
