@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,10 +41,10 @@ from console.refusal import Refused
 from console.runner import actions, processes, run
 from console.runner.document import LIMITED, digest_of, text_of
 from console.runner.fill import Filled, check, fill, fill_check, said, values
-from console.runner.output import Progress, Tell
+from console.runner.output import Progress, Tell, left
 from console.runner.refusal import Code, Hindered, Refusal
 from console.runner.rules import Asked, approvers, obstacles, snapshot_missing, who
-from console.runner.run import Ended, clear, unbroken
+from console.runner.run import Ended, Keep, clear, in_memory, unbroken
 from console.runner.state import Play, Plays, Run, StepState
 from data.blobs import Blobs
 from data.case import reading_only
@@ -529,14 +530,18 @@ class Player:
             await self.room.refresh()
             if not self.plays.runs[each.id].running:
                 continue
-            left = await asyncio.to_thread(processes.members, each.id)
+            alive = await asyncio.to_thread(processes.members, each.id)
             note = "The console that ran it is gone."
-            if left:
-                note += f" {len(left)} of its processes still run; stopping the run ends them."
+            if alive:
+                note += f" {len(alive)} of its processes still run; stopping the run ends them."
             else:
                 await asyncio.to_thread(clear, each.id)
-            body = StepFinished(each.id, "unknown", note=note)
-            await self.room.append(entry(body, self.room.actor, role=self.room.role, key=f"lost:{each.id}"))
+            printed = [
+                (name, await asyncio.to_thread(left, self._kept(each.id, name))) for name in run.OUTPUTS
+            ]
+            outputs = tuple((name, data) for name, data in printed if data)
+            # Whoever comes second says the same: by its key it stands there once.
+            await self._ended(each, Ended("unknown", note=note, outputs=outputs), key=f"lost:{each.id}")
             gone.append(self.plays.runs.get(each.id, each))
         return gone
 
@@ -581,7 +586,7 @@ class Player:
             return Ended("unknown")
         run.ready(filled, going.id)
         looked = await self._execute(
-            filled, secrets.token_hex(8), min(state.step.timeout, wait.most or 10**9), tell, str
+            filled, secrets.token_hex(8), min(state.step.timeout, wait.most or 10**9), tell
         )
         if (task := asyncio.current_task()) is not None and task.cancelling():
             # The check took the cancellation for its own end; it was meant for whoever waits, not for the wait.
@@ -632,7 +637,12 @@ class Player:
         why = ""
         work = asyncio.ensure_future(
             self._execute(
-                filled, name, state.step.timeout, tell, lambda: f"It was stopped: {why}" if why else ""
+                filled,
+                name,
+                state.step.timeout,
+                tell,
+                lambda: f"It was stopped: {why}" if why else "",
+                partial(self._kept, name),
             )
         )
         watch = asyncio.ensure_future(self._asked_to_end(name, grant))
@@ -646,19 +656,27 @@ class Player:
             work.cancel()
         watch.cancel()
         ended = await unbroken(_result(work))
-        await unbroken(self._ended(going, ended, filled))
+        await unbroken(self._ended(going, ended))
         if cancelled:
             raise asyncio.CancelledError
         return self.plays.runs[name]
 
-    async def _execute(self, filled: Filled, name: str, seconds: float, tell: Tell, why: object) -> Ended:
-        reason = why if callable(why) else str
+    async def _execute(
+        self,
+        filled: Filled,
+        name: str,
+        seconds: float,
+        tell: Tell,
+        why: Callable[[], str] = str,
+        keep: Keep = in_memory,
+    ) -> Ended:
         if filled.kind == "command":
             return await run.command(
-                filled.argv, name, seconds, tell, names=self.settings.environment, why=reason
+                filled.argv, name, seconds, tell, names=self.settings.environment, why=why, keep=keep
             )
         if filled.http is not None:
-            return await run.request(filled.http, run.headers(filled, name), name, seconds, tell, why=reason)
+            sent = run.headers(filled, name)
+            return await run.request(filled.http, sent, name, seconds, tell, why=why, keep=keep)
         return await actions.act(self.room, self.actuators, filled.verb, filled.args, name)
 
     async def _asked_to_end(self, name: str, grant: str) -> str:
@@ -673,7 +691,7 @@ class Player:
             if grant and grant not in self.plays.grants:
                 return "the grant was withdrawn."
 
-    async def _ended(self, going: Run, ended: Ended, filled: Filled | None = None) -> None:
+    async def _ended(self, going: Run, ended: Ended, key: str = "") -> None:
         """Put the end of a run on the record: first what it printed, then the exhibit and the end together."""
         blobs = Blobs(self.room.case.directory)
         refs: list[Ref] = []
@@ -701,17 +719,25 @@ class Player:
                 exit=ended.exit,
                 reason=note[:16_000],
             )
-            entries.append(entry(captured, by, role=role, refs=tuple(refs)))
+            exhibit = f"{key}:output" if key else ""
+            entries.append(entry(captured, by, role=role, refs=tuple(refs), key=exhibit))
         finished = StepFinished(
             going.id, ended.outcome, ended.exit, ended.status, ended.milliseconds, note[:16_000]
         )
-        entries.append(entry(finished, by, role=role, refs=tuple(refs)))
+        entries.append(entry(finished, by, role=role, refs=tuple(refs), key=key))
         await self.room.append(*entries)
+        for name in run.OUTPUTS:
+            self._kept(going.id, name).unlink(missing_ok=True)
 
     def _place(self, playbook: str, step: str) -> Path:
         # Named by a hash: an id may come from another console, and be anything.
         name = sha256(f"{playbook}\0{step}".encode("utf-8", "backslashreplace")).hexdigest()[:32]
         return self.room.case.directory / RUNS / f"{name}.lock"
+
+    def _kept(self, run_id: str, name: str) -> Path:
+        """Where the output of a run is kept until its end is on the record."""
+        named = sha256(run_id.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+        return self.room.case.directory / RUNS / f"{named}.{name}"
 
     async def _say(self, *bodies: Body, automatic: bool) -> None:
         if automatic:

@@ -44,7 +44,16 @@ SAFE = frozenset({"GET"})
 """Methods that change nothing, whatever becomes of the answer."""
 
 
+OUTPUTS = ("stdout", "stderr", "answer")
+"""What a run may print or be answered, by name."""
+Keep = Callable[[str], Path | None]
+
+
 T = TypeVar("T")
+
+
+def in_memory(_: str) -> None:
+    """Keep an output in no file."""
 
 
 class Ended(NamedTuple):
@@ -126,6 +135,7 @@ async def command(
     *,
     names: Sequence[str] = (),
     why: Callable[[], str] = str,
+    keep: Keep = in_memory,
 ) -> Ended:
     """Run a program with its own group, no input, an empty directory, and hardly any environment.
 
@@ -139,8 +149,9 @@ async def command(
         tell: gets the output.
         names: further variables of the environment that it may see.
         why: called when it was cancelled.
+        keep: says where the output of a name is kept as it comes.
     """
-    out, err = Kept(run, "stdout", tell), Kept(run, "stderr", tell)
+    out, err = (Kept(run, name, tell, keep(name)) for name in OUTPUTS[:2])
     place = await asyncio.to_thread(tempfile.mkdtemp, prefix=_prefix(run))
     began = time.monotonic()
     try:
@@ -163,7 +174,11 @@ async def command(
         kept.end()
         if kept.dropped:
             notes.append(f"{kept.dropped:,} bytes of its {name} are not kept.")
-    outputs = tuple((name, kept.content) for name, kept in (("stdout", out), ("stderr", err)) if kept.total)
+    outputs = tuple(
+        (name, kept.content) for name, kept in zip(OUTPUTS, (out, err), strict=False) if kept.total
+    )
+    out.close()
+    err.close()
     return ended._replace(milliseconds=_since(began), note=" ".join(filter(None, notes)), outputs=outputs)
 
 
@@ -248,6 +263,7 @@ async def request(
     tell: Tell,
     *,
     why: Callable[[], str] = str,
+    keep: Keep = in_memory,
 ) -> Ended:
     """Send one request and keep the beginning and the end of its answer. Redirects are not followed.
 
@@ -255,7 +271,7 @@ async def request(
     """
     import httpx  # HTTP is not on the path of those who only read
 
-    answer = Kept(run, "answer", tell)
+    answer = Kept(run, OUTPUTS[2], tell, keep(OUTPUTS[2]))
     began = time.monotonic()
     maybe: RunOutcome = "failed" if http.method in SAFE else "unknown"
     status = 0
@@ -284,7 +300,8 @@ async def request(
     note = ended.note
     if answer.dropped:
         note = f"{note} {answer.dropped:,} bytes of the answer are not kept.".strip()
-    outputs = (("answer", answer.content),) if answer.total else ()
+    outputs = ((OUTPUTS[2], answer.content),) if answer.total else ()
+    answer.close()
     return ended._replace(milliseconds=_since(began), note=note, outputs=outputs)
 
 

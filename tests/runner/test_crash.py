@@ -19,7 +19,7 @@ from console.runner.refusal import Hindered
 from data.home import Home
 from playbooks.response import Playbook
 from tests.cli.conftest import Warroom
-from tests.runner.conftest import book, command, shell, step
+from tests.runner.conftest import book, command, shell, step, until
 from tests.runner.test_run import alive, pid_in, standing
 
 
@@ -45,10 +45,12 @@ def started(warroom: Warroom) -> subprocess.Popen[bytes]:
 @pytest.mark.req("S000-PD-2")
 async def test_after_kill_9_a_run_is_unknown_and_is_not_repeated_without_a_word(warroom: Warroom) -> None:
     ran, mark = warroom.folder / "ran", warroom.folder / "pid"
-    act = shell("act", f"echo once >> {ran}; echo $$ > {mark}; sleep 600")
+    act = shell("act", f"echo half of it; echo once >> {ran}; echo $$ > {mark}; sleep 600")
     await prepared(warroom.home, book(act, command("other", "true")))
     console = started(warroom)
     pid = await pid_in(mark)
+    runs = next((warroom.home / "cases").iterdir()) / "runs"
+    await until(lambda: any(b"half of it" in file.read_bytes() for file in runs.glob("*.stdout")))
     os.kill(console.pid, signal.SIGKILL)
     console.wait()
     assert alive(pid), "the program of a killed console goes on; nobody ended it"
@@ -63,6 +65,10 @@ async def test_after_kill_9_a_run_is_unknown_and_is_not_repeated_without_a_word(
     (run,) = shown["runs"]
     assert run["outcome"] == "unknown"
     assert "still run" in run["note"]
+    assert len(run["blobs"]) == 1
+    exhibits = (await asyncio.to_thread(warroom.ok, "evidence")).out
+    assert f"run {run['run']} (stdout)" in exhibits, "what it had printed is kept"
+    assert [file.name for file in runs.iterdir() if not file.name.endswith(".lock")] == []
 
     stopped = await asyncio.to_thread(warroom.ok, "play", "stop", run["run"])
     assert run["run"] in stopped.out
