@@ -85,7 +85,9 @@ def host() -> str:
     return platform.node() or "(unnamed host)"
 
 
-async def preserve(room: Room, ids: Iterable[tuple[str, str]], reason: str = "") -> Event:
+async def preserve(
+    room: Room, ids: Iterable[tuple[str, str]], reason: str = "", *, whatever: bool = False
+) -> Event:
     """Put on the record what is to be preserved; a capture carries it out.
 
     Args:
@@ -93,6 +95,7 @@ async def preserve(room: Room, ids: Iterable[tuple[str, str]], reason: str = "")
         ids: names of the evidence schema, or any other name that it knows, each with a value; without a value
             it is a field that the evidence should name. Without any value, all alerts of the incident are meant.
         reason: why.
+        whatever: also when nothing is left to look for: then what is asked for is listed as missing.
 
     Raises:
         Refused: a name or an alert is not known, or nothing is left to look for; nothing was written.
@@ -102,7 +105,7 @@ async def preserve(room: Room, ids: Iterable[tuple[str, str]], reason: str = "")
         known += [Known("alert_id", name) for name in room.incident.alerts]
     known = list(dict.fromkeys(known))
     # What telemetry never carries is found missing all the same; an id that came out empty is a mistake.
-    if not any(each.value or not schema.BY_NAME[each.name].searched for each in known):
+    if not whatever and not any(each.value or not schema.BY_NAME[each.name].searched for each in known):
         raise Refused(
             f"{room.code} has no alerts, and nothing else was named.",
             "Name a trace, a session or an agent whose telemetry is to be kept.",

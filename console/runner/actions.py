@@ -92,8 +92,12 @@ async def _preserve(room: Room, args: Args) -> str:
 
     # Names of the evidence schema; a value may stand behind each: `trace_id=4bf9...`.
     items = [each.strip().partition("=") for each in _need(args, "items").split(",")]
-    event = await capture.preserve(room, [(name, value) for name, _, value in items], args.get("reason", ""))
-    return f"asked for as {event.short}"
+    # A playbook asks for the same in every incident: what this one does not have is listed as missing.
+    ids = [(name, value) for name, _, value in items]
+    event = await capture.preserve(room, ids, args.get("reason", ""), whatever=True)
+    if room.incident.alerts or any(value for _, value in ids):
+        return f"asked for as {event.short}"
+    return f"asked for as {event.short}; no alert says what to search for, so all of it is listed as missing"
 
 
 async def _hold(room: Room, args: Args) -> str:

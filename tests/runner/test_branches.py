@@ -2,6 +2,8 @@
 
 import pytest
 
+from console.desk import Desk
+from console.evidence import capture
 from console.room import Room
 from console.runner.player import Player
 from playbooks import load
@@ -58,3 +60,19 @@ async def test_a_name_that_the_schema_does_not_have_fails_the_step(player: Playe
     told = await player.run("keep", real=True)
     assert told.outcome == "failed"
     assert "moon_phase" in told.note
+
+
+@pytest.mark.req("S001-EV-0", "S000-CO-5")
+async def test_without_an_alert_what_should_be_kept_is_asked_for_and_listed_as_missing(
+    player: Player, room: Room, desk: Desk
+) -> None:
+    wanted = {"items": "trace_id, session_id, memory_records"}
+    await player.open(book(step("keep", action={"verb": "preserve_evidence", "args": wanted})))
+    run = await player.run("keep", real=True)
+    assert run.outcome == "done"
+    assert "listed as missing" in run.note
+    (asked,) = room.incident.requests
+    why = await capture.finish(room, desk.home, asked)
+    assert "trace_id, session_id, memory_records came without a value" in why
+    for name in ("trace_id", "session_id", "memory_records"):
+        assert any(f"({name})" in finding for finding in room.incident.findings), name
