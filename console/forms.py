@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from playbooks.guidance import Form, Question
 
 SEVERITY = "severity-form"
+WORKED = (SEVERITY, "stop-scope", "first-facts", "rollback-or-restrict", "seven-questions")
+"""The forms of the library in the order in which a responder needs them; those of a team come after them."""
 
 
 class Filled(NamedTuple):
@@ -37,16 +39,22 @@ class Filled(NamedTuple):
     derived: dict[str, str]
 
 
+def every() -> list[Form]:
+    """Return every form of the library."""
+    from playbooks import load
+    from playbooks.guidance import Form
+
+    place = {name: number for number, name in enumerate(WORKED)}
+    return sorted(load.documents(Form), key=lambda each: place.get(each.id, len(WORKED)))
+
+
 def form(name: str) -> Form:
     """Return a form by its id, or the beginning of it.
 
     Raises:
         Refused: none or several fit.
     """
-    from playbooks import load
-    from playbooks.guidance import Form
-
-    known = {each.id: each for each in load.documents(Form)}
+    known = {each.id: each for each in every()}
     fits = [name] if name in known else [each for each in known if name and each.startswith(name)]
     if len(fits) != 1:
         raise Refused(
@@ -91,6 +99,17 @@ def _facts(form: Form, incident: Incident, told: Mapping[str, str]) -> dict[str,
         worst = min(types, key=lambda tag: each.proposes if (each := weight[tag]) is not None else "9")
         found["type"] = (worst, "tagged so")
     return found
+
+
+def decisions(form: Form, profile: str) -> dict[str, str]:
+    """Return what can be decided with a form, and what that is called: severities by `profile`, else what it proposes."""
+    from playbooks import load
+
+    if form.id == SEVERITY:
+        return {str(each.severity): each.label for each in load.severities(profile or "merged")}
+    moves = load.moves()
+    proposed = dict.fromkeys(rule.proposes for rule in form.rules)
+    return {each: moves[each].title if each in moves else "" for each in proposed}
 
 
 async def answer(

@@ -370,10 +370,9 @@ def checklist(options: Namespace) -> int:
 
 
 def _list_forms(context: Context) -> None:
-    from playbooks import load
-    from playbooks.guidance import Form
+    from console.forms import every
 
-    for each in load.documents(Form):
+    for each in every():
         context.say(
             f"{each.id:<24} {each.title} ({len(each.questions)} questions)",
             {"form": each.id, "title": each.title, "questions": [question.id for question in each.questions]},

@@ -1,6 +1,17 @@
 """What the commands do. Importing this package registers every deed."""
 
-from screens.deeds import alerts, checklist, evidence, incident, playbook, rollback, roster, timeline, view
+from screens.deeds import (
+    alerts,
+    checklist,
+    evidence,
+    incident,
+    playbook,
+    rollback,
+    roster,
+    timeline,
+    triage,
+    view,
+)
 
 __all__ = [
     "alerts",
@@ -11,5 +22,6 @@ __all__ = [
     "rollback",
     "roster",
     "timeline",
+    "triage",
     "view",
 ]
