@@ -533,6 +533,20 @@ def _readiness(parser: Parser) -> None:
     add("--owner", metavar="NAME", default="", help="who closes the gap")
 
 
+def _init(parser: Parser) -> None:
+    add = parser.add_argument
+    add(
+        "questions",
+        metavar="QUESTION",
+        nargs="*",
+        help="ask only these, such as agents (default: what is open)",
+    )
+    add("--again", action="store_true", help="ask everything again, also what was left open or is filled in")
+    add("--answers", metavar="FILE", default="", help="take the answers from FILE instead of asking")
+    add("--replace", action="store_true", help="with --answers: let the file win over what is configured")
+    add("--blank", action="store_true", help="print a file to fill in")
+
+
 def _identity(parser: Parser) -> None:
     parser.add_argument(
         "action", nargs="?", choices=("show", "passphrase", "keyring"), default="show", help="default: show"
@@ -661,6 +675,12 @@ COMMANDS: dict[str, Command] = {
         "playbook:run",
         _playbook,
         ("home", "playbooks", "json"),
+    ),
+    "init": Command(
+        "set up: what only you know, the agents, what they may do, limits",
+        "init:run",
+        _init,
+        ("home", "playbooks"),
     ),
     "readiness": Command(
         "what is ready for an incident, what is not, and who sees to it",

@@ -31,6 +31,8 @@ def held(config: Config, library: Library, fill_in: str) -> dict[str, tuple[str,
             for each in config.agent:
                 tools[each.name] = (*tools.get(each.name, ()), *each.tools)
             return tools or {"inventory": ()}
+        case "thresholds":
+            return {}  # every one of them has a default
         case "runbook-links":
             links = config.playbooks.links
             return {name: (links[name],) if name in links else () for name in RUNBOOK_LINKS}
