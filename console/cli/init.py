@@ -50,6 +50,8 @@ LIMITS = (
 def run(options: Namespace) -> int:
     """`warroom init`."""
     context = Context(options)
+    if not config_path().exists():
+        context.config = Config()  # a file that was named and is made here is no mistake
     if options.blank:
         context.say("\n".join(blank(in_force())))
         return exits.OK
@@ -79,8 +81,6 @@ class _FirstRun:
         self._context, self._home = context, home
         self._path = config_path()
         document(self._path)
-        if not self._path.exists():
-            context.config = Config()  # a file that was named and is made here is no mistake
         self._config = context.config
         self._library = in_force()
         self._made = first_run.progress(home.path)
