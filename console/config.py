@@ -166,10 +166,11 @@ class Remote(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Playbooks(Struct, frozen=True, forbid_unknown_fields=True):
-    """The team's own documents of the runbook, and where those are to which the documents refer."""
+    """The team's own documents of the runbook, where those are to which the documents refer, and values of all of them."""
 
     directory: Annotated[str, Meta(max_length=4096)] = ""
     links: dict[Name, Place] = {}
+    values: dict[Name, Annotated[str, Meta(max_length=2000, pattern=_LINE)]] = {}
 
 
 class Trust(Struct, frozen=True, forbid_unknown_fields=True):

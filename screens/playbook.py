@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -34,14 +34,20 @@ class Playing:
     Args:
         runner: what the configuration says about runs; None = the defaults.
         news: called when a run printed something.
+        constants: values of playbooks that are the same in every incident, by name.
 
     Attributes:
         output: the last lines of a run by its id, as they came: they pass the gate before a terminal sees them.
     """
 
-    def __init__(self, runner: Runner | None = None, news: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        runner: Runner | None = None,
+        news: Callable[[], None] = lambda: None,
+        constants: Mapping[str, str] = {},
+    ) -> None:
         self.output: dict[str, deque[str]] = {}
-        self._runner, self._news = runner, news
+        self._runner, self._constants, self._news = runner, constants, news
         self._library: tuple[Playbook, ...] | None = None
         self._player: Player | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -56,10 +62,9 @@ class Playing:
     def _made(self, room: Room) -> Player:
         from console.runner.player import Player, Settings
 
-        said = self._runner
-        if said is None:
-            return Player(room, room.replica)
-        settings = Settings(said.environment, int(said.announce), said.two_persons)
+        settings, said = Settings(constants=self._constants), self._runner
+        if said is not None:
+            settings = Settings(said.environment, int(said.announce), said.two_persons, self._constants)
         return Player(room, room.replica, settings)
 
     # -- the library -------------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ def run_line(run: Run) -> str:
 
 def about_play(player: Player, play: Play) -> list[Para]:
     """Return everything about an open playbook as a whole."""
-    book, known = play.document, player.values(play)
+    book, given = play.document, player.given(play)
     paras = [
         Para(f"{book.title} ({book.version})", "playbook", "strong"),
         Para(book.summary, "about"),
@@ -173,9 +173,9 @@ def about_play(player: Player, play: Play) -> list[Para]:
     ]
     paras += [Para(each.reason, "FROZEN", "high") for each in player.plays.freezes.values()]
     for value in book.values:
-        text = known.get(value.name, "")
-        paras.append(Para(f"{value.name} = {text}" if text else f"{value.name} is missing: {value.ask}", "value",
-                          "" if text else "high"))  # fmt: skip
+        found = given.get(value.name)
+        says = f"is missing: {value.ask}" if found is None else f"= {found.text} ({found.origin})"
+        paras.append(Para(f"{value.name} {says}", "value", "high" if found is None else ""))
     return paras
 
 

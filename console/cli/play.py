@@ -121,7 +121,12 @@ class _Play:
             player = Player(
                 room,
                 desk.home.replica,
-                Settings(settings.environment, int(settings.announce), settings.two_persons),
+                Settings(
+                    settings.environment,
+                    int(settings.announce),
+                    settings.two_persons,
+                    context.config.playbooks.values,
+                ),
             )
             for lost in await player.lost():
                 complain(
@@ -203,14 +208,12 @@ class _Play:
         for grant in player.plays.grants.values():
             steps = ", ".join(grant.body.steps)
             say(_wrapped(f"MAY RUN BY ITSELF until {iso(grant.until, 0)}: {steps}", "  "))
-        known = player.values(play)
+        given = player.given(play)
+        known = {name: each.text for name, each in given.items()}
         for value in play.document.values:
-            text = known.get(value.name)
-            say(
-                _wrapped(
-                    f"{value.name} = {text}" if text else f"{value.name} is not filled in: {value.ask}", "  "
-                )
-            )
+            found = given.get(value.name)
+            says = f"is not filled in: {value.ask}" if found is None else f"= {found.text} ({found.origin})"
+            say(_wrapped(f"{value.name} {says}", "  "))
         due = play.next
         section = ""
         for state in play.steps.values():

@@ -90,10 +90,38 @@ class Filled(NamedTuple):
         return shlex.join(self.argv) if self.kind == "command" else "\n".join(self.parts)
 
 
-def values(play: Play, incident: Incident, now: int) -> dict[str, str]:
-    """Return every value that is known: what was filled in, else what the incident says."""
-    known = {each.name: fact for each in play.document.values if (fact := _fact(each.known, incident, now))}
-    return known | play.values
+class Given(NamedTuple):
+    """A value that is known, and where it comes from, in words."""
+
+    text: str
+    origin: Literal["filled in", "from the incident", "from the configuration"]
+
+
+def given(
+    play: Play, incident: Incident, now: int, constants: Mapping[str, str] = {}
+) -> dict[str, Given]:  # fmt: skip
+    """Return every value that is known: what was filled in, else what the incident says, else the organisation.
+
+    Args:
+        play: the playbook that asks.
+        incident: the incident, whose facts fill in some.
+        now: ns UTC.
+        constants: what the configuration says is the same in every incident, by the name of the value.
+    """
+    known: dict[str, Given] = {}
+    for each in play.document.values:
+        if text := play.values.get(each.name, ""):
+            known[each.name] = Given(text, "filled in")
+        elif text := _fact(each.known, incident, now):
+            known[each.name] = Given(text, "from the incident")
+        elif text := constants.get(each.name, ""):
+            known[each.name] = Given(text, "from the configuration")
+    return known
+
+
+def values(play: Play, incident: Incident, now: int, constants: Mapping[str, str] = {}) -> dict[str, str]:
+    """Return the texts of `given`."""
+    return {name: each.text for name, each in given(play, incident, now, constants).items()}
 
 
 def check(value: Value, text: str) -> None:

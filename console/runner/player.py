@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
@@ -40,7 +40,7 @@ from console.events import (
 from console.refusal import Refused
 from console.runner import actions, processes, run
 from console.runner.document import LIMITED, digest_of, text_of
-from console.runner.fill import Filled, check, fill, fill_check, said, values
+from console.runner.fill import Filled, Given, check, fill, fill_check, given, said
 from console.runner.output import Progress, Tell, left
 from console.runner.refusal import Code, Hindered, Refusal
 from console.runner.rules import Asked, approvers, obstacles, snapshot_missing, who
@@ -80,11 +80,13 @@ class Settings(NamedTuple):
         environment: further variables that programs may see, such as KUBECONFIG.
         announce: ns between the announcement of an automatic step and its start.
         two_persons: whether recovery is approved by somebody else than who runs it.
+        constants: values that are the same in every incident, by name; who fills one in for an incident goes first.
     """
 
     environment: tuple[str, ...] = ()
     announce: int = 30 * SECOND
     two_persons: bool = False
+    constants: Mapping[str, str] = {}
 
 
 class Player:
@@ -127,7 +129,10 @@ class Player:
     def asked(self, *, real: bool = False, automatic: bool = False, confirm: str = "") -> Asked:
         """Return how the actor of this room asks for a step."""
         actor = AUTOMATION if automatic else self.room.actor
-        return Asked(actor, self.roles, real, automatic, confirm, self.settings.two_persons, self.verbs)
+        settings = self.settings
+        return Asked(
+            actor, self.roles, real, automatic, confirm, settings.two_persons, self.verbs, settings.constants
+        )
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -179,7 +184,11 @@ class Player:
 
     def values(self, play: Play) -> dict[str, str]:
         """Return every value that is known now."""
-        return values(play, self.incident, self.room.clock.now())
+        return {name: each.text for name, each in self.given(play).items()}
+
+    def given(self, play: Play) -> dict[str, Given]:
+        """Return every value that is known now, with where it comes from."""
+        return given(play, self.incident, self.room.clock.now(), self.settings.constants)
 
     def run_named(self, name: str = "") -> Run:
         """Return the run that is meant, by the beginning of its id or its step; without a name the one that goes on.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from console.runner.document import LIMITED, Step
@@ -28,6 +28,7 @@ class Asked(NamedTuple):
         confirmed: the id of the step, typed once more, where something is destroyed.
         two_persons: whether recovery is approved by somebody else than who runs it.
         verbs: the actions that something here can carry out.
+        constants: values that are the same in every incident, by name.
     """
 
     actor: str
@@ -37,6 +38,7 @@ class Asked(NamedTuple):
     confirmed: str = ""
     two_persons: bool = False
     verbs: Collection[str] = ()
+    constants: Mapping[str, str] = {}
 
 
 def obstacles(play: Play, state: StepState, incident: Incident, asked: Asked, now: int) -> list[Refusal]:
@@ -132,7 +134,7 @@ def _obstacles(play: Play, state: StepState, incident: Incident, asked: Asked, n
     if (running := state.running) is not None and step.kind != "wait":
         what = f"{step.id} runs already ({running.id}, by {running.by})."
         yield Refusal("running", what, about=running.id)
-    yield from _unfilled(play, step, incident, now, real=asked.real)
+    yield from _unfilled(play, step, incident, asked, now)
     if step.action is not None and step.action.verb not in asked.verbs:
         yield Refusal(
             "actuator",
@@ -159,12 +161,12 @@ def _obstacles(play: Play, state: StepState, incident: Incident, asked: Asked, n
         yield refusal
 
 
-def _unfilled(play: Play, step: Step, incident: Incident, now: int, *, real: bool) -> Iterator[Refusal]:
-    known = values(play, incident, now)
+def _unfilled(play: Play, step: Step, incident: Incident, asked: Asked, now: int) -> Iterator[Refusal]:
+    known = values(play, incident, now, asked.constants)
     try:
         fill(step, play, known)
         fill_check(step, play, known)
-        if not real:
+        if not asked.real:
             fill(step, play, known, dry=True)
     except Unfilled as unfilled:
         yield from unfilled.refusals
@@ -198,7 +200,7 @@ def _unapproved(play: Play, state: StepState, incident: Incident, asked: Asked, 
     if not roles:
         return None
     try:
-        filled = fill(step, play, values(play, incident, now))
+        filled = fill(step, play, values(play, incident, now, asked.constants))
     except Unfilled:
         return None  # said already, and nobody can approve it before
     if filled is None:

@@ -20,6 +20,8 @@ from screens.widgets.sheet import Para
 if TYPE_CHECKING:
     from console.events import StepMark
     from console.room import Room
+    from console.runner.document import Value
+    from console.runner.fill import Given
     from console.runner.player import Player
     from console.runner.state import Play, Run, StepState
 
@@ -249,7 +251,8 @@ def fill_in(screen: ConsoleScreen, words: str = "") -> None:
     play = player.plays.opened.get(row.playbook)
     if play is None:
         return
-    known = player.values(play)
+    given = player.given(play)
+    known = {name: each.text for name, each in given.items()}
     needed = _needed(play, row.step)
     asked = [value for value in play.document.values if not row.step or value.name in needed]
     if not asked:
@@ -259,7 +262,7 @@ def fill_in(screen: ConsoleScreen, words: str = "") -> None:
     fields = tuple(
         Text(
             value.name,
-            f"{value.name}: {value.ask}" + (f" (as in {value.example})" if value.example else ""),
+            f"{value.name}: {value.ask}" + _beside(value, given.get(value.name)),
             known.get(value.name, ""),
         )
         for value in asked
@@ -278,6 +281,13 @@ def fill_in(screen: ConsoleScreen, words: str = "") -> None:
         screen.say(f"filled in: {names}" if names else "nothing was changed", "ok")
 
     screen.app.push_screen(Form("Values", fields, submit, about=play.document.title, verb="fill in"))
+
+
+def _beside(value: Value, given: Given | None) -> str:
+    """Return where a value comes from, or what one looks like."""
+    if given is not None and given.origin != "filled in":
+        return f" ({given.origin})"
+    return f" (as in {value.example})" if value.example else ""
 
 
 def _needed(play: Play, step: str) -> set[str]:

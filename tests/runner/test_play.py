@@ -156,6 +156,16 @@ def test_of_several_open_playbooks_each_says_what_is_next(quick: Warroom) -> Non
     assert "hello" in quick.quick("play", "show", "test").out
 
 
+def test_values_of_the_organisation_come_from_the_configuration_and_it_is_said(quick: Warroom) -> None:
+    config = quick.folder / "config" / "warroom" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[playbooks.values]\nwho = "kim"\n')
+    assert "who = kim (from the configuration)" in quick.quick("play", "show").out
+    assert "| hello kim" in quick.quick("play", "run", "hello", "--for-real").out
+    quick.quick("play", "fill", "who", "ana")
+    assert "who = ana (filled in)" in quick.quick("play", "show").out
+
+
 async def test_stop_from_another_shell(warroom: Warroom) -> None:
     mark = warroom.folder / "pid"
     await prepared(

@@ -228,6 +228,31 @@ async def test_values_of_another_console_are_checked_again_before_they_run(
     assert codes(player, "act", real=False) == ["values"]
 
 
+async def test_what_is_the_same_in_every_incident_comes_from_the_configuration_and_is_checked(
+    player: Player,
+) -> None:
+    asked = (
+        {"name": "region", "ask": "Where?", "pattern": "[a-z]+"},
+        {"name": "zone", "ask": "Where?", "pattern": "[a-z]+"},
+        {"name": "incident", "ask": "Which?", "known": "incident"},
+    )
+    constants = {"region": "west", "zone": "West; ls", "incident": "INC-0", "nobody": "asks"}
+    player.settings = Settings(constants=constants)
+    await player.open(
+        book(command("act", "echo", "{region}", "{incident}"), command("bad", "echo", "{zone}"), values=asked)
+    )
+    given = player.given(player.play())
+    assert given["region"] == ("west", "from the configuration")
+    assert given["incident"] == (player.room.code, "from the incident"), "the incident knows better"
+    assert "nobody" not in given
+    assert (await player.run("act", real=True)).what == ("echo", "west", player.room.code)
+    assert one(player, "bad", "values").about == "zone"
+    await player.fill("region", "east")
+    assert player.given(player.play())["region"] == ("east", "filled in"), "and a person knows best"
+    await player.fill("region", "")
+    assert player.values(player.play())["region"] == "west"
+
+
 async def test_a_newer_version_of_a_playbook_keeps_what_was_done(player: Player, room: Room) -> None:
     await player.open(book(command("act", "true"), step("hand")))
     with pytest.raises(Refused, match="open already"):
