@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
-from textual.css.query import NoMatches
 
 from screens.commands import Place, Situation
-from screens.console_screen import ConsoleScreen
-from screens.display import content
+from screens.over_room import OverRoom
 from screens.widgets.evidence import EvidenceList, EvidenceRow, evidence_rows
 from screens.widgets.header import Header
 from screens.widgets.hints import Hints
@@ -20,18 +17,12 @@ from screens.widgets.rows import Rows
 from screens.widgets.sheet import Para, Sheet
 from screens.widgets.strips import StripLines
 
-if TYPE_CHECKING:
-    from screens.room import RoomScreen
 
-
-class EvidenceScreen(ConsoleScreen):
-    """Lies over the room and goes away with Esc; the room under it keeps its place, its filter and its draft."""
+class EvidenceScreen(OverRoom):
+    """A list of all that there is to know of the record, and the detail of what is selected."""
 
     place: Place = "evidence"
-    _message = ""
     CSS_PATH: ClassVar[str] = "evidence.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (160, "-wide")]  # noqa: RUF012 - declared so by the toolkit
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (12, "-short"), (24, "-tall")]  # noqa: RUF012 - as above
 
     def compose(self) -> ComposeResult:
         """Header, the list, the detail of what is selected, a message, keys."""
@@ -50,17 +41,6 @@ class EvidenceScreen(ConsoleScreen):
         rows.title("5 Evidence", "← → section · Enter opens · Esc room")
         self.set_focus(rows)
         self.show_state()
-
-    @property
-    def under(self) -> RoomScreen | None:
-        """The room that it lies over."""
-        from screens.room import RoomScreen
-
-        return next((each for each in self.app.screen_stack if isinstance(each, RoomScreen)), None)
-
-    def show_state(self) -> None:
-        """Draw what is known of the record."""
-        self.show_clocks()
 
     def show_clocks(self) -> None:
         """Draw it again: ages and states change with time."""
@@ -109,45 +89,9 @@ class EvidenceScreen(ConsoleScreen):
     def _show_hints(self) -> None:
         self.query_one(Hints).update(self.situation(), self.keymap)
 
-    def say(self, text: str, tone: str = "") -> None:
-        """Show a message above the keys."""
-        self._message = content(text, 400).plain
-        try:
-            self.query_one("#said", StripLines).show(([(self._message, tone, 0)], []))
-        except NoMatches:
-            return
-
-    def unsay(self, about: str) -> None:
-        """Take a message back that holds no more."""
-        if about in self._message:
-            self.say("")
-
-    @property
-    def typed(self) -> str:
-        """What is typed in the write bar of the room and not saved."""
-        return self.under.typed if self.under is not None else ""
-
-    def keep(self, text: str) -> None:
-        """Keep `text` as a draft of the room."""
-        if self.under is not None:
-            self.under.keep(text)
-
-    def back(self) -> None:
-        """Go back to the room."""
-        self.console_app.leave_evidence()
-
     def on_rows_moved(self, event: Rows.Moved) -> None:
         """Follow the selection."""
         event.stop()
         if self.desk is not None and event.rows.id == "evidence":
             self._show_detail()
             self._show_hints()
-
-    def on_rows_opened(self, event: Rows.Opened) -> None:
-        """Open what was clicked."""
-        event.stop()
-        self.command("open")
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Words are short where the screen is narrow."""
-        self.call_after_refresh(self.show_clocks)

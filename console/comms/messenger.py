@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from console.authority import Who, who_can
 from console.authority import standing as in_force
-from console.comms.check import INSIDE, PAGE, Finding, check, standing
+from console.comms.check import INSIDE, PAGE, REQUEST, Finding, check, standing
 from console.comms.draft import Gap, Heard, clock, draft, missing, moment_of
 from console.comms.state import OVER, WAITING, Message, Messages
 from console.events import (
@@ -41,16 +41,19 @@ if TYPE_CHECKING:
 SECOND = 1_000_000_000
 NOTE = "note.written"
 """Kind of the lines that people write; an update that went out is none of them."""
+SUBJECT = 512
+"""Characters of a subject at most: what the record takes."""
 PAGES: dict[str, str] = {"trigger": "Page", "acknowledge": "Page acknowledged", "resolve": "Page resolved"}
 AUTHORITIES = {"incident-letter": "incident-letter", "board": "notify-board"}
 """Templates whose approval is an authority of its own."""
 
 
 class Obstacle(NamedTuple):
-    """What keeps a message from going to a sender, and what to do about it."""
+    """What keeps a message from going to a sender, and what to do about it. `code`: names it to whoever says more."""
 
     what: str
     fix: str
+    code: str = ""
 
     def __str__(self) -> str:
         return f"{self.what} {self.fix}".strip()
@@ -192,9 +195,14 @@ class Messenger:
             if words is None:
                 raise Refused(
                     f"The text has no place for {name}.",
-                    f"Write it yourself: warroom message edit {message.id[:8]} --text -",
+                    f"Write it into the text: `warroom message edit {message.id[:8]} --text -`.",
                 )
             new_subject, new_body = words
+        if len(new_subject) > SUBJECT or len(new_body) > REQUEST:
+            raise Refused(
+                f"A message has at most {SUBJECT} characters of subject and {REQUEST:,} of text.",
+                "Shorten it.",
+            )
         if (new_subject, new_body, promises) == (message.subject, message.body, message.promises):
             raise Refused("Nothing would change.", "Say what: --text, --subject or --set NAME=VALUE.")
         promised = moment(promises) if promises is not None else ""
@@ -205,7 +213,10 @@ class Messenger:
 
     async def findings(self, message: Message) -> list[Finding]:
         """Return everything that is wrong with a message, waived or not."""
-        vague = await asyncio.to_thread(vague_phrases)
+        return self.judge(message, await asyncio.to_thread(vague_phrases))
+
+    def judge(self, message: Message, vague: Sequence[str]) -> list[Finding]:
+        """Return the same for whoever has read the phrases that say nothing, as while somebody types."""
         return check(message, self.room.clock.now(), vague, self._extra)
 
     async def waive(self, message: Message, code: str, reason: str) -> None:
@@ -236,14 +247,14 @@ class Messenger:
         left = standing(message, await self.findings(message))
         if left:
             raise Refused(f"It cannot go out as it is: {left[0]}", "`warroom message show` lists everything.")
-        who = await self._who(message)
+        who = await self.approvers(message)
         role = next((each.why for each in who.holders if each.person == self.room.actor), "")
         if not role:
             raise Refused(f"{self.room.actor} has no authority for this: {who.title}.", f"{who}")
         await self._record(MessageApproved(message.id, message.digest, role[:128]))
         return self.messages.drafted[message.id]
 
-    async def _who(self, message: Message) -> Who:
+    async def approvers(self, message: Message) -> Who:
         """Who may approve a message: somebody has to, so that nobody named means nobody yet."""
         default = "notify-authorities" if message.audience == "regulator" else "comms-approval"
         wanted = AUTHORITIES.get(message.template, default)
@@ -260,34 +271,43 @@ class Messenger:
                 "sent": "Nothing is to be done.",
                 "unknown": f"Look there, then: warroom message settle {message.id[:8]} sent|not --to {sender.name} --reason WHAT-YOU-SAW.",
             }.get(known.state, "`warroom message list` says how far it is.")
-            return [Obstacle(f"{message.id[:8]} is {known.state} for {sender.name}.", fix)]
+            return [Obstacle(f"{message.id[:8]} is {known.state} for {sender.name}.", fix, known.state)]
         if message.cancelled is not None:
-            found.append(Obstacle(f"{message.id[:8]} was cancelled.", "Draft a new one."))
+            found.append(Obstacle(f"{message.id[:8]} was cancelled.", "Draft a new one.", "cancelled"))
         if self.drill and sender.type != "file":
-            found.append(Obstacle("A drill reaches no real service.", "Send it to a sender of type file."))
+            found.append(
+                Obstacle("A drill reaches no real service.", "Send it to a sender of type file.", "drill")
+            )
         if message.audience not in sender.readers:
             found.append(
                 Obstacle(
                     f"{sender.name} is not for {message.audience}, but for {', '.join(sender.readers)}.",
                     f"Choose another sender, or add `{message.audience}` to its audiences.",
+                    "audience",
                 )
             )
         for finding in standing(message, await self.findings(message)):
             fix = finding.fix
             if finding.waivable:
                 fix += f" Or: warroom message waive {message.id[:8]} {finding.code} --reason WHY."
-            found.append(Obstacle(finding.what, fix))
+            found.append(Obstacle(finding.what, fix, finding.code))
         if message.audience not in INSIDE and message.approved is None:
             old = (
                 "The words changed since it was approved." if message.approvals else "Nobody has approved it."
             )
             found.append(
-                Obstacle(old, f"`warroom message approve {message.id[:8]}`. {await self._who(message)}")
+                Obstacle(
+                    old,
+                    f"`warroom message approve {message.id[:8]}`. {await self.approvers(message)}",
+                    "approval",
+                )
             )
         if sender.type != "file" and not sender.publish:
             found.append(
                 Obstacle(
-                    f"Publishing to {sender.name} is off.", "Set publish = true in its [[sender]] section."
+                    f"Publishing to {sender.name} is off.",
+                    "Set publish = true in its [[sender]] section.",
+                    "publish",
                 )
             )
         if not publish:
