@@ -150,9 +150,9 @@ def in_remote(remote: Remote, case: str, counts: Counts = lambda _: True) -> Els
             )  # one object that nobody can have keeps none of the others back
             continue
         last = parcel.events[-1]
-        heads.add(Head(parcel.rep, parcel.inc, last.header.seq, last.hash.hex()))
+        heads.add(Head(parcel.rep, parcel.inc, last.seq, last.hash.hex()))
         for event in parcel.events:
-            if event.header.kind == CHECKPOINT and (read := read_checkpoint(event.body)) is not None:
+            if event.kind == CHECKPOINT and (read := read_checkpoint(event.body)) is not None:
                 seen.setdefault((parcel.rep, counts(event.event(0))), set()).update(read.heads)
     sightings = (Sighting(rep, Checkpoint(tuple(sorted(saw))), ok) for (rep, ok), saw in seen.items())
     return Elsewhere(frozenset(heads), tuple(bad), tuple(sightings))

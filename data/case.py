@@ -145,7 +145,15 @@ class Case:
         Raises:
             StoreTrouble: If another process writes this case; that one also merges.
         """
-        return self._run(lambda log: self._merged(log.merge(parcel)))
+        return self._run(lambda log: self._merged(log.merge([parcel]))[0])
+
+    def merge_all(self, parcels: Sequence[Parcel]) -> Future[list[Merged]]:
+        """The same with several, in order, all in one commit. Who appends waits for it: at most some thousand events.
+
+        Raises:
+            StoreTrouble: As from `merge`.
+        """
+        return self._run(lambda log: self._merged(log.merge(parcels)))
 
     def witness(self, reason: Reason) -> Future[bool]:
         """Write a checkpoint, unless nothing happened since the last. Returns a future of whether.
@@ -164,8 +172,8 @@ class Case:
         """
         return self._run(lambda log: self._erased(log.erase(hashes)))
 
-    def _merged(self, merged: Merged) -> Merged:
-        if merged.refilled:
+    def _merged(self, merged: list[Merged]) -> list[Merged]:
+        if any(each.refilled for each in merged):
             self._forget_view()
         return merged
 
@@ -258,7 +266,7 @@ def found(home: Home, entry: Entry, project: Projector, *, directory: Path | Non
     """
     check_group((entry,))
     wall = home.clock.now()
-    founding = seal(
+    founding, _ = seal(
         entry,
         case=None,
         rep=home.identity.replica,

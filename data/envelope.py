@@ -142,20 +142,27 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     wall: str
 
 
-class Sealed(msgspec.Struct, frozen=True, gc=False):
-    """An entry that has become an event: header, its bytes and hash (32 bytes), salt, body, and time."""
+class Sealed(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An entry that has become an event, as it is kept: the bytes of its header, their hash (32 bytes), salt, body.
 
-    header: Header
-    head: bytes
+    Number and kind stand in the header too. Salt and body are empty where they were erased.
+    """
+
+    seq: int
+    kind: str
     hash: bytes
+    head: bytes
     salt: bytes
     body: bytes
-    at: int
-    wall: int
+
+    @property
+    def header(self) -> Header:
+        """The header, read anew each time: most of those who pass events on look into few of them."""
+        return decode_header(self.head)
 
     def event(self, n: int) -> "Event":
         """The event as it arrives under number `n`."""
-        return _event(n, self.header, self.hash, self.body, self.at, self.wall)
+        return to_event(n, self.header, self.hash, self.body)
 
 
 encode_header = msgspec.json.Encoder().encode
@@ -246,6 +253,7 @@ def _name(what: str, text: str, least: int, most: int) -> None:
 def seal(
     entry: Entry,
     *,
+    n: int = 1,
     case: str | None,
     rep: str,
     inc: int,
@@ -254,11 +262,12 @@ def seal(
     wall: int,
     clk: str,
     prev: bytes | None,
-) -> Sealed:
+) -> tuple[Sealed, Event]:
     """Turn a checked entry into an event at the end of a strand.
 
     Args:
         entry: Already checked.
+        n: Its arrival number.
         case: Case id; None in the founding event, whose hash makes the id.
         rep: Replica, 32 hex digits.
         inc: Incarnation.
@@ -289,7 +298,8 @@ def seal(
         wall=_written(wall),
     )
     head = encode_header(header)
-    return Sealed(header, head, event_hash(head), salt, entry.body, at, wall)
+    sealed = Sealed(seq, entry.kind, event_hash(head), head, salt, entry.body)
+    return sealed, _event(n, header, sealed.hash, entry.body, at, wall)
 
 
 def to_event(n: int, header: Header, digest: bytes, body: bytes | None) -> Event:

@@ -223,7 +223,7 @@ def found_log(
                     "INSERT INTO events VALUES (1, 1, 1, ?, ?, ?, ?, ?)",
                     (
                         founding.hash,
-                        founding.header.kind,
+                        founding.kind,
                         founding.head,
                         *((founding.salt, founding.body) if founding.salt else (None, None)),
                     ),

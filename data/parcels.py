@@ -6,8 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from data.clock import parse_iso
-from data.envelope import SALT_BYTES, Sealed, case_id, decode_header
+from data.envelope import SALT_BYTES, Sealed, case_id
 from data.segment import MAX_BYTES, MAX_EVENTS, Parcel
 
 HEADER_BYTES = 4096
@@ -50,26 +49,24 @@ def parcels(db: sqlite3.Connection, span: Span, after: int = 0) -> Iterator[Parc
     while True:
         rows: list[Sealed] = []
         size = 0
-        for head, digest, salt, body in db.execute(
-            "SELECT head, hash, salt, body FROM events WHERE strand = ? AND seq > ? ORDER BY seq LIMIT ?",
+        for seq, kind, digest, head, salt, body in db.execute(
+            "SELECT seq, kind, hash, head, salt, body FROM events WHERE strand = ? AND seq > ? ORDER BY seq LIMIT ?",
             (span.id, after, MAX_EVENTS),
         ):
             size += len(head) + len(body or b"") + 2 * SALT_BYTES + 3
             if size > MAX_BYTES - HEADER_BYTES and rows:
                 break
-            header = decode_header(head)
-            times = parse_iso(header.at), parse_iso(header.wall)
-            rows.append(Sealed(header, head, digest, salt or b"", body or b"", *times))
+            rows.append(Sealed(seq, kind, digest, head, salt or b"", body or b""))
         if not rows:
             return
         signed = db.execute(
             "SELECT seq, signature FROM signatures WHERE strand = ? AND seq > ? AND seq <= ?"
             " ORDER BY seq DESC LIMIT 1",
-            (span.id, after, rows[-1].header.seq),
+            (span.id, after, rows[-1].seq),
         ).fetchone()
         if signed is None:
             return
         last, signature = signed
-        events = [row for row in rows if row.header.seq <= last]
+        events = [row for row in rows if row.seq <= last]
         yield Parcel(case, span.rep, span.inc, key[0], signature, events)
         after = last

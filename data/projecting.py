@@ -20,8 +20,9 @@ from data.log import NAME, connect
 from data.projection import NAME as VIEW
 from data.projection import Projection
 
-FAR = 10_000
-"""From so many events on it is worth starting a process."""
+FAR = 3000
+"""From so many events on it is worth starting a process. A catch-up brings more with one commit: however slowly
+the commits follow each other, the lines are not made beside the screen then."""
 BATCH = 2000
 PATIENCE_SECONDS = 1.0
 """So long nothing must have come before the process ends."""

@@ -123,7 +123,7 @@ def pack(parcel: Parcel, again: int = 0) -> tuple[str, bytes]:
         parcel: What it holds.
         again: Another number gives another name, for when a remote has something else under the first.
     """
-    first, last = parcel.events[0].header.seq, parcel.events[-1].header.seq
+    first, last = parcel.events[0].seq, parcel.events[-1].seq
     head = _Head(
         again=again,
         case=parcel.case,
@@ -177,8 +177,10 @@ def unpack(name: str, raw: bytes) -> Parcel:
     if replica_id(public) != head.rep:
         raise BadSegment("its public key is not that of the replica it names")
     events: list[Sealed] = []
+    hlc = ""
     for number, line in enumerate(lines[1:], head.first):
-        events.append(_event(line, head, number, events[-1] if events else None))
+        event, hlc = _event(line, head, number, events[-1] if events else None, hlc)
+        events.append(event)
     if not signed_by(public, events[-1].hash, signature):
         raise BadSegment("its signature is not one by the replica it names")
     return Parcel(head.case, head.rep, head.inc, public, signature, events)
@@ -233,7 +235,8 @@ def _names(kind: str, actor: str, role: str, clk: str) -> None:
         raise BadEntry("clock: its quality is no word")
 
 
-def _event(line: bytes, segment: _Head, number: int, before: Sealed | None) -> Sealed:
+def _event(line: bytes, segment: _Head, number: int, before: Sealed | None, clock: str) -> tuple[Sealed, str]:
+    """Read and check an event that follows another, whose reading of the hybrid clock was `clock`; and its own."""
     try:
         head, salt_hex, body = line.split(b"\t", 2)
         header = decode_header(head)
@@ -261,7 +264,7 @@ def _event(line: bytes, segment: _Head, number: int, before: Sealed | None) -> S
     # What is stored is pushed on and sealed as it is: another spelling of a hash would stay for good.
     if (header.prev is None) != (number == 1) or (header.prev is not None and not _HASH(header.prev)):
         raise BadSegment(f"event {number} does not say what it follows")
-    if before is not None and (header.prev != before.hash.hex() or header.hlc <= before.header.hlc):
+    if before is not None and (header.prev != before.hash.hex() or header.hlc <= clock):
         raise BadSegment(f"event {number} does not follow the one before it")
     erased = not salt and not body
     vouched = len(salt) == SALT_BYTES and len(body) == header.body_len
@@ -277,4 +280,4 @@ def _event(line: bytes, segment: _Head, number: int, before: Sealed | None) -> S
             decode(body)
     except (BadEntry, NotCanonical) as error:
         raise BadSegment(f"event {number}: {error}") from None
-    return Sealed(header, head, digest, salt, body, at, wall)
+    return Sealed(number, header.kind, digest, head, salt, body), header.hlc

@@ -38,11 +38,6 @@ class Staged:
     signatures: list[tuple[int, bytes]] = field(default_factory=list)
     """Number in the strand and signature over that event's hash."""
 
-    @property
-    def bytes(self) -> int:
-        """About how much it adds to the file."""
-        return sum(len(sealed.head) + len(sealed.body) + 400 for sealed in self.sealed)
-
 
 @dataclass(frozen=True)
 class Merged:
@@ -81,6 +76,7 @@ class Log:
 
     Attributes:
         unwitnessed: Events, of whomever, that no checkpoint of ours covers yet; checkpoints not counted.
+        unmoved: About how many bytes were written since the last `checkpoint`.
         unwiped: Whether the write-ahead log may still hold what was erased; `checkpoint` tries again.
 
     Raises:
@@ -93,6 +89,7 @@ class Log:
         self._signer = signer
         self._clock = clock
         self.unwiped = False
+        self.unmoved = 0
         self._db = connect(path, write=True)
         try:
             self._read_end()
@@ -205,8 +202,9 @@ class Log:
                     answer.append(fresh.get(known) or self._event(known))
                     continue
                 n, seq = n + 1, seq + 1
-                sealed = seal(
+                sealed, event = seal(
                     entry,
+                    n=n,
                     case=self.case,
                     rep=self.replica,
                     inc=self.inc,
@@ -218,7 +216,6 @@ class Log:
                 )
                 prev = sealed.hash
                 staged.sealed.append(sealed)
-                event = sealed.event(n)
                 if entry.key:
                     staged.keys[entry.key] = n
                     fresh[n] = event
@@ -229,8 +226,8 @@ class Log:
         size = 0
         for each in staged.sealed:
             size += len(each.head) + len(each.body)
-            if each.header.seq % SIGNED_EVERY == 0 or size > SIGNED_BYTES or each is staged.sealed[-1]:
-                staged.signatures.append((each.header.seq, self._signer.sign(each.hash)))
+            if each.seq % SIGNED_EVERY == 0 or size > SIGNED_BYTES or each is staged.sealed[-1]:
+                staged.signatures.append((each.seq, self._signer.sign(each.hash)))
                 size = 0
         return staged
 
@@ -259,7 +256,7 @@ class Log:
 
     def _write(self, staged: Staged) -> int:
         db, first, end = self._db, self.last + 1, staged.sealed[-1]
-        seq, strand = end.header.seq, self._strand
+        seq, strand = end.seq, self._strand
         if strand is None:
             strand = self._begin(self.replica, self.inc, b"", seq, end.hash)
             db.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (self.replica, self._signer.public))
@@ -269,10 +266,11 @@ class Log:
         db.executemany(
             "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (n, strand, each.header.seq, each.hash, each.header.kind, each.head, each.salt, each.body)
+                (n, strand, each.seq, each.hash, each.kind, each.head, each.salt, each.body)
                 for n, each in enumerate(staged.sealed, first)
             ],
         )
+        self.unmoved += _size(staged.sealed)
         db.executemany("INSERT INTO handed VALUES (?, ?)", staged.keys.items())
         db.executemany(
             "INSERT INTO signatures VALUES (?, ?, ?)",
@@ -290,31 +288,37 @@ class Log:
 
     def _wrote(self, staged: Staged, strand: int) -> None:
         end = staged.sealed[-1]
-        self._strand, self._seq, self._prev = strand, end.header.seq, end.hash
+        self._strand, self._seq, self._prev = strand, end.seq, end.hash
         self.last += len(staged.sealed)
         self._fork = None
-        checkpoints = [i for i, each in enumerate(staged.sealed) if each.header.kind == record.CHECKPOINT]
+        checkpoints = [i for i, each in enumerate(staged.sealed) if each.kind == record.CHECKPOINT]
         if checkpoints:
             self.unwitnessed = len(staged.sealed) - 1 - checkpoints[-1]
         else:
             self.unwitnessed += len(staged.sealed)
 
-    def merge(self, parcel: Parcel) -> Merged:
-        """Take in a run of events that another replica wrote, in one transaction; repeats change nothing.
+    def merge(self, parcels: Sequence[Parcel]) -> list[Merged]:
+        """Take in runs of events that other replicas wrote, in one transaction; repeats change nothing.
 
         Args:
-            parcel: Checked by `data.segment.unpack`: the events hold together and are signed.
+            parcels: Checked by `data.segment.unpack`: the events hold together and are signed. Each is taken
+                in, or not, as if it came alone after those before it.
 
         Raises:
-            sqlite3.Error: It is not known whether they are there; merging again is harmless.
+            sqlite3.Error: It is not known whether they are there; merging again, into a log that was opened
+                anew, is harmless.
         """
+        with self._transaction():
+            return [self._merge(parcel) for parcel in parcels]
+
+    def _merge(self, parcel: Parcel) -> Merged:
         if parcel.case != self.case:
             return Merged(refused="it belongs to another case")
         fresh = self._unknown(parcel.events)
         strand, branched = None, False
-        if fresh and fresh[0].header.seq > 1:
-            first = fresh[0]
-            before = bytes.fromhex(first.header.prev or "")
+        if fresh and fresh[0].seq > 1:
+            first = fresh[0].header
+            before = bytes.fromhex(first.prev or "")
             row = self._db.execute(
                 "SELECT s.id, s.hash, s.rep, s.inc, e.seq, e.head FROM events e"
                 " JOIN strands s ON s.id = e.strand WHERE e.hash = ?",
@@ -323,9 +327,9 @@ class Log:
             if row is None:
                 return Merged(after=before)
             # Whoever signs with a key of their own may say anything, also that they go on in another's strand.
-            if row[2:5] != (parcel.rep, parcel.inc, first.header.seq - 1):
+            if row[2:5] != (parcel.rep, parcel.inc, first.seq - 1):
                 return Merged(refused="it goes on in a strand that is not its writer's")
-            if decode_header(row[5]).hlc >= first.header.hlc:
+            if decode_header(row[5]).hlc >= first.hlc:
                 return Merged(refused="its hybrid clock does not go forward")
             branched = row[1] != before
             strand = None if branched else row[0]
@@ -334,34 +338,25 @@ class Log:
             branched = self._db.execute(known, (parcel.rep, parcel.inc)).fetchone() is not None
         fork = self._fork_by(parcel, fresh)
         last = parcel.events[-1]
-        staged = None
-        with self._transaction():
-            gone = {row[0] for row in self._db.execute("SELECT hash FROM erased")}
-            if fresh:
-                strand = self._write_fresh(parcel, fresh, strand, branched, gone)
-            else:
-                (strand,) = self._db.execute(
-                    "SELECT strand FROM events WHERE hash = ?", (last.hash,)
-                ).fetchone()
-            refilled = self._refill(parcel.events[: len(parcel.events) - len(fresh)], gone)
-            self._db.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (parcel.rep, parcel.public))
-            self._db.execute(
-                "INSERT OR IGNORE INTO signatures VALUES (?, ?, ?)",
-                (strand, last.header.seq, parcel.signature),
-            )
-            if fork is not None:
-                # In the same transaction: no crash may let us go on in a strand that is not ours alone.
-                self.last += len(fresh)
-                self._leave(fork)
-                staged = self.stage([])
-                mine = self._write(staged)
-        if staged is not None:
-            self._wrote(staged, mine)
-        else:
-            self.last += len(fresh)
-        self.unwitnessed += sum(each.header.kind != record.CHECKPOINT for each in fresh)
+        gone = {row[0] for row in self._db.execute("SELECT hash FROM erased")}
         if fresh:
-            self._hlc.observe(max(each.header.hlc for each in fresh), self._clock.now())
+            strand = self._write_fresh(parcel, fresh, strand, branched, gone)
+        else:
+            (strand,) = self._db.execute("SELECT strand FROM events WHERE hash = ?", (last.hash,)).fetchone()
+        refilled = self._refill(parcel.events[: len(parcel.events) - len(fresh)], gone)
+        self._db.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (parcel.rep, parcel.public))
+        self._db.execute(
+            "INSERT OR IGNORE INTO signatures VALUES (?, ?, ?)", (strand, last.seq, parcel.signature)
+        )
+        self.last += len(fresh)
+        if fork is not None:
+            # In the same transaction: no crash may let us go on in a strand that is not ours alone.
+            self._leave(fork)
+            staged = self.stage([])
+            self._wrote(staged, self._write(staged))
+        self.unwitnessed += sum(each.kind != record.CHECKPOINT for each in fresh)
+        if fresh:
+            self._hlc.observe(last.header.hlc, self._clock.now())
         bare = sum(not each.salt and each.hash not in gone for each in parcel.events)
         return Merged(len(fresh), forked=fork is not None, branched=branched, bare=bare, refilled=refilled)
 
@@ -400,14 +395,12 @@ class Log:
         if parcel.inc == self.inc:
             first = fresh[0]
             ours = self._db.execute(
-                "SELECT hash FROM events WHERE strand = ? AND seq = ?", (self._strand, first.header.seq)
+                "SELECT hash FROM events WHERE strand = ? AND seq = ?", (self._strand, first.seq)
             ).fetchone()
-            return record.Forked(
-                self.inc, first.header.seq, first.hash.hex(), "" if ours is None else ours[0].hex()
-            )
+            return record.Forked(self.inc, first.seq, first.hash.hex(), "" if ours is None else ours[0].hex())
         for each in fresh:
             # Another copy of us has seen what we wrote and gone away: it wrote the beginning of our strand too.
-            said = record.read_forked(each.body) if each.header.kind == record.FORKED else None
+            said = record.read_forked(each.body) if each.kind == record.FORKED else None
             if said is not None and said.inc == self.inc:
                 ours_now = "" if self._prev is None else self._prev.hex()
                 return record.Forked(self.inc, max(self._seq, 1), each.hash.hex(), ours_now)
@@ -424,22 +417,26 @@ class Log:
         first, end = fresh[0], fresh[-1]
         if strand is None:
             root = first.hash if branched else b""
-            strand = self._begin(parcel.rep, parcel.inc, root, end.header.seq, end.hash)
+            strand = self._begin(parcel.rep, parcel.inc, root, end.seq, end.hash)
         else:
-            self._db.execute(
-                "UPDATE strands SET seq = ?, hash = ? WHERE id = ?", (end.header.seq, end.hash, strand)
-            )
+            self._db.execute("UPDATE strands SET seq = ?, hash = ? WHERE id = ?", (end.seq, end.hash, strand))
+        self.unmoved += _size(fresh)
         self._db.executemany(
             "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            # sqlite3 asks an object of type bytes at length how it wants to be stored, and no bytearray.
             [
                 (
                     n,
                     strand,
-                    each.header.seq,
-                    each.hash,
-                    each.header.kind,
-                    each.head,
-                    *((None, None) if each.hash in gone or not each.salt else (each.salt, each.body)),
+                    each.seq,
+                    bytearray(each.hash),
+                    each.kind,
+                    bytearray(each.head),
+                    *(
+                        (None, None)
+                        if each.hash in gone or not each.salt
+                        else (bytearray(each.salt), bytearray(each.body))
+                    ),
                 )
                 for n, each in enumerate(fresh, self.last + 1)
             ],
@@ -509,6 +506,7 @@ class Log:
 
     def checkpoint(self) -> None:
         """Move what the write-ahead log holds into the file itself, as far as readers allow."""
+        self.unmoved = 0
         if self.unwiped:
             self._wipe()
         else:
@@ -534,3 +532,8 @@ class Log:
         return read_row(
             self._db.execute(f"SELECT {EVENT_COLUMNS} FROM events WHERE n = ?", (n,)).fetchone()  # noqa: S608
         )
+
+
+def _size(events: Sequence[Sealed]) -> int:
+    """About how much they add to the file."""
+    return sum(len(each.head) + len(each.body) + 400 for each in events)

@@ -14,6 +14,7 @@ import secrets
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,6 +34,7 @@ from data.parcels import Span, parcels
 from data.remotes import AT_ONCE, Absent, Remote, RemoteTrouble
 from data.segment import MAX_BYTES, BadSegment, Name, Parcel, pack, prefix, unpack
 from data.shared import Outbox, Shared
+from data.strands import Merged
 from data.trouble import StoreTrouble
 from data.unpacking import Unpacker
 from data.withholding import Mask, Policy, Rendering, withhold
@@ -49,6 +51,12 @@ MASKING = 5.0
 
 MANY = 20
 """From so many new objects on they are checked in a process of their own."""
+
+GROUP_EVENTS = 4000
+"""So many are taken in with one commit, for which whoever appends has to wait."""
+GROUP_BYTES = 8 * 1024 * 1024
+GROUP_SECONDS = 0.5
+"""So long what was fetched waits at most for more, and then for what is being fetched."""
 
 Stop = Callable[[], bool]
 
@@ -203,13 +211,7 @@ class Sync:
         progress = True
         while new and progress:
             progress = False
-            for name, parcel in self._fetched(db, list(new), turn):
-                if stop():
-                    return
-                if parcel is None:
-                    del new[name]
-                    continue
-                merged = self.case.merge(parcel).result()
+            for name, parcel, merged in self._merged(self._fetched(db, list(new), turn), new, stop):
                 turn.forked |= merged.forked
                 if merged.after is not None:
                     self._waits[name] = merged.after
@@ -222,7 +224,39 @@ class Sync:
                 turn.pulled += merged.added
                 self.shared.remember(name, parcel, whole=not merged.bare, withheld={})
                 progress = True
+            if stop():
+                return
         turn.waiting = len(new)
+
+    def _merged(
+        self, fetched: Iterator[tuple[str, Parcel | None]], new: dict[str, None], stop: Stop
+    ) -> Iterator[tuple[str, Parcel, Merged]]:
+        """Take parcels in, several with one commit while they come fast; others are fetched and checked meanwhile.
+
+        A commit rewrites most pages of the index over the hashes, whether it brings few events or many.
+        """
+        under_way, group = _Group(), _Group()
+        trouble: RemoteTrouble | None = None
+        try:
+            for name, parcel in fetched:
+                if stop():
+                    break
+                if parcel is None:
+                    del new[name]
+                    continue
+                group.add(name, parcel)
+                if group.full:
+                    group.merge(self.case)
+                    yield from under_way.merged()
+                    under_way, group = group, _Group()
+        except RemoteTrouble as error:
+            trouble = error  # what came before it counts
+        if group.parcels:
+            group.merge(self.case)
+        yield from under_way.merged()
+        yield from group.merged()
+        if trouble is not None:
+            raise trouble
 
     def _waits_still(self, db: sqlite3.Connection, name: str) -> bool:
         """Whether an object that was fetched before still cannot be taken in."""
@@ -490,6 +524,42 @@ def founding(remote: Remote, case: str) -> Parcel | None:
     return bare
 
 
+class _Group:
+    """Parcels that are taken in with one commit."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.parcels: list[Parcel] = []
+        self._events = self._size = 0
+        self._begun = monotonic()
+        self._answer: Future[list[Merged]] | None = None
+
+    def add(self, name: str, parcel: Parcel) -> None:
+        """Add one. Whatever it goes on from was added before it."""
+        self.names.append(name)
+        self.parcels.append(parcel)
+        self._events += len(parcel.events)
+        self._size += sum(len(event.body) for event in parcel.events)
+
+    @property
+    def full(self) -> bool:
+        """Whether it is large enough, or the first has waited long enough for others."""
+        return (
+            self._events >= GROUP_EVENTS
+            or self._size >= GROUP_BYTES
+            or monotonic() - self._begun > GROUP_SECONDS
+        )
+
+    def merge(self, case: Case) -> None:
+        """Begin to take them in."""
+        self._answer = case.merge_all(self.parcels)
+
+    def merged(self) -> Iterator[tuple[str, Parcel, Merged]]:
+        """Wait until they are in, and say what came of each; nothing if that was not begun."""
+        if self._answer is not None:
+            yield from zip(self.names, self.parcels, self._answer.result(), strict=True)
+
+
 class _Errand(Thread):
     """A parcel on its way to a remote: put, read back, and put under another name if something else came back.
 
@@ -553,7 +623,7 @@ def _cut(db: sqlite3.Connection, missing: Iterable[tuple[Span, list[tuple[int, i
         for after, upto in rest:
             for parcel in parcels(db, span, after):
                 # A parcel may reach into what is there already: twice is harmless, a gap is not.
-                if parcel.events[0].header.seq > upto:
+                if parcel.events[0].seq > upto:
                     break
                 yield parcel
 

@@ -6,6 +6,9 @@ other thread of the process wait.
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+
 import msgspec
 
 from data.helper import Helper, Pipes
@@ -52,6 +55,8 @@ _decode = msgspec.msgpack.Decoder(Parcel).decode
 
 def serve(pipes: Pipes) -> None:
     """Unpack what comes, until nothing comes any more."""
+    with suppress(OSError):
+        os.nice(5)  # the screen and the writer come first
     while True:
         name, raw = pipes.receive().decode(), pipes.receive()
         try:

@@ -64,7 +64,6 @@ class Writer(Inbox):
         self.trouble = ""
         self._handoff = Handoff(directory, clock.now())
         self._writing = False
-        self._unmoved = 0
         self._thread = Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
@@ -158,6 +157,7 @@ class Writer(Inbox):
                 closing = self._closing
                 batch = self._take()
             self._append(batch)
+            worked = bool(batch or self._tasks)
             while self._tasks:
                 self._writing = True
                 self._tasks.popleft()()
@@ -167,7 +167,7 @@ class Writer(Inbox):
             if closing or now - looked >= POLL_SECONDS:
                 looked = now
                 self._append_handed()
-            if batch:
+            if worked:
                 idle_since = now
             self._move_pages(idle=now - idle_since > IDLE_SECONDS)
             if closing and not self._queue and not self._tasks:
@@ -225,7 +225,6 @@ class Writer(Inbox):
             self._let_go()
             return self._fail(_unforeseen(error))
         self.trouble = ""
-        self._unmoved += staged.bytes
         self._committed()
         return staged.answers
 
@@ -261,9 +260,9 @@ class Writer(Inbox):
     def _move_pages(self, *, idle: bool) -> None:
         if self._log is None:
             return
-        if not (self._unmoved > CHECKPOINT_BYTES or (idle and (self._unmoved or self._log.unwiped))):
+        unmoved = self._log.unmoved
+        if not (unmoved > CHECKPOINT_BYTES or (idle and (unmoved or self._log.unwiped))):
             return
-        self._unmoved = 0
         try:
             self._log.checkpoint()
         except sqlite3.Error as error:

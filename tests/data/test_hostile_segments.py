@@ -50,12 +50,11 @@ def forge(
     """A parcel that is in order by itself, signed with any key."""
     events: list[Sealed] = []
     for seq, entry in enumerate(entries, first):
-        events.append(
-            seal(
-                entry, case=case, rep=key.replica, inc=inc, seq=seq, hlc=f"{hlc + seq:016x}", wall=START,
-                clk="manual", prev=events[-1].hash if events else prev,
-            )
+        sealed, _ = seal(
+            entry, case=case, rep=key.replica, inc=inc, seq=seq, hlc=f"{hlc + seq:016x}", wall=START,
+            clk="manual", prev=events[-1].hash if events else prev,
         )  # fmt: skip
+        events.append(sealed)
     return Parcel(case, key.replica, inc, key.public, key.sign(events[-1].hash), events)
 
 
@@ -106,7 +105,7 @@ def resealed(parcel: Parcel, **changes: object) -> Parcel:
     (event,) = parcel.events
     header = msgspec.structs.replace(event.header, **changes)
     head = encode_header(header)
-    event = msgspec.structs.replace(event, header=header, head=head, hash=event_hash(head))
+    event = Sealed(header.seq, header.kind, event_hash(head), head, event.salt, event.body)
     return Parcel(
         parcel.case, parcel.rep, header.inc, parcel.public, MALLORY.sign(event.hash), [event]
     )  # fmt: skip

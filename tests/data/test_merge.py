@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from data.lock import Lock
 from data.log import connect
 from data.parcels import parcels, spans
 from data.segment import BadSegment, Parcel, pack, unpack
+from data.strands import Log
 from data.trouble import StoreTrouble
 from data.verify import verify
 from tests.data.sample import FOUNDING, START, note, project
@@ -210,6 +212,68 @@ def test_parcels_wait_for_what_comes_before_them(cases: list[Case], tmp_path: Pa
             two.merge(parcel).result(10)
     assert {each.hash for parcel in whole for each in parcel.events} <= hashes(two)
     assert verify(two.directory).sound
+
+
+def test_several_parcels_in_one_commit_are_taken_in_as_one_by_one(cases: list[Case], tmp_path: Path) -> None:
+    ana = Home.open(tmp_path / "ana", clock=ManualClock(START))
+    one = found(ana, FOUNDING, project)
+    cases.append(one)
+    one.append(*(note(str(i)) for i in range(3500))).result(10)
+    whole = shipped(one)
+    order = [whole[2], *whole[:2], whole[1], *whole[2:], whole[0]]
+    together = join(cases, Home.open(tmp_path / "ben", clock=ManualClock(START)))
+    single = join(cases, Home.open(tmp_path / "eve", clock=ManualClock(START)))
+    merged = together.merge_all(order).result(10)
+    assert merged == [single.merge(parcel).result(10) for parcel in order]
+    assert merged[0].after == whole[1].events[-1].hash
+    first, *others = (len(parcel.events) for parcel in whole)
+    assert [each.added for each in merged] == [0, first - 1, others[0], 0, *others[1:], 0]
+    assert {each.hash for parcel in whole for each in parcel.events} <= hashes(together)
+    assert verify(together.directory).sound
+
+
+def test_a_commit_that_fails_leaves_none_of_its_parcels(
+    cases: list[Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = Home.open(tmp_path / "ana", clock=ManualClock(START))
+    one = found(ana, FOUNDING, project)
+    cases.append(one)
+    one.append(*(note(str(i)) for i in range(3500))).result(10)
+    two = join(cases, Home.open(tmp_path / "ben", clock=ManualClock(START)))
+    whole, before = shipped(one), hashes(two)
+    write, done = Log._write_fresh, list[object]()
+
+    def full(*given: Any) -> int:
+        done.append(given)
+        if len(done) == 3:
+            raise sqlite3.OperationalError("database or disk is full")
+        return write(*given)
+
+    monkeypatch.setattr(Log, "_write_fresh", full)
+    with pytest.raises(StoreTrouble):
+        two.merge_all(whole).result(10)
+    assert len(done) == 3
+    assert hashes(two) == before
+    two.append(note("meanwhile")).result(10)
+    two.merge_all(whole).result(10)
+    assert {each.hash for parcel in whole for each in parcel.events} <= hashes(two)
+    assert verify(two.directory).sound
+
+
+def test_what_was_taken_in_does_not_stay_in_the_write_ahead_log(
+    cases: list[Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would grow with everything that others write, on a console where nobody writes anything."""
+    ana = Home.open(tmp_path / "ana", clock=ManualClock(START))
+    one = found(ana, FOUNDING, project)
+    cases.append(one)
+    one.append(*(note(str(i)) for i in range(500))).result(10)
+    monkeypatch.setattr("data.writer.CHECKPOINT_BYTES", 1000)
+    two = join(cases, Home.open(tmp_path / "ben", clock=ManualClock(START)))
+    two.merge_all(shipped(one)).result(10)
+    two.append(note("the task after that")).result(10)
+    with closing(connect(two.directory / "log.db", immutable=True)) as db:
+        assert db.execute("SELECT count(*) FROM events").fetchone()[0] > 500
 
 
 def test_an_erased_body_stays_away_wherever_it_comes_from(cases: list[Case], tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from threading import Condition
 
@@ -269,6 +269,60 @@ def test_many_objects_are_checked_by_another_process(
     theirs.turn()
     assert same(ours, theirs)
     assert verify(theirs.case.directory).sound
+
+
+@pytest.mark.parametrize("end", ["the line is cut", "somebody stops it"])
+def test_what_came_before_the_end_of_a_turn_is_kept(
+    ours: Sync, theirs: Sync, remote: Remote, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """Else a line that never holds for long would never bring anything."""
+    for i in range(5):
+        ours.case.append(note(str(i))).result(10)
+        ours.turn()
+    get, got = remote.get, list[str]()
+
+    def cut(name: str) -> bytes:
+        if len(got) == 3 and end == "the line is cut":
+            raise RemoteTrouble("The line was cut.", "", "")
+        got.append(name)
+        return get(name)
+
+    monkeypatch.setattr(remote, "get", cut)
+    if end == "the line is cut":
+        with pytest.raises(RemoteTrouble, match="cut"):
+            theirs.turn()
+        assert len(got) == 3
+    else:
+        theirs.turn(lambda: len(got) > 3)
+        assert len(got) == 4, "what is on its way when it is stopped comes again"
+    assert theirs.shared.names == set(got[:3])
+    monkeypatch.undo()
+    theirs.turn()
+    assert same(ours, theirs)
+
+
+def test_what_came_is_not_held_back_for_long_by_what_comes_slowly(
+    ours: Sync, theirs: Sync, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(4):
+        ours.case.append(note(str(i))).result(10)
+        ours.turn()
+    get, held, before = remote.get, list[int](), len(hashes(theirs.case))
+
+    def slow(name: str) -> bytes:
+        theirs.case.merge_all([]).result(10)  # whatever was begun before this is done now
+        held.append(len(hashes(theirs.case)) - before)
+        return get(name)
+
+    monkeypatch.setattr(remote, "get", slow)
+    monkeypatch.setattr("data.sync.monotonic", count().__next__)  # each look takes a second
+    theirs.turn()
+    assert len(held) > 4
+    assert held[0] == 0
+    assert all(earlier < later for earlier, later in pairwise(held[1:])), (
+        "each came in before the next was fetched"
+    )
+    assert same(ours, theirs)
 
 
 def test_an_endless_object_keeps_no_case_from_being_found(ours: Sync, remote: Remote) -> None:

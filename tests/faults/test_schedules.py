@@ -1,6 +1,6 @@
 """Random schedules: consoles write, meet, part, break, are copied and restored; in the end all is told.
 
-Real logs, real merging, real sync and the real fold of the console, one parcel at a time, with a remote in memory.
+Real logs, real merging, real sync and the real fold of the console, with a remote in memory.
 After everything has come together again no console may hold anything else than the others, nothing that was
 acknowledged on a disk that still exists may be gone, and nobody may go on in a strand that somebody else wrote.
 
@@ -15,7 +15,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from pathlib import Path
@@ -50,7 +50,7 @@ from data.parcels import parcels, spans
 from data.projection import LINE_COLUMNS, Projection
 from data.remotes import Absent, Findings, RemoteTrouble
 from data.segment import Parcel
-from data.strands import FIRST, Log
+from data.strands import FIRST, Log, Merged
 from data.sync import Sync, founding
 from data.trouble import StoreTrouble
 from data.verify import verify
@@ -197,9 +197,9 @@ class Console:
             self.log.commit(staged)
         self.lineage.update(each.hash for each in staged.sealed)
 
-    def merge(self, parcel: Parcel) -> Future[object]:
-        merged = self.log.merge(parcel)
-        if merged.forked and self.log.end[2] is not None:
+    def merge_all(self, parcels: Sequence[Parcel]) -> Future[list[Merged]]:
+        merged = self.log.merge(parcels)
+        if any(each.forked for each in merged) and self.log.end[2] is not None:
             self.lineage.add(self.log.end[2])
         return done(merged)
 
@@ -237,7 +237,7 @@ class World:
         self.names = iter(range(1_000_000))
         self.seed = seed
         key = self.key()
-        first = seal(
+        first, _ = seal(
             entry(Declared("refunds", 2, "SEV-2"), "ana"), case=None, rep=key.replica, inc=FIRST, seq=1,
             hlc=HybridClock().tick(START), wall=START, clk="manual", prev=None,
         )  # fmt: skip
