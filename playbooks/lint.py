@@ -22,7 +22,7 @@ from playbooks.load import DEFAULT
 from playbooks.reading import PlaybookTrouble, Problem
 
 if TYPE_CHECKING:
-    from playbooks.guidance import Baselines, Move, Moves, Routing
+    from playbooks.guidance import Baselines, Messages, Move, Moves, Routing
     from playbooks.response import Command, Playbook, Step
     from playbooks.schema import Checklist
 
@@ -146,6 +146,7 @@ class _Lint:
             "routing": self._routing,
             "moves": self._moves,
             "baselines": self._baselines,
+            "messages": self._messages,
         }
         if entry.kind.name in of_kind:
             yield from of_kind[entry.kind.name](entry)
@@ -409,6 +410,23 @@ class _Lint:
             yield from self._names(
                 entry, "authority", move.authority, self._authorities, "a standing authority", path
             )
+
+    def _messages(self, entry: Entry) -> Iterator[Finding]:
+        for at, template in enumerate(cast("Messages", entry.document).templates):
+            asked = {value.name for value in template.values}
+            said = [(("templates", at, key), name) for key in ("subject", "body")
+                    for name in _placeholders(getattr(template, key))]  # fmt: skip
+            needed = [(("templates", at, "needs", place), name) for place, name in enumerate(template.needs)]
+            for path, name in (*said, *needed):
+                if name not in asked:
+                    what = f"template `{template.id}` uses {{{name}}}, which its `values` do not ask for"
+                    fix = f"Add `- {{name: {name}, ask: …}}` to its `values`, or write what is meant."
+                    yield self._at(entry, path, "error", "placeholder", what, fix)
+            for place, value in enumerate(template.values):
+                if value.name not in {name for _, name in said}:
+                    what = f"template `{template.id}` asks for `{value.name}` and does not say it"
+                    path = ("templates", at, "values", place)
+                    yield self._at(entry, path, "warning", "placeholder", what, "Use it or remove it.")
 
     def _baselines(self, entry: Entry) -> Iterator[Finding]:
         for at, each in enumerate(cast("Baselines", entry.document).baselines):

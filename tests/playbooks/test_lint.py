@@ -126,6 +126,24 @@ def test_every_placeholder_that_nobody_asks_for_is_named_at_its_line(tmp_path: P
     assert "name: one" in findings[0].fix
 
 
+def test_a_template_that_says_what_nobody_asks_for_or_asks_for_what_it_does_not_say_is_found(
+    tmp_path: Path,
+) -> None:
+    text = (SHIPPED.root / "messages" / "status-page.yaml").read_text()
+    text = text.replace("id: status-page", "id: ours", 1).replace("{symptom} in {services}.", "{sympton}.", 1)
+    text = text.replace("needs: [services, symptom, next_update]", "needs: [services, symptom, region]", 1)
+    path = put(tmp_path, "messages/ours.yaml", text)
+    findings = [each for each in found(path) if each.rule == "placeholder"]
+    assert [(each.line, each.level) for each in findings] == [
+        (line_of(path, "body: >-"), "error"),
+        (line_of(path, "region]"), "error"),
+        (line_of(path, "name: services"), "warning"),
+        (line_of(path, "name: symptom"), "warning"),
+    ]
+    assert "uses {sympton}" in findings[0].what
+    assert "name: region" in findings[1].fix
+
+
 def test_a_placeholder_of_the_short_form_is_named_by_its_verb(tmp_path: Path) -> None:
     text = 'containment_playbook:\n  trigger: x\n  steps:\n    - disable_mcp_server: "{server}"\n'
     path = put(tmp_path, "responses/a.yaml", text)
