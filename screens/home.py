@@ -75,7 +75,9 @@ class Incidents(ListRows[IncidentRow]):
 
     def empty(self) -> str:
         """Return what an empty list says."""
-        return "No incident was ever declared here. D declares one." if self.loaded else "opening the record…"
+        if not self.loaded:
+            return "opening the record…"
+        return "No incident was ever declared here. D declares one; 9 shows what is missing."
 
     def paint(self, row: IncidentRow, width: int) -> Cells:
         """Return the line of one incident."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from console.cli import exits
 from console.cli.context import Context, kept_mode
 from console.cli.trouble import complain
-from console.readiness.standing import UNOWNED, Row, answer, standing
+from console.readiness.standing import UNOWNED, Row, answer, find, standing, summary
 from console.refusal import Refused
 from data.clock import SystemClock
 from data.home import Home
@@ -36,13 +36,8 @@ def run(options: Namespace) -> int:
 
 def told(rows: list[Row], *, everything: bool) -> Iterator[str]:
     """The lines for people: every no and every unknown by name; what is answered yes, only on request."""
-    count = {word: sum(row.answer == word for row in rows) for word in ORDER}
-    unowned = sum(row.unowned for row in rows)
-    yield (
-        f"{count['no']} no{f', {unowned} of them OWNED BY NOBODY' if unowned else ''};"
-        f" {count['unknown']} unknown; {count['yes']} yes."
-    )
-    if unowned:
+    yield f"{summary(rows)}."
+    if any(row.unowned for row in rows):
         yield UNOWNED
     shown = [row for row in rows if everything or row.gap]
     for review in dict.fromkeys(row.review for row in shown):
@@ -50,9 +45,9 @@ def told(rows: list[Row], *, everything: bool) -> Iterator[str]:
         asked = [row for row in shown if row.review == review]
         for row in sorted(asked, key=lambda row: ORDER.index(row.answer)):
             yield from about(row)
-    if not everything and count["yes"]:
+    if not everything and len(shown) < len(rows):
         yield "\n`warroom readiness --list` also shows what is answered yes."
-    if count["no"] or count["unknown"]:
+    if any(row.gap for row in rows):
         yield '`warroom readiness answer QUESTION yes|no|unknown --note "…" --owner NAME` answers one.'
 
 
@@ -81,19 +76,21 @@ def _answer(context: Context) -> int:
             'As in: warroom readiness answer health/feedback no --owner ana --note "evals are planned".',
         )
     home = context.home(create=True)
-    row = asyncio.run(
-        answer(
-            context.config,
+
+    async def run() -> Row:
+        row = find(await standing(context.config, home, home.clock.now()), options.question)
+        await answer(
             home,
-            home.clock.now(),
-            options.question,
+            row,
             options.answer,
             actor=context.actor,
             role=context.role,
             note=options.note,
             owner=options.owner,
         )
-    )
+        return find(await standing(context.config, home, home.clock.now()), row.id)
+
+    row = asyncio.run(run())
     context.say("\n".join(about(row)), row.value)
     if row.unowned:
         complain(f"nobody owns this gap. {UNOWNED} --owner NAME names an owner.")

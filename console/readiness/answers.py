@@ -7,7 +7,6 @@ own, because answers belong to no incident and an incident's record goes to othe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,14 +54,14 @@ async def given(home: Home) -> dict[str, Given]:
     return newest
 
 
-async def give(home: Home, bodies: Mapping[str, ReadinessAnswered], actor: str, role: str = "") -> None:
-    """Put answers on the record; returns when they are there.
+async def give(home: Home, body: ReadinessAnswered, actor: str, role: str = "") -> None:
+    """Put an answer on the record; returns when it is there.
 
     Raises:
-        Refused: one is out of its bounds.
-        StoreTrouble: they could not be written.
+        Refused: it is out of its bounds.
+        StoreTrouble: it could not be written.
     """
-    entries = [entry(body, actor, role=role) for body in bodies.values()]
+    answer = entry(body, actor, role=role)
 
     def write() -> None:
         place = directory(home)
@@ -70,7 +69,7 @@ async def give(home: Home, bodies: Mapping[str, ReadinessAnswered], actor: str, 
         case = Case.open(place, home, project) if (place / LOG).exists() else None
         case = case or found(home, founding, project, directory=place)
         try:
-            case.append(*entries).result()
+            case.append(answer).result()
         finally:
             case.close()
 

@@ -199,40 +199,37 @@ async def _probes(config: Config, home: Home) -> dict[str, Probe]:
 
 
 async def answer(
-    config: Config,
     home: Home,
-    now: int,
-    question: str,
+    row: Row,
     word: str,
     *,
     actor: str,
     role: str = "",
     note: str = "",
     owner: str = "",
-) -> Row:
-    """Put a person's answer on the record and return how the question stands then.
+) -> None:
+    """Put a person's answer to the question of a row on the record.
 
     Whoever owns a gap goes on owning it until it is closed or somebody else is named.
 
     Raises:
-        Refused: there is no such question, a check says otherwise, or something is out of its bounds.
+        Refused: a check says otherwise, something is out of its bounds, or the home is for drills.
         StoreTrouble: it could not be written.
     """
-    rows = await standing(config, home, now)
-    row = find(rows, question)
+    if home.mode == "drill":
+        raise Refused("This home is for drills.", "Readiness is that of the real one: name it with --home.")
     if word not in ANSWERS:
         raise Refused(f"{word} is no answer.", "Answer yes, no or unknown.")
     if word == "yes" and row.checked is not None and row.checked.answer == "no":
         raise Refused(
             f"{row.id} is checked, and the answer is no: {row.checked.said}.",
-            f"{row.remedy} Or name who does: readiness answer {row.id} no --owner NAME.",
+            f"{row.remedy} Or answer no, and name who does it.",
         )
     if word != "yes" and not owner.strip() and row.gap:
         owner = row.owner
-    version = _version(row.id)
+    version = await asyncio.to_thread(_version, row.id)
     body = ReadinessAnswered(row.id, row.text, word, note.strip(), owner.strip(), version)
-    await answers.give(home, {row.id: body}, actor, role)
-    return find(await standing(config, home, max(now, home.clock.now())), row.id)
+    await answers.give(home, body, actor, role)
 
 
 def find(rows: list[Row], name: str) -> Row:
@@ -255,6 +252,14 @@ def find(rows: list[Row], name: str) -> Row:
         f"There is no question {name}.",
         f"Did you mean {near[0]}?" if near else "`warroom readiness --list` lists them.",
     )
+
+
+def summary(rows: list[Row]) -> str:
+    """The three counts, side by side: no score hides a no."""
+    count = {word: sum(row.answer == word for row in rows) for word in ANSWERS}
+    unowned = sum(row.unowned for row in rows)
+    nobody = f", {unowned} OWNED BY NOBODY" if unowned else ""
+    return f"{count['no']} no{nobody}; {count['unknown']} unknown; {count['yes']} yes"
 
 
 def _version(name: str) -> str:

@@ -1,6 +1,7 @@
 """Where readiness stands: people's answers, their owners, and how long they hold."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +24,8 @@ NONE = Config()
 
 
 async def say(home: Home, question: str, word: str, **more: str) -> None:
-    await answer(NONE, home, home.clock.now(), question, word, actor="ana", **more)
+    row = find(await standing(NONE, home, home.clock.now()), question)
+    await answer(home, row, word, actor="ana", **more)
 
 
 @pytest.mark.req("S004-RD-8")
@@ -90,7 +92,7 @@ async def test_a_yes_is_unknown_again_after_the_cycle_of_its_document_and_a_no_s
 
 async def test_an_answer_to_another_wording_of_the_question_holds_no_more(home: Home) -> None:
     body = ReadinessAnswered("health/options", "Is something else written down?", "yes")
-    await give(home, {body.question: body}, "ana")
+    await give(home, body, "ana")
     row = (await rows_of(NONE, home))["health/options"]
     assert (row.answer, row.stale) == ("unknown", "the question is another one by now")
 
@@ -128,6 +130,12 @@ async def test_a_name_that_means_none_or_several_is_refused(home: Home, name: st
 
 async def test_the_end_of_a_name_is_enough_where_only_one_ends_so(home: Home) -> None:
     assert find(await standing(NONE, home, NOON), "memory-pause").id == "readiness/memory-pause"
+
+
+async def test_a_drill_has_no_readiness_of_its_own(tmp_path: Path) -> None:
+    drill = Home.open(tmp_path / "drill", "drill")
+    with pytest.raises(Refused, match="for drills"):
+        await say(drill, "health/options", "yes")
 
 
 async def test_reading_makes_no_record(home: Home) -> None:
