@@ -749,9 +749,12 @@ class Room:
     async def witness(self, reason: Reason = "asked") -> bool:
         """Write a checkpoint over all that was seen; False if there is nothing new, or another process writes."""
         try:
-            return await asyncio.shield(asyncio.wrap_future(self.case.witness(reason)))
+            written = await asyncio.shield(asyncio.wrap_future(self.case.witness(reason)))
         except StoreTrouble:
             return False
+        if written:
+            self.saved_at = self.clock.now()
+        return written
 
     async def key_words(self, replica: str) -> tuple[str, ...]:
         """Return eight words that stand for the key of a console, to be read to each other; () = unknown."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from console.cli import exits
 from console.cli.context import Context
+from console.config import Config, config_path, load
 from console.config import Remote as Setting
-from console.config import config_path, load
 from console.refusal import Refused
 from console.shown import visible
 from data.clock import iso
@@ -184,6 +184,8 @@ def _add(context: Context) -> int:
     name, url = context.options.name, context.options.url
     if not url:
         raise Refused("Where is it?", "As in: warroom remote add team s3://bucket/incidents.")
+    if not config_path().exists():
+        context.config = Config()  # a file that was named and is made here is no mistake
     if any(each.name == name for each in context.config.remote):
         raise Refused(f"There is a remote {name} already.", f"Remove it first: warroom remote remove {name}.")
     options = dict(_option(text) for text in context.options.option)

@@ -302,3 +302,8 @@ def test_a_passphrase_that_nobody_can_be_asked_for_changes_nothing(
     assert declared.within("identity", "passphrase", more={"WARROOM_NEW_PASSPHRASE": "x"}).code == exits.OK
     locked = declared.within("identity")
     assert (locked.code, "needs its passphrase" in locked.err) == (exits.STORE, True)
+
+
+def test_a_seal_says_when_it_was_written(declared: Warroom) -> None:
+    (said,) = declared.quick("seal", "--json").values
+    assert said["saved_at"] > declared.quick("show", "--json").values[0]["declared_at"]

@@ -183,6 +183,16 @@ def test_a_configuration_behind_a_link_is_changed_where_it_lies(warroom: Warroom
     assert (path.is_symlink(), (dotfiles / "warroom.toml").read_text()) == (True, "# ours\n")
 
 
+def test_a_configuration_that_was_named_and_is_made_by_this_is_no_mistake(
+    warroom: Warroom, shelf: Path, tmp_path: Path
+) -> None:
+    named = {"WARROOM_CONFIG": str(tmp_path / "elsewhere" / "config.toml")}
+    assert "does not exist" in warroom.within("config", "check", more=named).out
+    added = warroom.within("remote", "add", "team", f"dir:{shelf}", more=named)
+    assert (added.code, added.err) == (exits.OK, "")
+    assert warroom.within("remote", "--json", more=named).values[0]["name"] == "team"
+
+
 def test_removing_keeps_what_a_person_wrote_in_the_configuration(warroom: Warroom, shelf: Path) -> None:
     warroom("remote", "add", "team", f"dir:{shelf}")
     path = warroom.folder / "config" / "warroom" / "config.toml"
