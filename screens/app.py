@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from screens.skeleton import draw, keys_wait
@@ -58,6 +59,11 @@ def run(
         )
         app.run()
         return app.return_code or 0
+
+
+def early() -> AbstractContextManager[None]:
+    """Let keys wait for the screens from now on, for whoever has much to do before it calls `run`."""
+    return keys_wait()
 
 
 def unusable(keys: Mapping[str, str], theme: str) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,6 +26,7 @@ from screens.widgets.strips import StripLines
 
 if TYPE_CHECKING:
     from console.alerts import Alert
+    from console.desk import Desk
     from console.incident import Incident
 
 
@@ -134,6 +136,10 @@ class HomeScreen(ConsoleScreen):
         except StoreTrouble as trouble:
             self.say(str(trouble), "crit")
             return
+        with suppress(NoMatches):  # a screen on its way out has lost some widgets already
+            self._list(desk, incidents)
+
+    def _list(self, desk: Desk, incidents: list[Incident]) -> None:
         listing = self.query_one(Incidents)
         listing.loaded = True
         now = desk.clock.now()

@@ -58,7 +58,7 @@ class OrderedKeys(App[None], inherit_bindings=False):
 
     def push_screen(self, screen: Any, *args: Any, **options: Any) -> Any:
         """Push a screen; keys wait until it can take them."""
-        if isinstance(screen, ModalScreen) or (isinstance(screen, ConsoleScreen) and self.base is not None):
+        if isinstance(screen, (ModalScreen, ConsoleScreen)):
             self._held = self._held or []
             screen.call_after_refresh(self.post_message, DialogReady())
         return super().push_screen(screen, *args, **options)

@@ -138,6 +138,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             self.register_theme(known)
         self._problems.extend(filter(None, [unknown(theme)]))
         self.theme = theme if theme in NAMES else DEFAULT
+        self._opening: asyncio.Future[Desk] | None = None
         self._changed = False
         self._consoles: tuple[str, set[str]] = ("", set())
         self._introduced: tuple[str, str] | None = None
@@ -183,9 +184,15 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
     def _after_first_frame(self) -> None:
         background(self, self._live, group="live")
 
+    def _left(self) -> bool:
+        return not self.is_running
+
     async def _live(self) -> None:
+        if self._left():
+            return  # before the first frame
+        self._opening = asyncio.ensure_future(self._open())
         try:
-            self.desk = desk = await self._open_desk()
+            desk = await asyncio.shield(self._opening)
         except (Refused, StoreTrouble) as trouble:
             self.exit(return_code=1, message=Content(str(trouble)).plain)
             return
@@ -200,7 +207,10 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             await asyncio.sleep(BEAT)
             await self._beat(desk)
 
-    async def _enter_first(self, desk: Desk) -> None:
+    async def _open(self) -> Desk:
+        """Open the record, and the room to begin with."""
+        self.desk = desk = await self._open_desk()
+        desk.listen(self._mark)
         if self._start != "home":
             try:
                 await desk.enter(self._start or await self._left_open(desk))
@@ -209,6 +219,9 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
                     self._problems.append(str(refused))
             except StoreTrouble as trouble:
                 self._problems.append(str(trouble))
+        return desk
+
+    async def _show_first(self, desk: Desk) -> None:
         if desk.room is None:
             self.show_home()
             return
@@ -327,6 +340,10 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             self.checking.end()
         if "playing" in vars(self):
             await self.playing.leave()
+        if self._opening is not None:
+            # Not cut off in the middle: the threads of what is half open would keep the process from ending.
+            with suppress(Exception):
+                await self._opening
         desk, self.desk = self.desk, None
         if desk is not None:
             await desk.close()
@@ -371,6 +388,8 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         return base if isinstance(base, RoomScreen) else None
 
     def _show(self, kind: type[ConsoleScreen]) -> None:
+        if self._left():
+            return  # there are no screens any more
         self.leave_evidence()
         base = self.base
         if isinstance(base, kind):

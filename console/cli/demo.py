@@ -7,19 +7,19 @@ import signal
 import sys
 import time
 from argparse import Namespace
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from console.cli import exits
 from console.cli.context import Context
-from console.cli.log import arrived
-from console.cli.open import console, terminal
+from console.cli.open import console, keys_wait, terminal
 from console.cli.trouble import complain
-from console.cli.verify import check
-from console.drills.demo import Drill
-from console.drills.script import Player
 from console.refusal import Refused
-from playbooks import library, load
-from playbooks.schema import Scenario
+
+if TYPE_CHECKING:
+    from console.drills.demo import Drill
+    from playbooks.schema import Scenario
 
 HEADLESS_SPEED = 60.0
 PATIENCE = 50.0
@@ -28,14 +28,23 @@ PATIENCE = 50.0
 
 def run(options: Namespace) -> int:
     """`warroom demo`."""
-    context = Context(options)
+    headless = options.headless or not terminal()
+    # Everything that takes time comes after this, also what has to be imported.
+    with nullcontext() if headless else keys_wait():
+        return _rehearse(Context(options), headless=headless)
+
+
+def _rehearse(context: Context, *, headless: bool) -> int:
+    from console.drills.demo import Drill
+    from playbooks import library, load
+
+    options = context.options
     try:
         scenario = load.scenario(options.scenario)
     except KeyError:
         raise Refused(
             f"There is no scenario {options.scenario}.", f"Known: {', '.join(load.scenarios())}."
         ) from None
-    headless = options.headless or not terminal()
     if headless and not library.in_force().find(f"scenarios/{scenario.id}")[0].own:
         library.overlay_by(tuple)  # its script names items of the shipped documents
     speed = options.speed or (HEADLESS_SPEED if headless else 1.0)
@@ -60,6 +69,10 @@ def _on_screen(context: Context, drill: Drill) -> int:
 
 
 def _plain(context: Context, drill: Drill, speed: float) -> int:
+    from console.cli.log import arrived
+    from console.cli.verify import check
+    from console.drills.script import Player
+
     scenario: Scenario = drill.scenario
     context.say(f"DRILL - not a real incident. {scenario.title}, {speed:g} times as fast as it happened.")
     context.say(

@@ -6,6 +6,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from console.cli.context import Context
@@ -42,7 +43,7 @@ def run(options: Namespace) -> int:
             read_only=options.read_only, meeting=meeting(context.config, home), capture=Capture(home),
             outbox=_outbox(context, home),
         )  # fmt: skip
-        desk.regimes = context.config.regulation
+        desk.organise(context.config)
         return desk
 
     return console(open_desk, home, context.config, options.incident or "")
@@ -112,6 +113,13 @@ def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config
         runner=config.runner,
         expect_room=bool(home.cases()),
     )
+
+
+def keys_wait() -> AbstractContextManager[None]:
+    """What is typed before the screens are there waits for them, instead of being echoed or taken by the terminal."""
+    from screens.app import early
+
+    return early()
 
 
 def checked(config: Config) -> Config:

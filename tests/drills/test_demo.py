@@ -3,14 +3,18 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from console.cli import demo as command
 from console.drills import demo
 from console.drills import scenario as traffic
 from console.drills.feeder import write
+from console.refusal import Refused
 from data.clock import SECOND, ScaledClock, SystemClock, parse_iso
 from data.home import Home
 from playbooks import load
@@ -117,6 +121,32 @@ def test_a_kept_drill_is_a_drill_to_whoever_opens_it(warroom: Warroom) -> None:
         watcher.terminate()
         _, said = watcher.communicate(timeout=30)
     assert said.startswith("warroom: DRILL - not a real incident\n")
+
+
+def test_what_is_typed_while_the_drill_is_made_waits_for_the_screen(
+    warroom: Warroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Making it takes half a second: the terminal must not echo the keys, or take Ctrl+Q for itself."""
+    waits: list[bool] = []
+
+    class NoDrill:
+        def __init__(self, *_: object) -> None:
+            raise Refused(f"the keys wait: {waits}")
+
+    @contextmanager
+    def keys_wait() -> Iterator[None]:
+        waits.append(True)
+        try:
+            yield
+        finally:
+            waits.clear()
+
+    monkeypatch.setattr(command, "keys_wait", keys_wait)
+    monkeypatch.setattr(command, "terminal", lambda: True)
+    monkeypatch.setattr(demo, "Drill", NoDrill)
+    assert "the keys wait: [True]" in warroom.within("demo").err
+    assert waits == [], "and the terminal is given back"
+    assert "the keys wait: []" in warroom.within("demo", "--headless").err, "nobody types there"
 
 
 def test_an_unknown_scenario_is_refused(warroom: Warroom) -> None:
