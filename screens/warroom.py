@@ -196,8 +196,9 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         except (Refused, StoreTrouble) as trouble:
             self.exit(return_code=1, message=Content(str(trouble)).plain)
             return
-        desk.listen(self._mark)
-        await self._enter_first(desk)
+        if self._left():
+            return
+        await self._show_first(desk)
         self._state()
         if self._problems and isinstance(self.screen, ConsoleScreen):
             self.screen.say("  ".join(self._problems), "high")

@@ -952,7 +952,19 @@ async def test_declare_without_an_alert_asks_for_a_title(tmp_path: Path) -> None
         await until(pilot, lambda: console.desk is not None and console.desk.room is not None)
 
 
-async def test_a_title_typed_before_the_severity_is_the_title(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("typed", "title", "severity"),
+    [
+        ("jakGk loop", "jakGk loop", 2),
+        ("1refunds", "refunds", 1),
+        ("3 customers", "3 customers", 2),
+        ("40% of 5", "40% of 5", 2),
+        ("12 tenants", "12 tenants", 2),
+    ],
+)
+async def test_a_title_typed_before_the_severity_is_the_title(
+    tmp_path: Path, typed: str, title: str, severity: int
+) -> None:
     home_ = home(tmp_path)
     async with app(home_, expect_room=False).run_test(size=SIZE) as pilot:
         console = await ready(pilot, room=False)
@@ -960,12 +972,12 @@ async def test_a_title_typed_before_the_severity_is_the_title(tmp_path: Path) ->
             pilot,
             lambda: isinstance(console.screen, HomeScreen) and console.screen.query_one(Incidents).loaded,
         )
-        await pilot.press("D", *"jakGk loop", "enter")
+        await pilot.press("D", *typed, "enter")
         await until(pilot, lambda: console.desk is not None and console.desk.room is not None)
         assert console.desk is not None
         assert console.desk.room is not None
         incident = console.desk.room.incident
-        assert (incident.title, incident.severity) == ("jakGk loop", 2)
+        assert (incident.title, incident.severity) == (title, severity)
 
 
 async def test_a_drill_says_so_in_the_header(tmp_path: Path) -> None:
