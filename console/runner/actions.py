@@ -116,6 +116,16 @@ async def _rollback(room: Room, args: Args) -> str:
     return f"{name} is open"
 
 
+async def _draft_update(room: Room, args: Args) -> str:
+    from console.comms.messenger import Messenger
+    from console.config import Config
+
+    # Drafting needs no sender: nothing leaves before a person has read it and sends it.
+    made, gaps = await Messenger(room, Config()).draft(_need(args, "template"))
+    lacks = ", ".join(gap.name for gap in gaps if gap.needed)
+    return f"drafted as message {made.id[:8]}, not sent" + (f"; it lacks {lacks}" if lacks else "")
+
+
 RECORD: dict[str, Callable[[Room, Args], Awaitable[str]]] = {
     "note": _note,
     "add_tag": _add_tag,
@@ -128,6 +138,7 @@ RECORD: dict[str, Callable[[Room, Args], Awaitable[str]]] = {
     "place_hold": _hold,
     "confirm_containment": _contain,
     "open_rollback": _rollback,
+    "draft_update": _draft_update,
 }
 """Verbs that change nothing but the record of this incident."""
 

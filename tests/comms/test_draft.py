@@ -15,8 +15,11 @@ from console.comms.messenger import Messenger, _cadence, _documents, templates
 from console.incident import Incident, fold
 from console.refusal import Refused
 from console.room import Room
+from console.runner.player import Player
 from playbooks.guidance import Template
+from tests.comms.conftest import Services
 from tests.room.strand import SECOND, T0, strand
+from tests.runner.conftest import book, step
 from tests.screens.consoles import Console, carry
 
 NOW = T0 + 600 * SECOND
@@ -257,3 +260,19 @@ async def test_what_responders_wrote_is_said_and_what_a_stranger_wrote_is_not(
     assert "it was nothing" in heard.doubts
     assert "the key is cached Next update: never (corrected by mallory)" in heard.doubts
     assert [text.partition(" UTC ")[2] for text in heard.actions] == ["resumed all refunds"]
+
+
+@pytest.mark.req("S002-CK-8")
+async def test_a_step_of_a_playbook_makes_the_draft_and_sends_nothing(room: Room, services: Services) -> None:
+    player = Player(room, room.replica)
+    drafts = {"verb": "draft_update", "args": {"template": "internal-update"}}
+    channel = {"verb": "open_channel", "args": {"name": "inc-20261121-refunds"}}
+    await player.open(book(step("tell", action=drafts), step("meet", action=channel)))
+    ended = await player.run("tell", "test", real=True)
+    (made,) = room.incident.messages.drafted.values()
+    assert made.template == "internal-update"
+    assert made.standing == "draft"
+    assert f"drafted as message {made.id[:8]}, not sent; it lacks workflow, impact" in ended.note
+    assert services.taken == []
+    with pytest.raises(Refused, match="open_channel"):
+        await player.run("meet", "test", real=True)
