@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +39,7 @@ from data.trouble import StoreTrouble
 
 if TYPE_CHECKING:
     from console.comms.outbox import Outbox
+    from console.config import Config
     from console.evidence.capture import Capture
 
 TEND_SECONDS = 2.0
@@ -64,6 +65,8 @@ class Desk:
         board_trouble: why the board is not up to date, None when it is.
         unreadable: case id to what is wrong with it, of those that `incidents` had to leave out.
         regimes: legal regimes whose clocks run once an incident is known to be one of data security.
+        contacts: who a contact of the routing table is, by name.
+        authority: who holds a standing authority, by its id.
     """
 
     def __init__(
@@ -83,6 +86,8 @@ class Desk:
         self.profile = profile
         self.read_only = read_only
         self.regimes: tuple[str, ...] = ()
+        self.contacts: Mapping[str, tuple[str, ...]] = {}
+        self.authority: Mapping[str, tuple[str, ...]] = {}
         self.watch_trouble = ""
         self.board_trouble: StoreTrouble | None = None
         self.unreadable: dict[str, StoreTrouble] = {}
@@ -145,6 +150,10 @@ class Desk:
         with suppress(StoreTrouble):
             await desk.refresh()
         return desk
+
+    def organise(self, config: Config) -> None:
+        """Take over whom the configuration names: regimes, contacts, holders of authorities."""
+        self.regimes, self.contacts, self.authority = config.regulation, config.contacts, config.authority
 
     async def close(self) -> None:
         """Leave the room and let go of everything."""
@@ -371,7 +380,7 @@ class Desk:
             raise
         room = await Room.open(self.home, case, self.actor, self.role)
         room.whole = self.whole
-        room.regimes = self.regimes
+        room.regimes, room.authority = self.regimes, self.authority
         for listener in self._listeners:
             room.listen(listener)
         self.room, self._linked = room, None

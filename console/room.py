@@ -7,7 +7,7 @@ Every command appends events and returns once they are on the record. What a per
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Literal, NamedTuple
 
@@ -162,6 +162,8 @@ class Room:
         """Given an alert of the board, returns it with the ids of its actions."""
         self.regimes: tuple[str, ...] = ()
         """Legal regimes whose clocks run once a data security incident is known."""
+        self.authority: Mapping[str, tuple[str, ...]] = {}
+        """Who holds a standing authority, by its id."""
         self._close: Callable[[], Awaitable[None]] = reader.close
 
     @classmethod

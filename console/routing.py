@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from playbooks.routing import fits
@@ -113,17 +113,20 @@ def limits(incident: Incident) -> list[Limit]:
     return sorted(found, key=lambda each: each.due if each.due is not None else each.since)
 
 
-def headline(incident: Incident, now: int) -> str:
-    """What the header says of it: `tell 3: security 4 min`; "" when nobody waits. `now`: ns UTC."""
-    waiting = [*outstanding(incident)]
+def headline(incident: Incident, now: int) -> list[str]:
+    """What the header says of it, what matters most first: `tell 3`, `gdpr-33 71 h left`, `security 4 min`.
+
+    Empty when nobody waits. `now`: ns UTC.
+    """
+    waiting = outstanding(incident)
     late = [limit for limit in limits(incident) if limit.outstanding and incident.open]
     if not waiting and not late:
-        return ""
-    first: Iterable[str] = ()
+        return []
+    said = [f"tell {len(waiting) + len(late)}", *_ending(late, now)]
     if waiting:
         longest = min(waiting, key=lambda each: (not each.page, each.since))
-        first = (f"{longest.who} {minutes(now - longest.since)}",)
-    return f"tell {len(waiting) + len(late)}: " + ", ".join([*first, *_ending(late, now)])
+        said.append(f"{longest.who} {minutes(now - longest.since)}")
+    return said
 
 
 def minutes(span: int) -> str:

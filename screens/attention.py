@@ -33,14 +33,27 @@ class Attention:
         )
         self.paging: frozenset[str] = frozenset()
         self._uncalled: frozenset[str] = frozenset()
+        self._late: dict[str, frozenset[str]] = {}
+        self._uncalled_late: frozenset[str] = frozenset()
         self._called_at = -QUIET
         self._label = ""
 
-    def look(self, paging: frozenset[str], name: str, now: int, *, focused: bool) -> str:
+    def look(
+        self,
+        paging: frozenset[str],
+        name: str,
+        now: int,
+        *,
+        focused: bool,
+        case: str = "",
+        late: frozenset[str] = frozenset(),
+    ) -> str:
         """Return what to send to the terminal, usually nothing.
 
         Args:
             paging: ids of the alerts that page and that nobody has yet.
+            case: the incident that is open.
+            late: its overdue checklist items. Each calls once; what was late when the incident was opened does not.
             name: what the window is called, in words of ours.
             now: ns UTC.
             focused: whether the window is being looked at.
@@ -53,16 +66,27 @@ class Attention:
         # One that came too soon after a call is not forgotten: it waits for its turn, or for an acknowledgement.
         self._uncalled = (self._uncalled | (paging - self.paging)) & paging
         self.paging = paging
-        if self._uncalled and now - self._called_at >= QUIET:
-            self._called_at, self._uncalled = now, frozenset()
+        known = self._late.get(case, late)
+        self._uncalled_late = (self._uncalled_late | (late - known)) & late
+        self._late[case] = known | late
+        if (self._uncalled or self._uncalled_late) and now - self._called_at >= QUIET:
+            words = (
+                f"{_many(len(paging), 'alert asks', 'alerts ask')} for somebody"
+                if self._uncalled
+                else f"{_many(len(late), 'checklist item is', 'checklist items are')} overdue"
+            )
+            self._called_at, self._uncalled, self._uncalled_late = now, frozenset(), frozenset()
             sequence += "\x07" if self._audible else ""
-            sequence += "" if focused else self._notification(len(paging))
+            sequence += "" if focused else self._notification(words)
         return sequence
 
-    def _notification(self, count: int) -> str:
-        words = f"{count} {'alert asks' if count == 1 else 'alerts ask'} for somebody"
+    def _notification(self, words: str) -> str:
         sequence = f"\x1b]777;notify;warroom;{words}\x07" if self._by_777 else f"\x1b]9;warroom: {words}\x07"
         if not self._tmux:
             return sequence
         # tmux passes on only what is wrapped so, with each escape doubled.
         return "\x1bPtmux;" + sequence.replace("\x1b", "\x1b\x1b") + "\x1b\\"
+
+
+def _many(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"

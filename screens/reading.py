@@ -252,8 +252,13 @@ def about_item(check: Check, state: Incident, now: int) -> list[Para]:
         )
     paras += [
         Para(item.phase or "-", "phase"),
-        Para(item.role or "anybody", "role"),
-        Para("needs evidence" if item.evidence else "no evidence asked", "evidence"),
+        Para(
+            f"{item.role}: {', '.join(state.roles.get(item.role, ())) or 'nobody yet'}"
+            if item.role
+            else "anybody",
+            "role",
+        ),
+        Para(check.evidence or ("needed to be done" if item.evidence else "not asked for"), "evidence"),
         Para(" ".join(item.sources) or "-", "from", "quiet"),
         Para(item.id, "id", "quiet"),
     ]

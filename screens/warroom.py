@@ -428,7 +428,14 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         paging = frozenset(alert.id for alert in desk.board.asking(now) if alert.facts.pages)
         drill = "DRILL " if desk.home.mode == "drill" else ""
         name = drill + (desk.room.code if desk.room is not None else "warroom")
-        self._write(self._attention.look(paging, name, now, focused=self.app_focus))
+        room = desk.room
+        late = (
+            frozenset(check.item.id for check in room.incident.overdue(now))
+            if room is not None
+            else frozenset()
+        )
+        case = room.case.id if room is not None else ""
+        self._write(self._attention.look(paging, name, now, focused=self.app_focus, case=case, late=late))
 
     def _write(self, sequence: str) -> None:
         driver = self._driver

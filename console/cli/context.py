@@ -131,7 +131,7 @@ class Context:
         from console.desk import Desk
 
         desk = await Desk.open(self.home(create=create), self.actor, self.role, profile=self.config.profile)
-        desk.regimes = self.config.regulation
+        desk.organise(self.config)
         try:
             yield desk
         finally:

@@ -121,8 +121,8 @@ def lines(state: Incident, now: int) -> Iterator[str]:
     tags = " ".join(f"{axis}:{tag}" for axis, tags in state.triage.tags.items() for tag in tags)
     if tags:
         yield f"  tags        {one_line(tags, 400)}"
-    if told := headline(state, now):
-        yield f"  escalation  {told}; `warroom escalate` lists them"
+    if telling := headline(state, now):
+        yield f"  escalation  {telling[0]}: {', '.join(telling[1:])}; `warroom escalate` lists them"
     if state.clocks:
         apart = ago(max(state.clocks.values()))
         yield f"  CLOCKS      of consoles are {apart} apart; the order is what each had seen, times are as each claims"

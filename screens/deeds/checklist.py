@@ -6,11 +6,16 @@ from collections.abc import Mapping
 
 from console.incident import Check
 from console.room import Room
+from data.envelope import short
 from screens.console_screen import ConsoleScreen, does
 from screens.deeds import playbook
 from screens.deeds.rollback import selected_class
 from screens.dialogs.form import Form, Text
+from screens.times import hm
 from screens.widgets.checklist import Checklist
+
+OFFERED = 4
+"""Exhibits that are offered when an item asks for evidence, the newest first."""
 
 
 def selected_item(screen: ConsoleScreen) -> Check | None:
@@ -40,15 +45,26 @@ def done(screen: ConsoleScreen, words: str = "") -> None:
 
 def _with_evidence(screen: ConsoleScreen, check: Check, room: Room, words: str) -> None:
     """Ask what shows it; an item that asks for evidence is not done without."""
+    kept = room.incident.exhibits[: -OFFERED - 1 : -1]
 
     async def submit(answers: Mapping[str, str]) -> None:
-        await room.tick(check.item.id, "done", "", answers["evidence"])
-        screen.say(f"{check.item.id} is done", "ok")
+        said = answers["evidence"]
+        if said.isdecimal() and 0 < int(said) <= len(kept):
+            said = short(kept[int(said) - 1].hash)
+        await room.tick(check.item.id, "done", "", said)
+        screen.say(f"{check.item.id} is done: {said}", "ok")
 
-    field = Text(
-        "evidence", "What shows it: an exhibit, an entry or a link", words, "Say what shows that it is done."
+    lines = tuple(
+        f"{place}  {short(each.hash)} {hm(each.at)}Z {each.body.what}: {each.body.title}"
+        for place, each in enumerate(kept, 1)
     )
-    screen.app.push_screen(Form("Done", (field,), submit, about=check.item.text, verb="done"))
+    label = "What shows it: an exhibit, an entry or a link"
+    if lines:
+        label = f"What shows it: {'1' if len(lines) == 1 else f'1-{len(lines)}'} for one of these, or an entry or a link"
+    none = ("No exhibit is kept yet: Esc, then F attaches a file and K keeps telemetry.",)
+    field = Text("evidence", label, words, "Say what shows that it is done.")
+    form = Form("Done", (field,), submit, about=check.item.text, lines=lines or none, verb="done")
+    screen.app.push_screen(form)
 
 
 @does("check.claim")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from screens.console_screen import ConsoleScreen, does
+from screens.dialogs.escalation import Escalations
 from screens.dialogs.questions import Picker, Questions, Waiting
 
 
@@ -18,3 +19,11 @@ def answer(screen: ConsoleScreen, words: str = "") -> None:
             screen.app.push_screen(Questions(room, waiting, screen.say))
 
     screen.app.push_screen(Picker(room, words.strip()), chosen)
+
+
+@does("escalation.open")
+def escalations(screen: ConsoleScreen, words: str = "") -> None:
+    """Show who must be told, and record who was."""
+    room, desk = screen.room, screen.desk
+    if room is not None and desk is not None:
+        screen.app.push_screen(Escalations(room, desk.contacts, screen.say))

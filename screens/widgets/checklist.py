@@ -38,7 +38,7 @@ def check_rows(state: Incident, now: int) -> list[CheckRow]:
         settled = sum(check.state != "open" for check in members)
         heading = phase.upper() or "FIRST RESPONSE"
         rows.append(CheckRow("", heading, "strong", "", f"{settled}/{len(members)}", "quiet"))
-        rows += [_row(check, state.due_at(check), now) for check in members]
+        rows += [_row(check, state.due_at(check) if state.open else None, now) for check in members]
     return rows
 
 
@@ -48,14 +48,16 @@ def _row(check: Check, due: int | None, now: int) -> CheckRow:
         box, tone = _BOXES[check.state]
         return CheckRow(item.id, box, tone, item.text, f"{hm(check.at)} {check.by}", "quiet")
     box = "[~]" if check.claimed else "[ ]"
-    right = [check.claimed] if check.claimed else [item.role]
-    tone = ""
+    right = [f"{item.role} +ev" if item.evidence else item.role]
+    if check.claimed:
+        right = [check.claimed]
+    late = due is not None and due < now
     if due is not None:
-        right.append(_due(due - now))
-        tone = "crit" if due < now else "quiet"
-    return CheckRow(
-        item.id, box, "info" if check.claimed else "", item.text, "  ".join(filter(None, right)), tone
-    )
+        # What is late comes first: where there is no room for all, it is the owner's name that is cut.
+        right.insert(0 if late else 1, _due(due - now))
+    tone = "crit" if late else "quiet" if due is not None else ""
+    mark = "crit" if late else "info" if check.claimed else ""
+    return CheckRow(item.id, "[!]" if late else box, mark, item.text, "  ".join(filter(None, right)), tone)
 
 
 def _due(left: int) -> str:
@@ -93,9 +95,10 @@ class Checklist(ListRows[CheckRow]):
         """Show the checklist of `state` at `now` (ns UTC)."""
         first = not self._rows
         rows = check_rows(state, now)
-        ahead = state.next_item
+        ahead, late = state.next_item, len(state.overdue(now))
+        overdue = f" · {late} OVERDUE" if late else ""
         self.title(
-            f"3 Checklist  {state.checked}/{len(state.checklist)}",
+            f"3 Checklist  {state.checked}/{len(state.checklist)}{overdue}",
             f"next: {visible(ahead.item.id, 20)}" if ahead else "all settled",
         )
         if rows != self._rows:

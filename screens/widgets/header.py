@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from console.routing import headline
 from console.shown import visible
 from screens.display import fit
 from screens.kept import Sight, record_pieces
@@ -62,6 +63,8 @@ class Header(StripLines):
         )
         tone = "crit" if state.severity == 1 else "high" if state.severity == 2 else "strong"
         first: list[Piece] = [(state.code, "strong", 0), (severity, tone, 0), mode_piece(state.mode)]
+        if state.triage.led is not None:
+            first.append(("SECURITY LEADS", "crit", 0))
         if not state.open:
             first.append((f"CLOSED {hms(state.closed_at)}", "held", 0))
         first.append((visible(state.title, 100), "", FLEX))
@@ -103,10 +106,14 @@ class Header(StripLines):
             pieces.append((f"NOT CONTAINED, harm {clock(since)}" + (" > 30 s" if late else ""), "crit", 0))
         else:
             pieces.append(("NOT CONTAINED", "high", 1))
-        pieces.append((f"declared {clock(end - state.declared_at)}", "quiet", 2))
+        if overdue := len(state.overdue(now)):
+            pieces.append((f"{overdue} overdue", "crit", 1))
+        for rank, telling in enumerate(headline(state, now)):
+            pieces.append((visible(telling, 60), "crit" if "LATE" in telling else "high", rank))
+        pieces.append((f"declared {clock(end - state.declared_at)}", "quiet", 3))
         action = state.stamps.get("action")
         if action is not None:
-            pieces.append((f"action {clock(end - action.at)}", "quiet", 3))
+            pieces.append((f"action {clock(end - action.at)}", "quiet", 4))
         return pieces
 
     def _people(self, state: Incident) -> list[Piece]:

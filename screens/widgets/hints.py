@@ -54,6 +54,8 @@ ALWAYS = (
     "containment.confirm",
     "update.write",
     "role.assign",
+    "form.answer",
+    "escalation.open",
     "evidence.open",
     "home",
     "command.line",

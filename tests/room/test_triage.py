@@ -163,7 +163,7 @@ def test_who_was_told_or_need_not_be_waits_no_longer_and_an_undone_word_counts_n
     made.append(event(ev.EscalationTold("finance", "called", "kim"), 3))
     made.append(event(ev.EscalationWaived("support", "no customer sees it"), 4))
     assert set(waiting(fold(made))) == {"on-call"}
-    assert routing.headline(fold(made), T0 + 5 * MINUTE) == "tell 1: on-call 4 min"
+    assert routing.headline(fold(made), T0 + 5 * MINUTE) == ["tell 1", "on-call 4 min"]
     made.append(event(ev.EntryRetracted(made[2].hash), 5))
     assert set(waiting(fold(made))) == {"on-call", "finance"}
     made.append(event(ev.Closed("over"), 6))
