@@ -7,6 +7,7 @@ import http.server
 import json
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -150,6 +151,7 @@ class Services:
             assert payload["source"]
             assert payload["severity"] in ISO_SEVERITIES
             assert set(payload) <= {"summary", "source", "severity", "timestamp", "component", "group", "class", "custom_details"}  # fmt: skip
+            assert "timestamp" not in payload or datetime.fromisoformat(payload["timestamp"]).tzinfo
         self.alerts.setdefault(event["dedup_key"], []).append(event)
         answer = {"status": "success", "message": "Event processed", "dedup_key": event["dedup_key"]}
         return 202, {}, json.dumps(answer).encode()
@@ -184,6 +186,16 @@ class Services:
         incident = request.value["incident"]
         assert incident["status"] in ("investigating", "identified", "monitoring", "resolved")
         assert isinstance(incident["deliver_notifications"], bool)
+        assert incident["body"]
+        assert set(incident) <= {
+            "name",
+            "status",
+            "body",
+            "component_ids",
+            "deliver_notifications",
+            "metadata",
+        }
+        assert all(isinstance(each, str) for each in incident.get("component_ids", []))
         if request.method == "POST":
             assert rest[3:] == ["incidents"]
             assert incident["name"]
@@ -222,6 +234,15 @@ class Services:
         assert value["status"] in (1, 2, 3, 4)
         assert value["message"]
         assert isinstance(value["notifications"], bool)
+        assert set(value) <= {
+            "name",
+            "status",
+            "message",
+            "visible",
+            "stickied",
+            "notifications",
+            "occurred_at",
+        }
         self.cachet.append({"id": str(len(self.cachet) + 1), "updates": [], **value})
         return 201, {}, json.dumps({"data": {"id": self.cachet[-1]["id"], "attributes": value}}).encode()
 
