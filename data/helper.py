@@ -10,6 +10,7 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Collection
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -27,15 +28,17 @@ class Helper:
 
     Args:
         module: Name of a module of this package.
+        files: Open files that it gets too, under the same numbers.
     """
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, files: Collection[int] = ()) -> None:
         root = str(Path(__file__).absolute().parents[1])
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START, root, module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            pass_fds=files,
             # Ctrl+C at the terminal is for whoever has the screen.
             start_new_session=True,
         )

@@ -32,7 +32,7 @@ NAMED = 5
 """Consoles whose claims are told apart; there is no limit to the keys that somebody can make."""
 
 IN_TWO = 50_000
-"""From so many events on, a second process takes half of them: starting it takes as long as 20,000."""
+"""From so many events on, a second process takes a share of them: starting it takes as long as 20,000."""
 
 _CASE = re.compile(r"[a-z2-7]{26}", re.ASCII).fullmatch
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII).fullmatch
@@ -272,6 +272,7 @@ class _Checker:
     def _join(self, db: sqlite3.Connection, ends: dict[int, _End], parts: list[Part]) -> None:
         """Let each part hold on to the ones before it, and gather what they found."""
         expected = 1
+        refs: dict[tuple[str, int, int], Place] = {}
         for part in parts:
             if part.count and part.first != expected:
                 what = f"events {expected} to {part.first - 1} are missing from the file"
@@ -293,7 +294,9 @@ class _Checker:
                 end.at, end.prev, end.hlc = to.seq, to.hash, to.hlc or end.hlc
             self.verdict.damage += part.damage
             for ref, place in part.refs:
-                self.refs.setdefault(ref.sha256, []).append((ref.size, place))
+                refs.setdefault((ref.sha256, ref.size, place[2]), place)
+        for (digest, size, _), place in refs.items():
+            self.refs.setdefault(digest, []).append((size, place))
         self.verdict.damage.sort(key=lambda each: each.n)
 
     def _signature(self, db: sqlite3.Connection, strand: int, end: _End) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.canonical import MAX_BYTES, MAX_DEPTH, MAX_INT, NotCanonical, decode, encode
+from data.canonical import MAX_BYTES, MAX_DEPTH, MAX_INT, NotCanonical, check_all, decode, encode
 from data.envelope import Header, Ref, decode_header, encode_header
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
@@ -148,3 +148,17 @@ def test_headers_are_encoded_canonically(header: Header) -> None:
     raw = encode_header(header)
     assert raw == encode(decode(raw))
     assert decode_header(raw) == header
+
+
+DEEP = b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1)
+
+
+@pytest.mark.parametrize("others", [b"1", b"[]", b'{"a":[]}', '"ä"'.encode()])
+@pytest.mark.parametrize(
+    "bad", [DEEP, b'{"a": 1}', b"1.0", '{"ä":1}'.encode(), b"", b"1,2", b'"' + b"a" * MAX_BYTES + b'"']
+)
+def test_one_that_is_not_canonical_is_found_among_others(bad: bytes, others: bytes) -> None:
+    around = [others] * 50
+    check_all([*around, DEEP[1:-1], *around])
+    with pytest.raises(NotCanonical):
+        check_all([*around, bad, *around])

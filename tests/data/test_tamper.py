@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from data.blobs import Blobs
 from data.case import Case, adopt, found
 from data.clock import ManualClock
 from data.envelope import Entry, case_id, commitment, decode_header, encode_header, event_hash
+from data.helper import Helper
 from data.home import Home
 from data.identity import Identity
 from data.log import connect
@@ -446,7 +448,14 @@ def test_what_others_saw_and_is_not_here_is_counted(scenes: dict[str, Scene], tm
 
 @pytest.fixture
 def halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second process takes part, and this one leaves it a half: else it would be done before that has started."""
+
+    def first_only(job: rows.Job, db: sqlite3.Connection) -> Iterator[tuple[int, rows.Part]]:
+        return islice(share(job, db), 1)
+
+    share = rows.Job.share
     monkeypatch.setattr("data.verify.IN_TWO", 2)
+    monkeypatch.setattr(rows.Job, "share", first_only)
 
 
 @pytest.mark.usefixtures("halves")
@@ -491,17 +500,31 @@ class Nowhere:
         pass
 
 
-def test_the_second_process_does_its_half_also_under_a_screen(
-    scenes: dict[str, Scene], halves: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here: list[int] = []
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The first numbers of what this process itself looks at."""
+    found: list[int] = []
 
     def counted(*args: Any) -> rows.Part:
-        here.append(args[3])
+        found.append(args[3])
         return scan(*args)
 
     scan = rows.scan
     monkeypatch.setattr(rows, "scan", counted)
+    return found
+
+
+def test_the_second_process_does_its_half_also_under_a_screen(
+    scenes: dict[str, Scene], halves: None, here: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stderr", Nowhere())
     assert verify(scenes["seen"].directory).sound
-    assert here == [1]
+    assert len(here) == 1
+
+
+def test_what_a_second_process_that_dies_took_on_is_looked_at_here(
+    scenes: dict[str, Scene], halves: None, here: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "Helper", lambda _, files: Helper("data.nowhere", files))
+    verdict = verify(scenes["seen"].directory)
+    assert (verdict.sound, len(here)) == (True, 2)
