@@ -1,15 +1,19 @@
 """docs/cli.md names every command, every option and every exit code; completion knows them too."""
 
 import argparse
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from console.cli import exits
-from console.cli.arguments import COMMANDS, build
+from console.cli.arguments import COMMANDS, build, parse
 from tests.cli.conftest import Warroom
 
-TEXT = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXT = (ROOT / "docs" / "cli.md").read_text()
 
 
 def parser_of(command: str) -> argparse.ArgumentParser:
@@ -57,3 +61,28 @@ def test_every_command_explains_itself(warroom: Warroom) -> None:
     listed = warroom.quick("--help").out
     assert [command for command in COMMANDS if f" {command} " not in listed] == []
     assert "back-dates" in warroom.quick("note", "--help").out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_example_on_a_page_is_a_command_line_that_the_program_takes(page: Path) -> None:
+    text = page.read_text()
+    blocks = re.findall(r"^```.*?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    for line in (line for block in blocks for line in block.replace("\\\n", " ").splitlines()):
+        if not line.startswith("warroom "):
+            continue
+        # Words behind two or more spaces explain the example.
+        words = shlex.split(re.split(r"\s{3,}", line)[0].split("  #")[0], comments=True)
+        options = parse(words[1:])  # leaves with a message of its own where it makes no sense
+        assert options.command == words[1] or words[1].startswith("--"), line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_and_option_that_a_sentence_names_is_there(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for named in re.findall(r"`warroom ([a-z][a-z-]*)([^`\\\\]*)`", prose):
+        command, rest = named
+        assert command in COMMANDS, f"{page.name}: warroom {command}"
+        known = {name for action in parser_of(command)._actions for name in action.option_strings}
+        # What stands behind `--` is a command of somebody else.
+        options = re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", rest.split(" -- ")[0])
+        assert [name for name in options if name not in known] == [], f"{page.name}: {' '.join(named)}"
