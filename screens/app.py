@@ -25,6 +25,7 @@ def run(
     bell: bool = True,
     problems: Sequence[str] = (),
     runner: Runner | None = None,
+    constants: Mapping[str, str] = {},
 ) -> int:
     """Run the console on this terminal until it is left. Returns the exit status.
 
@@ -38,6 +39,7 @@ def run(
         bell: whether an alert that pages rings the terminal's bell.
         problems: what is wrong with the configuration, one sentence each, said when the console opens.
         runner: what it says about steps of playbooks that run.
+        constants: values of playbooks that are the same in every incident, by name.
     """
     # Threads that share and search take turns with the screen every millisecond instead of every five.
     sys.setswitchinterval(0.001)
@@ -55,6 +57,7 @@ def run(
             bell=bell,
             problems=problems,
             runner=runner,
+            constants=constants,
             driver_class=TolerantDriver,
         )
         app.run()

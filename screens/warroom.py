@@ -98,6 +98,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         keys: overrides of the keymap, command id to keys.
         theme: the name of a theme; nothing = dark.
         runner: what the configuration says about steps that run.
+        constants: values of playbooks that are the same in every incident, by name.
         expect_room: draw the frame of the room first, because an incident is likely to be open.
     """
 
@@ -121,6 +122,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         bell: bool = True,
         problems: Sequence[str] = (),
         runner: Runner | None = None,
+        constants: Mapping[str, str] = {},
         driver_class: Any = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
@@ -129,7 +131,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self._problems.extend(problems)
         self._standing = ""
         self.sight = Sight()
-        self._runner = runner
+        self._runner, self._constants = runner, constants
         self._attention = Attention(bell, os.environ)
         self.command_of = {key: name for name, keys_ in self.keymap_in_force.items() for key in keys_}
         self._open_desk, self._start, self._expect_room = open_desk, start, expect_room
@@ -373,7 +375,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         """The playbooks at work here; what runs goes on whatever is looked at."""
         from screens.playbook import Playing
 
-        return Playing(self._runner, self._mark)
+        return Playing(self._runner, self._mark, self._constants)
 
     def show_evidence(self) -> None:
         """Show the evidence over the room."""

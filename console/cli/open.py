@@ -111,6 +111,7 @@ def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config
         bell=config.screen.bell,
         problems=[str(problem) for problem in config.problems],
         runner=config.runner,
+        constants=config.playbooks.values,
         expect_room=bool(home.cases()),
     )
 

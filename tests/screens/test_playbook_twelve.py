@@ -235,9 +235,9 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def on_screen(home: Home, book: Playbook, severity: int, **more: str) -> AsyncIterator[ByKeys]:
     """Declare an incident with what gives the playbook away, find it proposed, open it."""
     assert isinstance(home.clock, ManualClock)
-    async with app(home, expect_room=False).run_test(size=(120, 40)) as pilot:
+    known = constants(book.completed(DEFAULT), **more)
+    async with app(home, expect_room=False, constants=known).run_test(size=(120, 40)) as pilot:
         stage = Stage(pilot, await ready(pilot, room=False))
-        stage.console.playing._constants = constants(book.completed(DEFAULT), **more)
         await stage.press("D")
         await form(stage)
         await stage.press(str(severity), "tab")
