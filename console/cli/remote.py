@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.cli import exits
 from console.cli.context import Context
-from console.config import Config, config_path, load
+from console.cli.settings import add, document, entries, write
+from console.config import Config, config_path
 from console.config import Remote as Setting
 from console.refusal import Refused
 from console.shown import visible
@@ -19,8 +19,6 @@ from data.clock import iso
 from data.trouble import StoreTrouble
 
 if TYPE_CHECKING:
-    from tomlkit import TOMLDocument
-
     from console.evidence.redaction import Redaction
     from data.home import Home
     from data.remotes import Findings, Remote
@@ -192,19 +190,18 @@ def _add(context: Context) -> int:
     mask = context.options.mask
     setting = Setting(name=name, url=url, options=options, mask=mask)
     path = config_path()
-    document = _document(path)
+    settings = document(path)
     # Probed before it is written down: a remote that cannot be reached is better noticed now than at 03:00.
     code = _probe(context, setting) if not context.options.no_probe else exits.OK
     import tomlkit
 
-    table = tomlkit.table()
-    table.update({"name": name, "url": url, **({"options": options} if options else {})})
-    if mask != "none":
-        table["mask"] = mask
-    if "remote" not in document:
-        document["remote"] = tomlkit.aot()
-    document["remote"].append(table)
-    _write(path, tomlkit.dumps(document))
+    mask_too = {"mask": mask} if mask != "none" else {}
+    add(
+        settings,
+        "remote",
+        {"name": name, "url": url, **({"options": options} if options else {}), **mask_too},
+    )
+    write(path, tomlkit.dumps(settings))
     context.say(f"{name} is set up in {path}; a console that is open takes it at its next start.")
     return code
 
@@ -214,59 +211,19 @@ def _remove(context: Context) -> int:
 
     name = context.options.name
     path = config_path()
-    document = _document(path)
+    settings = document(path)
     _named(context, name)
     kept = tomlkit.aot()
-    for each in document["remote"]:
+    for each in entries(settings, "remote"):
         if each["name"] != name:
             kept.append(each)
     if len(kept):
-        document["remote"] = kept
+        settings["remote"] = kept
     else:
-        del document["remote"]
-    _write(path, tomlkit.dumps(document))
+        del settings["remote"]
+    write(path, tomlkit.dumps(settings))
     context.say(f"{name} is no longer used; what is stored there stays there.")
     return exits.OK
-
-
-def _document(path: Path) -> TOMLDocument:
-    """The configuration as a person wrote it, to be changed; empty when there is none.
-
-    Raises:
-        Refused: it cannot be read, or is no TOML: nobody could add to it without losing something.
-    """
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
-
-    try:
-        return tomlkit.parse(path.read_bytes().decode())
-    except FileNotFoundError:
-        return tomlkit.document()
-    except OSError as error:
-        raise Refused(f"{path} cannot be read: {error.strerror}.", "Check its owner and mode.") from error
-    except (TOMLKitError, ValueError, RecursionError) as error:
-        raise Refused(
-            f"{path} is not TOML: {visible(str(error), 200)}.",
-            "Mend it first (`warroom config check` names the line); nothing was changed.",
-        ) from error
-
-
-def _write(path: Path, text: str) -> None:
-    """Write the configuration, whole or not at all, and only if it is as good as it was."""
-    from data.durable import make_directory, replace
-
-    # What a link points to is changed, and not the link: it may lie among somebody's dotfiles.
-    path = path.resolve()
-    make_directory(path.parent)
-    before = path.read_bytes() if path.exists() else None
-    replace(path, text.encode())
-    wrong = [problem for problem in load(path).problems if "remote" in problem.what]
-    if wrong:
-        if before is None:
-            path.unlink()
-        else:
-            replace(path, before)
-        raise Refused(str(wrong[0]), "Nothing was changed.")
 
 
 def _named(context: Context, name: str) -> Setting:
