@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from screens.skeleton import draw, keys_wait
 
 if TYPE_CHECKING:
+    from console.comms.messenger import Messenger
     from console.config import Runner
     from console.desk import Desk
+    from console.room import Room
 
 
 def run(
@@ -26,6 +28,7 @@ def run(
     problems: Sequence[str] = (),
     runner: Runner | None = None,
     constants: Mapping[str, str] = {},
+    messenger: Callable[[Room], Messenger] | None = None,
 ) -> int:
     """Run the console on this terminal until it is left. Returns the exit status.
 
@@ -40,6 +43,7 @@ def run(
         problems: what is wrong with the configuration, one sentence each, said when the console opens.
         runner: what it says about steps of playbooks that run.
         constants: values of playbooks that are the same in every incident, by name.
+        messenger: makes what drafts and sends the messages of an incident.
     """
     # Threads that share and search take turns with the screen every millisecond instead of every five.
     sys.setswitchinterval(0.001)
@@ -58,6 +62,7 @@ def run(
             problems=problems,
             runner=runner,
             constants=constants,
+            messenger=messenger,
             driver_class=TolerantDriver,
         )
         app.run()

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Pane = Literal["", "alerts", "timeline", "checklist", "rollback", "incidents", "evidence", "playbook"]
-Place = Literal["everywhere", "incident", "room", "evidence", "home"]
-"""Where a command exists; `incident`: in the room and on its evidence screen."""
+Pane = Literal[
+    "", "alerts", "timeline", "checklist", "rollback", "incidents", "evidence", "playbook", "messages"
+]
+Place = Literal["everywhere", "incident", "room", "evidence", "messages", "home"]
+"""Where a command exists; `incident`: in the room and on the screens that lie over it."""
+SCREENS: tuple[Place, ...] = ("room", "evidence", "messages", "home")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,11 @@ class Situation:
     note: bool = False
     """Whether the selected timeline entry was written by a person."""
     row: str = ""
-    """What the selected row of the evidence screen, or of the playbooks, is about."""
+    """What the selected row of the evidence, of the messages, or of the playbooks is about."""
     step: frozenset[str] = frozenset()
     """What can be done with the selected step of a playbook."""
+    message: frozenset[str] = frozenset()
+    """What can be done with the selected message."""
     running: bool = False
     """Whether a step of a playbook runs, or will by itself."""
     contained: bool = False
@@ -104,6 +109,17 @@ def _settles(now: Situation) -> str:
     if now.pane == "playbook":
         return _step("settle", "Nothing is unknown about this step.")(now)
     return _entry(now)
+
+
+def _message(can: str, why: str) -> Possible:
+    def possible(now: Situation) -> str:
+        if not now.writable:
+            return _write(now)
+        if now.row not in ("message", "delivery"):
+            return "No message is selected: N drafts one."
+        return "" if can in now.message else why
+
+    return possible
 
 
 _class = _in("rollback", "4", "a rollback class")
@@ -272,6 +288,18 @@ COMMANDS: tuple[Command, ...] = (
     Command("play.decide", "Q", "Answer the decision", "Choose one way out of the selected decision, with a reason.", "decide", name="decide", possible=_step("decide", "This step is no decision.")),
     Command("play.exempt", "", "Exempt from the freeze", "Let the selected step through the change freeze of this incident, with a reason.", "", name="exempt", possible=_step("run", "This step runs nothing.")),
     Command("play.stop", "T", "Stop the run", "End the run that goes on, with all that it started; what would run by itself never begins.", "stop", "room", "stop", _stoppable),
+    Command("focus.messages", "7", "Messages", "What others are told, how far each message is, and when the next update is due; again: back to the room.", "messages", "incident", "messages"),
+    Command("message.draft", "N", "Draft a message", "Draft a message from a template and the record, as in :draft internal-update; nothing is sent.", "new", "incident", "draft", _open_room),
+    Command("message.page", "B", "Page somebody", "Wake somebody through the senders that page, or acknowledge or resolve the page.", "page", "incident", "page", _write),
+    Command("message.edit", "c", "Edit the words", "Change subject and text of the selected message; what is in the way is said while you type.", "edit", "messages", "edit", _message("edit", "It is on its way or has gone out: N drafts a correction.")),
+    Command("message.save", "f8", "Save the words", "Put the words that are being edited on the record; an approval of the words before is over.", "", "messages", "saveedit", typing=True, possible=_write),
+    Command("message.fill", "equals_sign", "Fill in facts", "Supply the facts that the selected message needs, what is missing first.", "facts", "messages", "facts", _message("fill", "This message asks for no facts that could still be filled in.")),
+    Command("message.waive", "w", "Let a finding stand", "Let something stand that the check found, with a reason.", "waive", "messages", "letstand", _message("waive", "Nothing about this message can be waived.")),
+    Command("message.approve", "Y", "Approve the message", "Let the selected message go out, in exactly these words.", "approve", "messages", "approvemessage", _message("approve", "This message needs no approval now.")),
+    Command("message.send", "greater_than_sign", "Send the message", "Show the words, choose the senders; Enter sends it.", "SEND", "messages", "send", _message("send", "It was taken back: N drafts a new one.")),
+    Command("message.cancel", "x", "Take the message back", "Keep the selected message from going out, as far as it has not; on a delivery: from there only.", "take back", "messages", "cancel", _message("cancel", "Nothing of it can be taken back; N drafts a correction.")),
+    Command("message.settle", "u", "Settle the delivery", "Say what became of a message of which nobody knows whether it went out.", "settle", "messages", "settledelivery", _message("settle", "Nothing is unknown about this message.")),
+    Command("message.resume", "", "Go on sending", "Go on with the messages that are on their way, and say when the next try is.", "", "incident", "resume", _write),
     Command("view.zoom", "plus", "Bigger, or back", "Give the pane in use the whole screen; again: all panes.", "zoom", name="zoom"),
     Command("view.freeze", "f", "Freeze, or go on", "Hold the alerts or the timeline still while you read; arrivals are counted. Again: go on.", "freeze", name="freeze", possible=_freezable),
     Command("mark.set", "m", "Mark the entry", "Mark the selected timeline entry for as long as this room is open; again: no mark.", "", name="mark", possible=_reading),
@@ -292,19 +320,26 @@ BY_NAME: dict[str, Command] = {command.name: command for command in COMMANDS if 
 
 def commands_for(place: Place) -> list[Command]:
     """Return the commands that exist at `place`, those that exist everywhere included."""
-    return [command for command in COMMANDS if _exists(command, place)]
+    return [command for command in COMMANDS if exists(command, place)]
 
 
-def _exists(command: Command, place: Place) -> bool:
+def exists(command: Command, place: Place) -> bool:
+    """Return whether `command` is one of `place`."""
     return command.place in (place, "everywhere") or (
-        command.place == "incident" and place in ("room", "evidence")
+        command.place == "incident" and place in ("room", "evidence", "messages")
     )
+
+
+def meet(one: Command, other: Command) -> bool:
+    """Return whether there is a screen on which both exist: there they cannot have the same key."""
+    return any(exists(one, place) and exists(other, place) for place in SCREENS)
 
 
 ELSEWHERE: dict[Place, str] = {
     "room": "This belongs to the room: press Esc first.",
     "incident": "This belongs to an incident: open one with Enter.",
     "evidence": "This belongs to the evidence screen: press 5 first.",
+    "messages": "This belongs to the messages: press 7 first.",
     "home": "This belongs to the list of incidents: press 0.",
 }
 """Why a command that belongs to another place is not possible here."""
@@ -312,6 +347,6 @@ ELSEWHERE: dict[Place, str] = {
 
 def reason(command: Command, now: Situation) -> str:
     """Return why `command` is not possible now, as a sentence; empty when it is."""
-    if not _exists(command, now.place):
+    if not exists(command, now.place):
         return ELSEWHERE["incident" if now.place == "home" else command.place]
     return command.possible(now)

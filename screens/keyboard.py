@@ -7,7 +7,7 @@ before the next key is looked at, and keys that arrive while a dialog opens wait
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from textual import events
@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widgets import TextArea
 
-from screens.commands import BY_ID
+from screens.commands import BY_ID, exists
 from screens.console_screen import ConsoleScreen
 
 
@@ -41,9 +41,9 @@ class TakesKeys(Protocol):
 
 
 class OrderedKeys(App[None], inherit_bindings=False):
-    """An app whose keys keep their order. `command_of`: key to command id."""
+    """An app whose keys keep their order. `commands_of`: key to the ids of commands, one for each place."""
 
-    command_of: Mapping[str, str]
+    commands_of: Mapping[str, Sequence[str]]
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -85,12 +85,14 @@ class OrderedKeys(App[None], inherit_bindings=False):
         await super().on_event(event)
 
     def _command(self, screen: Screen[Any], event: events.Key) -> bool:
-        name = self.command_of.get(event.key)
-        if name == "quit" and self.base is not None:
+        names = self.commands_of.get(event.key, ())
+        if "quit" in names and self.base is not None:
             # The one command that a dialog does not take for itself.
             screen = self.base
-        if name is None or not isinstance(screen, ConsoleScreen):
+        if not names or not isinstance(screen, ConsoleScreen):
             return False
+        # What belongs elsewhere says where.
+        name = next((each for each in names if exists(BY_ID[each], screen.place)), names[0])
         typing = isinstance(screen.focused, TextArea)
         if typing and (event.is_printable or not BY_ID[name].typing):
             return False

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from textual.keys import _character_to_key, format_key
 
-from screens.commands import BY_ID, COMMANDS, Command
+from screens.commands import BY_ID, COMMANDS, Command, meet
 
 FORBIDDEN: dict[str, str] = {
     "ctrl+a": "it is the prefix of screen and the start of the line in a text box",
@@ -99,11 +99,11 @@ def resolve(overrides: Mapping[str, str]) -> tuple[dict[str, tuple[str, ...]], l
 def _clash(
     keymap: Mapping[str, tuple[str, ...]], wanted: Mapping[str, object]
 ) -> tuple[str, str, str] | None:
-    """Return an overridden command, its key that another command has too, and that command."""
+    """Return an overridden command, its key that another command has too where it exists, and that command."""
     for name in sorted(wanted):
         for key in keymap[name]:
             for other, keys in keymap.items():
-                if other != name and key in keys:
+                if other != name and key in keys and meet(BY_ID[name], BY_ID[other]):
                     return name, key, other
     return None
 

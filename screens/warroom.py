@@ -35,10 +35,12 @@ from screens.themes import DEFAULT, NAMES, THEMES, TOKENS, unknown
 from screens.times import SECOND
 
 if TYPE_CHECKING:
+    from console.comms.messenger import Messenger
     from console.config import Runner
     from console.desk import Desk
     from console.room import Room
     from screens.checking import Checking
+    from screens.correspondence import Correspondence
     from screens.playbook import Playing
 
 LAST_VIEWED = "last-viewed"
@@ -99,6 +101,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         theme: the name of a theme; nothing = dark.
         runner: what the configuration says about steps that run.
         constants: values of playbooks that are the same in every incident, by name.
+        messenger: makes what drafts and sends the messages of an incident; None = there are no senders.
         expect_room: draw the frame of the room first, because an incident is likely to be open.
     """
 
@@ -123,6 +126,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         problems: Sequence[str] = (),
         runner: Runner | None = None,
         constants: Mapping[str, str] = {},
+        messenger: Callable[[Room], Messenger] | None = None,
         driver_class: Any = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
@@ -132,8 +136,12 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self._standing = ""
         self.sight = Sight()
         self._runner, self._constants = runner, constants
+        self._messenger = messenger
         self._attention = Attention(bell, os.environ)
-        self.command_of = {key: name for name, keys_ in self.keymap_in_force.items() for key in keys_}
+        self.commands_of: dict[str, list[str]] = {}
+        for name, keys_ in self.keymap_in_force.items():
+            for key in keys_:
+                self.commands_of.setdefault(key, []).append(name)
         self._open_desk, self._start, self._expect_room = open_desk, start, expect_room
         self.animation_level = "none"
         for known in THEMES:
@@ -377,15 +385,45 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
 
         return Playing(self._runner, self._mark, self._constants)
 
+    @cached_property
+    def correspondence(self) -> Correspondence:
+        """The messages of the open incident."""
+        from screens.correspondence import Correspondence
+
+        return Correspondence(self._messenger)
+
     def show_evidence(self) -> None:
         """Show the evidence over the room."""
         from screens.evidence import EvidenceScreen
 
-        self.push_screen(EvidenceScreen())
+        self._lay_over(EvidenceScreen())
+
+    def show_messages(self, chosen: str = "", said: str = "", tone: str = "") -> None:
+        """Show the messages over the room, with the cursor on one of them by its id, and say something there."""
+        from screens.messages import MessagesScreen
+
+        if isinstance(self.base, MessagesScreen):
+            self.base.choose(chosen)
+            self.base.say(said, tone)
+        else:
+            self._lay_over(MessagesScreen(chosen, said, tone))
+
+    def _lay_over(self, screen: ConsoleScreen) -> None:
+        if self.base is not self.screen:
+            # The dialog that asked for it closes first.
+            self.call_later(self._lay_over, screen)
+        elif self._over_room:
+            self.switch_screen(screen)
+        else:
+            self.push_screen(screen)
+
+    @property
+    def _over_room(self) -> bool:
+        return isinstance(self.screen, ConsoleScreen) and self.screen.place in ("evidence", "messages")
 
     def leave_evidence(self) -> RoomScreen | None:
-        """Go back from the evidence to the room under it; returns the room."""
-        if isinstance(self.screen, ConsoleScreen) and self.screen.place == "evidence":
+        """Go back to the room from what lies over it; returns the room."""
+        if self._over_room:
             self.pop_screen()
         base = self.base
         return base if isinstance(base, RoomScreen) else None

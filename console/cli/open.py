@@ -16,8 +16,10 @@ from console.refusal import Refused
 
 if TYPE_CHECKING:
     from console.child import Child
+    from console.comms.messenger import Messenger
     from console.comms.outbox import Outbox
     from console.desk import Desk
+    from console.room import Room
     from data.home import Home
 
 
@@ -102,6 +104,11 @@ def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config
     """Run the screens on `home` until they are left; returns the exit code."""
     from screens.app import run as run_screens
 
+    def messenger(room: Room) -> Messenger:
+        from console.comms.messenger import Messenger  # nobody waits for it who sends nothing
+
+        return Messenger(room, config)
+
     return run_screens(
         open_desk,
         start=start,
@@ -112,6 +119,7 @@ def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config
         problems=[str(problem) for problem in config.problems],
         runner=config.runner,
         constants=config.playbooks.values,
+        messenger=messenger,
         expect_room=bool(home.cases()),
     )
 

@@ -8,12 +8,15 @@ from screens.commands import BY_ID, Pane
 from screens.console_screen import ConsoleScreen, does
 from screens.deeds.alerts import selected_alert
 from screens.deeds.evidence import open_row
+from screens.deeds.messages import open_row as open_message
 from screens.deeds.playbook import open_row as open_play
 from screens.deeds.timeline import history
 from screens.dialogs.form import Choice, Form, Option
 from screens.dialogs.page import Page
 from screens.display import many
 from screens.evidence import EvidenceScreen
+from screens.messages import MessagesScreen
+from screens.over_room import OverRoom
 from screens.reading import about_alert, about_class, about_item
 from screens.room import RoomScreen
 from screens.widgets.alerts import Alerts
@@ -24,7 +27,7 @@ from screens.widgets.timeline import Timeline
 
 
 def _focus(screen: ConsoleScreen, pane: Pane) -> None:
-    if isinstance(screen, EvidenceScreen):
+    if isinstance(screen, OverRoom):
         if (room := screen.console_app.leave_evidence()) is not None:
             room.focus_pane(pane)
     elif isinstance(screen, RoomScreen):
@@ -92,6 +95,9 @@ def open_selection(screen: ConsoleScreen, words: str = "") -> None:
     if isinstance(screen, EvidenceScreen):
         screen.start(open_row(screen))
         return
+    if isinstance(screen, MessagesScreen):
+        open_message(screen)
+        return
     if pane == "alerts" and (alert := selected_alert(screen)) is not None:
         names = ["alert.ack", "alert.ack_note", "alert.silence", "incident.declare", "copy"]
         if isinstance(screen, RoomScreen):
@@ -137,6 +143,8 @@ def copy(screen: ConsoleScreen, words: str = "") -> None:
         _copy(screen, case)
     elif isinstance(screen, EvidenceScreen) and (entry := screen.selected) is not None:
         _copy(screen, entry.id)
+    elif isinstance(screen, MessagesScreen) and (message := screen.selected) is not None:
+        _copy(screen, message.id)
 
 
 def _copy(screen: ConsoleScreen, text: str) -> None:
@@ -218,7 +226,7 @@ def leave(screen: ConsoleScreen, words: str = "") -> None:
             screen.command("write.note")
 
     room = screen.room
-    kept = isinstance(screen, RoomScreen | EvidenceScreen) and room is not None and not room.drafts.trouble
+    kept = isinstance(screen, RoomScreen | OverRoom) and room is not None and not room.drafts.trouble
     options = (
         Option("s", "stay", "stay and finish it"),
         Option("q", "leave", "quit; it is in the write bar next time" if kept else "quit; it is lost"),

@@ -36,6 +36,18 @@ ORDER: dict[str, tuple[str, ...]] = {
         "open",
         "write.note",
     ),
+    "messages": (
+        "message.settle",
+        "message.fill",
+        "message.edit",
+        "message.approve",
+        "message.send",
+        "message.waive",
+        "message.draft",
+        "message.cancel",
+        "open",
+        "message.page",
+    ),
     "incidents": ("open", "incident.declare"),
     "evidence": (
         "exhibit.show",
@@ -69,10 +81,11 @@ class Hints(StripLines):
     def update(self, now: Situation, keymap: Mapping[str, tuple[str, ...]]) -> None:
         """Show what is possible in `now`."""
         if now.typing:
+            save = ("F8" if now.place == "messages" else "Enter", "strong", 0)
             self.show(
                 (
                     [
-                        ("Enter", "strong", 0),
+                        save,
                         ("save", "quiet", 0),
                         ("Esc", "strong", 0),
                         ("leave, draft stays", "quiet", 0),

@@ -14,6 +14,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
+from console.comms.outbox import Outbox
 from console.desk import Desk
 from console.events import (
     AlertFacts,
@@ -171,12 +172,19 @@ WATCHERS: list[Lock | None] = []
 """Locks that stand in for a watcher, held until the process ends."""
 
 
-def app(home_: Home, *, watched: bool = True, meeting: Meeting | None = None, **options: Any) -> WarRoomApp:
-    """Return the console on `home_`, with or without somebody holding the watcher's lock, or remotes."""
+def app(
+    home_: Home,
+    *,
+    watched: bool = True,
+    meeting: Meeting | None = None,
+    outbox: Outbox | None = None,
+    **options: Any,
+) -> WarRoomApp:
+    """Return the console on `home_`, with or without somebody holding the watcher's lock, remotes, or senders."""
     if watched:
         home_.watch_dir.mkdir(parents=True, exist_ok=True)
         WATCHERS.append(Lock.take(home_.watch_dir / WATCHER_LOCK))
-    return WarRoomApp(lambda: Desk.open(home_, "ana", meeting=meeting), **options)
+    return WarRoomApp(lambda: Desk.open(home_, "ana", meeting=meeting, outbox=outbox), **options)
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool], what: str = "") -> None:

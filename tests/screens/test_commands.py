@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import screens.deeds  # noqa: F401 - registers the deeds
-from screens.commands import BY_ID, BY_NAME, COMMANDS
+from screens.commands import BY_ID, BY_NAME, COMMANDS, SCREENS, commands_for
 from screens.console_screen import DEEDS
 from screens.help import keys_document
 from screens.keymap import FORBIDDEN, default_keys, resolve, shown
@@ -26,9 +26,10 @@ def test_every_command_does_something_and_nothing_else_does() -> None:
 def test_ids_names_and_default_keys_are_unique() -> None:
     assert len(BY_ID) == len(COMMANDS)
     assert len(BY_NAME) == sum(bool(command.name) for command in COMMANDS)
-    keys = Counter(key for command in COMMANDS for key in default_keys(command))
-    assert [key for key, count in keys.items() if count > 1] == []
-    assert not set(keys) & set(FORBIDDEN)
+    for place in SCREENS:
+        keys = Counter(key for command in commands_for(place) for key in default_keys(command))
+        assert [key for key, count in keys.items() if count > 1] == [], place
+        assert not set(keys) & set(FORBIDDEN)
 
 
 def test_every_command_can_be_reached() -> None:
@@ -88,10 +89,13 @@ def test_two_commands_may_swap_keys() -> None:
         st.one_of(st.sampled_from(sorted(BY_ID)), st.text(max_size=20)), st.text(max_size=12), max_size=6
     )
 )
-def test_whatever_the_configuration_says_no_key_means_two_things(overrides: dict[str, str]) -> None:
+def test_whatever_the_configuration_says_no_key_means_two_things_on_one_screen(
+    overrides: dict[str, str],
+) -> None:
     keymap, _ = resolve(overrides)
-    keys = Counter(key for keys in keymap.values() for key in keys)
-    assert all(count == 1 for count in keys.values())
+    for place in SCREENS:
+        keys = Counter(key for command in commands_for(place) for key in keymap[command.id])
+        assert all(count == 1 for count in keys.values())
     assert set(keymap) == set(BY_ID)
 
 
