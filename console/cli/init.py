@@ -272,7 +272,12 @@ class _FirstRun:
         for name in self._names():
             if not any(each.owner for each in self._config.agent if each.name == name):
                 self._until_it_fits(f"Who owns {name}?>", lambda text, name=name: self._own(name, text))  # type: ignore[misc]
-        while name := self._line("A further agent, by its name in the telemetry (Enter: no more)>"):
+        if not self._seen():
+            self._say(
+                "  No telemetry is kept yet. Let the watcher listen for a day (`warroom watch`; docs/sources.md), then"
+                " `warroom init agents inventory` offers what it saw; or name the agents here."
+            )
+        while name := self._line("An agent, by its name in the telemetry (Enter: no more)>"):
             if name in self._names():
                 complain(f"{name} is declared already.")
                 continue
@@ -340,7 +345,7 @@ class _FirstRun:
             picks = self._pick(
                 "Which of these must it never call? Numbers, or all; Enter: none is named>", len(tools)
             )
-            self._declare(name, "", deny=[declarable(tools[place][0]) for place in picks])
+            self._declare(name, None, deny=[declarable(tools[place][0]) for place in picks])
         reach = [glob for each in own for glob in each.endpoints]
         endpoints = [
             each
@@ -351,7 +356,7 @@ class _FirstRun:
             self._say("Endpoints that it was seen to use:")
             self._offer([seen_line(*each) for each in endpoints])
             picks = self._pick("Which may it use? Numbers, or all; Enter: none is declared>", len(endpoints))
-            self._declare(name, "", endpoints=[declarable(endpoints[place][0], 512) for place in picks])
+            self._declare(name, None, endpoints=[declarable(endpoints[place][0], 512) for place in picks])
 
     def _typed(self, name: str) -> None:
         """Ask for tasks by word."""
@@ -370,12 +375,13 @@ class _FirstRun:
 
                 self._until_it_fits(prompt, take)
 
-    def _declare(self, name: str, task: str, **lists: list[str]) -> None:
-        """Add to the entry of an agent and a task, or make it."""
+    def _declare(self, name: str, task: str | None, **lists: list[str]) -> None:
+        """Add to the entry of an agent and a task, or make it; without a task to the first entry of the agent."""
 
         def change(tree: Any) -> None:
             own = [each for each in entries(tree, "agent") if each.get("name") == name]
-            fits = [each for each in own if each.get("task", "") == task and "valid_from" not in each]
+            lasting = [each for each in own if not each.keys() & {"valid_from", "valid_until"}]
+            fits = [each for each in lasting if task is None or each.get("task", "") == task]
             # The entry that only says who owns it becomes that of the first task.
             fits = fits or [each for each in own if not (each.keys() - {"name", "owner", "tenant"})]
             if not fits:

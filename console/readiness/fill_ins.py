@@ -25,7 +25,10 @@ def held(config: Config, library: Library, fill_in: str) -> dict[str, tuple[str,
         case "decision-owners":
             return {name: config.contacts.get(name, ()) for name in DECISION_OWNERS}
         case "agents":
-            return {each.name: (each.owner,) if each.owner else () for each in config.agent} or {"agents": ()}
+            owners: dict[str, tuple[str, ...]] = {}
+            for each in config.agent:
+                owners[each.name] = owners.get(each.name, ()) or ((each.owner,) if each.owner else ())
+            return owners or {"agents": ()}
         case "inventory":
             tools: dict[str, tuple[str, ...]] = {}
             for each in config.agent:

@@ -324,6 +324,25 @@ def test_nothing_that_was_seen_is_accepted_without_a_yes(warroom: Warroom) -> No
     assert (agent.tools, agent.deny, agent.endpoints) == ((), (), ())
 
 
+def test_an_agent_with_several_tasks_has_one_owner_and_one_entry_for_its_endpoints(warroom: Warroom) -> None:
+    seen(warroom, call(0, "mailer", "crm/read", "GET api.example.com /v1"), call(1, "mailer", "mail/send"))
+    said(warroom, "all", "support", "", "1", "read", "1", "send", "all", "", ask=("agents", "inventory"))
+    config = load(config_of(warroom))
+    assert [(each.task, each.tools, each.endpoints) for each in config.agent] == [
+        ("read", ("crm/read",), ("GET api.example.com /v1",)),
+        ("send", ("mail/send",), ()),
+    ]
+    assert {"agents", "inventory"} & set(missing(config, LIBRARY)) == set()
+
+
+def test_an_entry_that_ends_is_not_added_to(warroom: Warroom) -> None:
+    path = write(
+        warroom, '[[agent]]\nname = "mailer"\nowner = "support"\nvalid_until = 2026-01-01\ntools = ["old"]\n'
+    )
+    said(warroom, "*", "crm/read", "", "", ask=("inventory",))
+    assert [each.tools for each in load(path).agent] == [("old",), ("crm/read",)]
+
+
 def test_tools_that_are_not_taken_can_be_denied_at_once_and_endpoints_are_offered(warroom: Warroom) -> None:
     seen(warroom, call(0, "mailer", "crm/read", "GET api.example.com /v1"), call(1, "mailer", "crm/delete"))
     write(warroom, '[[agent]]\nname = "mailer"\nowner = "support"\n')
