@@ -6,21 +6,33 @@ are and by which titles they are held; `[authority]` of the configuration says w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from console.events import (
+    Body,
+    FreezeExempted,
+    FreezeLifted,
+    FreezeSet,
+    RollbackMoved,
+    SecurityLedSet,
+    StepApproved,
+    StepSet,
+)
 from console.incident import COMMANDER, SECURITY_LEAD
 from console.refusal import Refused
 
 if TYPE_CHECKING:
-    from console.config import Config
     from console.incident import Incident
     from playbooks.guidance import Authority, Move
     from playbooks.schema import Role
 
 WORST = "sev1-recovery"
 RECOVER = "recover"
-OWN = {"publish": ("comms-approval",), "send": ("comms-approval",), "security_led_off": ("sev1-recovery",)}
+EVIDENCE = "waive-evidence"
+FREEZE = "change-freeze"
+OWN = {"publish": ("comms-approval",), "send": ("comms-approval",), "security_led_off": (WORST,)}
 """What the console does beside the verbs of the catalogue."""
 
 
@@ -95,13 +107,13 @@ class Gap(NamedTuple):
         return f"{self.authority.id}: {len(self.people)} of at least {self.authority.least} holders named ({have})"
 
 
-def standing(config: Config) -> Standing:
-    """Read the authorities from the library, and who holds them from the configuration."""
+def standing(people: Mapping[str, tuple[str, ...]]) -> Standing:
+    """Read the authorities from the library. `people`: who holds them by name, as the configuration has it."""
     from playbooks import load
     from playbooks.guidance import Authorities
 
     found = load.only(Authorities).authorities
-    return Standing({each.id: each for each in found}, load.moves(), load.roles(), config.authority)
+    return Standing({each.id: each for each in found}, load.moves(), load.roles(), people)
 
 
 def who_can(verb: str, incident: Incident | None, known: Standing) -> Who:
@@ -146,17 +158,57 @@ def who_can(verb: str, incident: Incident | None, known: Standing) -> Who:
     return Who(verb, title, needed, tuple(kept.values()))
 
 
-def refuse(verb: str, actor: str, incident: Incident, known: Standing) -> None:
+def refuse(verb: str, actor: str, incident: Incident, known: Standing, said: str = "") -> None:
     """Refuse what somebody has no authority for, saying who can instead.
 
-    Where nobody is named for it nothing is refused: an incident does not wait for a list to be filled in.
+    Where nobody is named for it nothing is refused: an incident does not wait for a list to be filled in. What is
+    done on the word of somebody who may is not refused either: a scribe records what others decide.
+
+    Args:
+        verb: see `who_can`.
+        actor: who does it.
+        incident: in which.
+        known: the authorities in force.
+        said: the reason that goes on the record with it.
 
     Raises:
-        Refused: others are named for it, and `actor` is not.
+        Refused: others are named for it, `actor` is not, and `said` names none of them.
     """
     who = who_can(verb, incident, known)
-    if who.may(actor) is False:
-        raise Refused(f"{actor} has no authority for this: {who.title}.", f"{who}")
+    if who.may(actor) is False and not any(_names(said, person) for person in who.people):
+        raise Refused(
+            f"{actor} has no authority for this: {who.title}.",
+            f"{who} On their word: name them in the reason.",
+        )
+
+
+def _names(said: str, person: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(person)}(?!\w)", said, re.IGNORECASE) is not None
+
+
+def asked_for(body: Body, incident: Incident) -> tuple[str, str]:
+    """Return the authority that an entry needs, and the words that go on the record with it; "" when it needs none.
+
+    What only states how things are needs none: whoever sees that something is contained or undone says so.
+    """
+    match body:
+        case FreezeSet() | FreezeLifted() | FreezeExempted():
+            return FREEZE, body.reason
+        case RollbackMoved(state="reversing" | "waived"):
+            return f"rollback-{body.action_class}", body.note
+        case SecurityLedSet(led=False):
+            return WORST, body.reason
+        case StepApproved():
+            step = incident.plays.step(body.playbook, body.step)
+            recovers = step is not None and step.section == "recovery" and incident.severity == 1
+            return (WORST, "") if recovers else ("", "")
+        case StepSet(state="waived"):
+            play = incident.plays.opened.get(body.playbook)
+            steps = [each.step for each in play.steps.values()] if play is not None else []
+            kept = any(each.destroys_evidence and each.snapshot == body.step for each in steps)
+            return (EVIDENCE, body.reason) if kept else ("", "")
+        case _:
+            return "", ""
 
 
 def gaps(known: Standing, kinds: tuple[str, ...] = ()) -> list[Gap]:

@@ -139,7 +139,7 @@ def _authority(config: Config) -> Iterator[Finding]:
     from playbooks.load import PlaybookTrouble
 
     try:
-        known = authority.standing(config)
+        known = authority.standing(config.authority)
     except (PlaybookTrouble, KeyError):
         return  # said already: the runbook is broken
     for name in authority.unknown(known):

@@ -286,10 +286,22 @@ class Room:
         What makes the incident one of data security brings the switch to the security lead with it.
 
         Raises:
+            Refused: the organisation names others for one of them.
             StoreTrouble: the store did not take them; the message says where they are now.
         """
+        await self._authorise(bodies)
         bodies += await self._security_switch(bodies)
         return await self._append([entry(body, self.actor, role=self.role, at=at) for body in bodies])
+
+    async def _authorise(self, bodies: Sequence[Body]) -> None:
+        """Refuse what the organisation names others for, saying who can instead (X-13)."""
+        for body in bodies if self.authority else ():
+            from console import authority
+
+            needed, said = authority.asked_for(body, self.incident)
+            if self.authority.get(needed):
+                known = await asyncio.to_thread(authority.standing, self.authority)
+                authority.refuse(needed, self.actor, self.incident, known, said)
 
     async def _security_switch(self, bodies: Sequence[Body]) -> tuple[Body, ...]:
         """Return what hands the incident to the security lead at once (S000-CL-4), if one of `bodies` asks for it."""

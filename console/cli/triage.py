@@ -278,7 +278,7 @@ def who_can(options: Namespace) -> int:
     async def run() -> None:
         from console import authority
 
-        known = await asyncio.to_thread(authority.standing, context.config)
+        known = await asyncio.to_thread(authority.standing, context.config.authority)
         for each in authority.unknown(known):
             complain(f"[authority] names {each}, which is no authority; nobody gets anything by it.")
         if not options.verb:

@@ -258,7 +258,9 @@ class Messenger:
         """Who may approve a message: somebody has to, so that nobody named means nobody yet."""
         default = "notify-authorities" if message.audience == "regulator" else "comms-approval"
         wanted = AUTHORITIES.get(message.template, default)
-        return await asyncio.to_thread(lambda: who_can(wanted, self.room.incident, in_force(self._config)))
+        return await asyncio.to_thread(
+            lambda: who_can(wanted, self.room.incident, in_force(self._config.authority))
+        )
 
     # -- sending -----------------------------------------------------------------------------------------
 

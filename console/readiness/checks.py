@@ -70,7 +70,7 @@ class Facts:
     @cached_property
     def standing(self) -> authority.Standing:
         """The authorities in force."""
-        return authority.standing(self.config)
+        return authority.standing(self.config.authority)
 
     @cached_property
     def observed(self) -> Observed:

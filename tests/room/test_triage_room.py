@@ -9,7 +9,6 @@ import pytest
 
 from console import authority, forms, handover, routing, severity, tagging
 from console import events as ev
-from console.config import Config
 from console.desk import Desk
 from console.refusal import Refused
 from console.room import Room
@@ -273,9 +272,9 @@ async def test_an_incident_keeps_its_routing_table_and_says_who_waits_and_how_lo
     room: Room, clock: ManualClock
 ) -> None:
     clock.advance(7 * 60 * SECOND)
-    assert routing.headline(room.incident, clock.now()) == "tell 1: on-call 7 min"
+    assert routing.headline(room.incident, clock.now()) == ["tell 1", "on-call 7 min"]
     await room.tell("on-call", "paged, acknowledged", "kim")
-    assert routing.headline(room.incident, clock.now()) == ""
+    assert routing.headline(room.incident, clock.now()) == []
     with pytest.raises(Refused, match="Nobody is called finanse"):
         await room.tell("finanse", "called")
     with pytest.raises(Refused, match="How was finance told"):
@@ -294,7 +293,7 @@ async def test_closing_says_who_was_never_told(room: Room) -> None:
 
 
 def standing(**people: tuple[str, ...]) -> authority.Standing:
-    return authority.standing(Config(authority={name.replace("_", "-"): who for name, who in people.items()}))
+    return authority.standing({name.replace("_", "-"): who for name, who in people.items()})
 
 
 @pytest.mark.req("X-13", "S003-KS-3")
@@ -316,6 +315,30 @@ async def test_where_nobody_is_named_nobody_is_refused(room: Room) -> None:
     assert "on-call engineer" in str(who)
     authority.refuse("halt_all", "ana", room.incident, standing())
     assert authority.who_can("note", room.incident, standing()).may("ana") is True
+
+
+@pytest.mark.req("X-13")
+async def test_the_room_refuses_what_others_are_named_for_and_takes_their_word(room: Room) -> None:
+    room.authority = {"rollback-database-writes": ("kim",), "change-freeze": ("olga",)}
+    await room.move_rollback("database-writes", "open", "", 12)
+    with pytest.raises(Refused, match=r"ana has no authority.*kim \(named for it\) can"):
+        await room.move_rollback("database-writes", "reversing", "kimberley says so")
+    assert room.incident.rollback["database-writes"].state == "open"
+    await room.move_rollback("database-writes", "reversing", "Kim: restore from the copy of 14:00")
+    await room.move_rollback("database-writes", "reversed")
+    assert room.incident.rollback["database-writes"].state == "reversed", "how things are anybody may say"
+    await room.move_rollback("external-calls", "reversing")
+    assert room.incident.rollback["external-calls"].state == "reversing", "nobody is named for that"
+    player = Player(room, room.replica)
+    room.actor = "dee"
+    with pytest.raises(
+        Refused, match=r"dee has no authority.*olga \(named for it\), ana \(incident commander\)"
+    ):
+        await player.freeze("nothing else moves")
+    assert not room.incident.plays.freezes
+    room.actor = "olga"
+    await player.freeze("nothing else moves")
+    assert room.incident.plays.freezes
 
 
 @pytest.mark.req("X-13", "X-12", "S001-SEV-4")
