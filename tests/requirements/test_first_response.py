@@ -131,6 +131,13 @@ def test_one_list_holds_all_windows_and_keeps_every_source_of_a_merged_item() ->
     assert {asked.requirement for asked in ASKED} <= set(named)
 
 
+@pytest.mark.parametrize(
+    "requirement", [pytest.param(id, marks=pytest.mark.req(id)) for id in ("S001-CK-3", "S002-CK-4")]
+)
+def test_what_is_to_be_kept_is_done_with_what_shows_that_it_was(requirement: str) -> None:
+    assert [item.evidence for item in ITEMS if requirement in item.sources] == [True]
+
+
 @pytest.mark.req("S001-PRI-2")
 def test_containment_is_the_first_thing_to_do() -> None:
     assert (ITEMS[0].id, ITEMS[0].phase) == ("stop-harm", "contain")

@@ -17,6 +17,13 @@ ROLLBACK, SCOPE = FORMS["rollback-or-restrict"], FORMS["stop-scope"]
 QUESTIONS = FORMS["seven-questions"]
 
 RL = {"S004-RL-1": "blast-radius", "S004-RL-2": "isolated", "S004-RL-3": "bundle", "S004-RL-4": "wave"}
+CONDITIONS = {
+    "blast-radius": ("blast radius", "understood"),
+    "isolated": ("path", "isolated cleanly"),
+    "bundle": ("active bundle", "precisely"),
+    "wave": ("rollout wave", "stopped", "without hidden dependencies"),
+}
+"""What each of them asks for."""
 UNDERSTOOD = dict.fromkeys(RL.values(), "yes")
 
 
@@ -237,22 +244,30 @@ def test_what_cannot_be_answered_is_a_finding_about_what_is_observed() -> None:
 # ---------------------------------------------------------------- roll back or restrict
 
 SIGNS = {
-    "S001-RR-1": ("release", "rollback"),
-    "S001-RR-2": ("recent-change", "rollback"),
-    "S001-RR-3": ("broad", "rollback"),
-    "S001-RR-4": ("previous-safer", "rollback"),
-    "S001-RR-5": ("one-tool", "restrict"),
-    "S001-RR-6": ("one-class", "restrict"),
-    "S001-RR-7": ("approval", "restrict"),
-    "S001-RR-8": ("drafts", "restrict"),
+    "S001-RR-1": ("release", "rollback", ("release", "clearly", "failure")),
+    "S001-RR-2": ("recent-change", "rollback", ("prompt", "model", "workflow", "tool", "recently")),
+    "S001-RR-3": ("broad", "rollback", ("broadly", "across the workflow")),
+    "S001-RR-4": ("previous-safer", "rollback", ("version before", "safer")),
+    "S001-RR-5": ("one-tool", "restrict", ("one tool", "fails")),
+    "S001-RR-6": ("one-class", "restrict", ("one class of actions", "risky")),
+    "S001-RR-7": ("approval", "restrict", ("tighter approval",)),
+    "S001-RR-8": ("drafts", "restrict", ("draft safely", "without executing")),
 }
 
 
+def asked_in(form: Form, sign: str) -> str:
+    (question,) = (each for each in form.questions if each.id == sign)
+    return question.text
+
+
 @pytest.mark.parametrize(
-    ("sign", "proposes"),
+    ("sign", "proposes", "words"),
     [pytest.param(*value, id=key, marks=pytest.mark.req(key)) for key, value in SIGNS.items()],
 )
-def test_a_sign_leads_to_its_proposal_where_the_path_is_understood(sign: str, proposes: str) -> None:
+def test_a_sign_leads_to_its_proposal_where_the_path_is_understood(
+    sign: str, proposes: str, words: tuple[str, ...]
+) -> None:
+    assert [word for word in words if word not in asked_in(ROLLBACK, sign)] == []
     decided = decide(ROLLBACK, UNDERSTOOD | {sign: "yes"})
     assert decided is not None
     (rule,) = (each for each in ROLLBACK.rules if each.id == decided.rule)
@@ -267,6 +282,7 @@ def test_a_sign_leads_to_its_proposal_where_the_path_is_understood(sign: str, pr
 def test_without_one_of_the_four_conditions_nothing_is_contained_locally(
     condition: str, answer: str, answers: dict[str, str]
 ) -> None:
+    assert [word for word in CONDITIONS[condition] if word not in asked_in(ROLLBACK, condition)] == []
     decided = decide(ROLLBACK, answers | {"quiet": "no", condition: answer})
     assert decided is not None
     assert decided.proposes == "full rollback"

@@ -714,6 +714,44 @@ def test_a_snippet_of_the_source_can_be_run_where_it_belongs(part: str, number: 
     assert [step.id for step in carriers if held(does(step), words) and step.kind in ("command", "http")]
 
 
+@pytest.mark.req("S002-SN-10")
+def test_who_looks_at_the_cache_is_told_where_memory_and_evictions_stand() -> None:
+    step = SCENARIOS[11].step("inspect-cache")
+    assert step is not None
+    assert step.reach == "nothing"
+    assert all(name in step.expect for name in ("used_memory", "evicted_keys"))
+
+
+@pytest.mark.parametrize("number", [4, 10])
+@pytest.mark.req("S002-SN-15")
+def test_ending_every_session_takes_an_administrator_and_an_approval_at_every_level(number: int) -> None:
+    (step,) = (each for each in SCENARIOS[number].steps() if "S002-SN-15" in each.sources)
+    assert step.http is not None
+    assert step.http.headers["Authorization"] == "Bearer env:WARROOM_ADMIN_TOKEN"
+    assert step.approval == (1, 2, 3, 4, 5)
+    assert set(step.approvers) == {"security", "ic"}
+    assert not step.automatic
+
+
+@pytest.mark.req("S002-COM-1")
+def test_the_commander_opens_the_channel() -> None:
+    (step,) = (each for each in DEFAULT.steps() if "S002-COM-1" in each.sources)
+    assert step.action is not None
+    assert (step.role, step.action.verb, step.action.args) == ("ic", "open_channel", {"name": "{channel}"})
+    (value,) = (each for each in DEFAULT.values if each.name == "channel")
+    assert value.accepts("inc-20261121-refund-loop")
+    assert not value.accepts("refund-loop")
+
+
+@pytest.mark.req("S002-PB4-M", "S002-PB4-N")
+def test_a_breach_is_contained_by_security_and_told_by_who_answers_for_it() -> None:
+    steps = [(each, [s for s in each.sources if s.startswith("S002-PB4-")]) for each in SCENARIOS[4].steps()]
+    isolating = {each.role for each, rows in steps if {"S002-PB4-M.1", "S002-PB4-M.4"} & set(rows)}
+    assert isolating == {"security"}
+    assert [each.role for each, rows in steps if "S002-PB4-N.1" in rows] == ["ic", "security"]
+    assert {each.role for each, rows in steps if "S002-PB4-N.2" in rows} == {"comms"}
+
+
 @pytest.mark.req("S002-SN-11", "S002-SN-12")
 def test_keys_go_by_pattern_first_and_the_flush_is_asked_for() -> None:
     order = [step.id for step in SCENARIOS[11].steps()]
