@@ -10,26 +10,40 @@ class Row(Protocol):
     """One route, as the document has it or as an incident keeps it."""
 
     @property
-    def types(self) -> Sequence[str]: ...  # noqa: D102
+    def types(self) -> Sequence[str]:
+        """Types of incidents that it is for; none = all."""
+
     @property
-    def severities(self) -> Sequence[int]: ...  # noqa: D102
+    def severities(self) -> Sequence[int]:
+        """Canonical severities that it is for; none = all."""
+
     @property
-    def tripwires(self) -> Sequence[str]: ...  # noqa: D102
+    def tripwires(self) -> Sequence[str]:
+        """Tripwires that it is for; none = all."""
+
     @property
-    def security(self) -> bool | None: ...  # noqa: D102
+    def security(self) -> bool | None:
+        """Whether it is only for incidents that security leads, or only for others; None = for both."""
+
     @property
-    def tell(self) -> Sequence[str]: ...  # noqa: D102
+    def tell(self) -> Sequence[str]:
+        """Who is told."""
+
     @property
-    def page(self) -> bool: ...  # noqa: D102
+    def page(self) -> bool:
+        """Whether they are woken."""
+
     @property
-    def reason(self) -> str: ...  # noqa: D102
+    def reason(self) -> str:
+        """Why they are told."""
 
 
 class Table(Protocol):
     """A routing table, as the document has it or as an incident keeps it."""
 
     @property
-    def routes(self) -> Sequence[Row]: ...  # noqa: D102
+    def routes(self) -> Sequence[Row]:
+        """Its routes, in order."""
 
 
 class Told(NamedTuple):

@@ -45,7 +45,10 @@ class About(NamedTuple):
     field: str = ""
 
 
-async def attach_file(room: Room, path: Path, about: About = About()) -> Event:  # noqa: B008 - immutable
+_NOTHING = About()
+
+
+async def attach_file(room: Room, path: Path, about: About = _NOTHING) -> Event:
     """Keep a file.
 
     Raises:
@@ -72,7 +75,7 @@ async def attach_file(room: Room, path: Path, about: About = About()) -> Event: 
     )
 
 
-async def attach_text(room: Room, text: bytes, about: About = About()) -> Event:  # noqa: B008 - immutable
+async def attach_text(room: Room, text: bytes, about: About = _NOTHING) -> Event:
     """Keep pasted text, or whatever came on standard input.
 
     Raises:
@@ -106,7 +109,7 @@ async def attach_text(room: Room, text: bytes, about: About = About()) -> Event:
 async def attach_command(
     room: Room,
     argv: Sequence[str],
-    about: About = About(),  # noqa: B008 - immutable
+    about: About = _NOTHING,
     *,
     seconds: float = SECONDS,
 ) -> Event:

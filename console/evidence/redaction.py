@@ -119,7 +119,10 @@ def _telephone(text: str) -> bool:
 
 def _telling(text: str) -> bool:
     """Whether the value of `password: …` is one, and not the next word of a sentence, code, or a place to fill."""
-    name, sign, value = _ASSIGNED(text).groups()  # type: ignore[union-attr]
+    found = _ASSIGNED(text)
+    if found is None:
+        return False
+    name, sign, value = found.groups()
     quoted = value[:1] in ("'", '"') or value[:2] in ('\\"', "\\'")
     value = value.strip("\\\"'")
     if (value.isdecimal() and len(value) < 6) or "(" in value:
