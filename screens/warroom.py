@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import os
 import signal
@@ -214,6 +215,8 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             self.screen.say("  ".join(self._problems), "high")
         # Dialogs and pages are loaded while the person reads, not when they press the first key.
         await asyncio.to_thread(importlib.import_module, "screens.deeds")
+        if not self.is_headless:
+            gc.freeze()  # what is loaded by now stays; each search for cycles in it stopped the screen for 30 ms
         while True:
             await asyncio.sleep(BEAT)
             await self._beat(desk)
