@@ -190,6 +190,7 @@ DAMAGE = {
     "text gone": sql("UPDATE events SET body = NULL WHERE n = 9"),
     "salt gone": sql("UPDATE events SET salt = NULL WHERE n = 9"),
     "hash": sql("UPDATE events SET hash = zeroblob(32) WHERE n = 9"),
+    "hash of the last": sql("UPDATE events SET hash = zeroblob(32) WHERE n = (SELECT max(n) FROM events)"),
     "hash, short": sql("UPDATE events SET hash = substr(hash, 2) WHERE n = 9"),
     "column number": sql("UPDATE events SET seq = 99 WHERE n = 9"),
     "column kind": sql("UPDATE events SET kind = 'other' WHERE n = 9"),
