@@ -245,7 +245,7 @@ class MessagesScreen(OverRoom):
         if kept is not None:
             subject, _, body = kept.text.partition("\n")
             editor.fill(f"Edit: {message.title} for {message.audience}", subject, body)
-        editor.note("not saved yet: F8 saves" if kept is not None else "F8 saves · Esc leaves")
+        editor.note("F8 saves · Esc leaves")
         self.add_class("-editing")
         self.editing = message.id
         self.set_focus(self.editor.words)
@@ -266,7 +266,10 @@ class MessagesScreen(OverRoom):
             editor.note("as it is on the record")
         elif (known := room.drafts.get(box)) is None or known.text != words:
             room.drafts.put(box, words, known.started_at if known is not None else self.now())
-            editor.note(room.drafts.trouble or "draft kept · F8 saves · Esc leaves it here")
+            editor.note("draft NOT on the disk yet")
+        self._look_again()
+
+    def _look_again(self) -> None:
         if not self._judging:
             self._judging = True
             self.set_timer(JUDGE, self._judge)
@@ -281,7 +284,14 @@ class MessagesScreen(OverRoom):
         room, message = self.room, self._edited()
         if room is None or message is None or not self.is_attached:
             return
-        editor = self.editor
+        editor, box = self.editor, DRAFT + message.id
+        if room.drafts.trouble:
+            editor.note(f"DRAFT NOT SAVED: {room.drafts.trouble}")
+        elif room.drafts.get(box) is not None:
+            if at := room.drafts.saved_at(box):
+                editor.note(f"draft saved {hms(at)} · F8 saves · Esc leaves it here")
+            else:
+                self._look_again()
         typed = replace(message, subject=editor.subject.text, body=editor.words.text)
         traces = [] if message.audience == "customers" else trace_ids(room.incident)
         editor.find(in_the_way(self.known.judge(room, typed), message, traces))
