@@ -247,8 +247,8 @@ def _event(line: bytes, segment: _Head, number: int, before: Sealed | None, cloc
         at = wall if header.at == header.wall else _moment(header.at)
         if not _HLC(header.hlc):
             raise ValueError("its hybrid clock cannot be read")
-        # Of a body that does not travel with it, nothing else would ever be held against these two.
-        if not _HASH(header.body_h) or not 0 < header.body_len <= MAX_BODY:
+        # Nothing else would ever be held against what it says of a body that does not travel with it.
+        if not 0 < header.body_len <= MAX_BODY or not (body or _HASH(header.body_h)):
             raise ValueError("what it says of its body cannot be")
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
         raise BadSegment(f"event {number} cannot be read: {error}") from None
@@ -261,11 +261,12 @@ def _event(line: bytes, segment: _Head, number: int, before: Sealed | None, cloc
         number == 1 and header.prev is None and case_id(digest) == segment.case
     ):
         raise BadSegment(f"event {number} belongs to another case")
+    if before is not None:
+        if header.prev != before.hash.hex() or header.hlc <= clock:
+            raise BadSegment(f"event {number} does not follow the one before it")
     # What is stored is pushed on and sealed as it is: another spelling of a hash would stay for good.
-    if (header.prev is None) != (number == 1) or (header.prev is not None and not _HASH(header.prev)):
+    elif (header.prev is None) != (number == 1) or (header.prev is not None and not _HASH(header.prev)):
         raise BadSegment(f"event {number} does not say what it follows")
-    if before is not None and (header.prev != before.hash.hex() or header.hlc <= clock):
-        raise BadSegment(f"event {number} does not follow the one before it")
     erased = not salt and not body
     vouched = len(salt) == SALT_BYTES and len(body) == header.body_len
     if not erased and not (vouched and commitment(salt, body) == header.body_h):
