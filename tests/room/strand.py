@@ -6,6 +6,7 @@ from base64 import b32decode
 from hashlib import sha256
 
 from console.events import Body, entry
+from console.incident import Fold, Incident
 from data.clock import parse_iso
 from data.envelope import Event
 
@@ -44,3 +45,11 @@ def event(body: Body, n: int, *, actor: str = "ana", rep: str = FOUNDER, at: int
 def strand(*bodies: Body, actor: str = "ana") -> list[Event]:
     """Return `bodies` as consecutive events."""
     return [event(body, n, actor=actor) for n, body in enumerate(bodies, 1)]
+
+
+def in_pieces(arrival: list[Event], size: int) -> Incident:
+    """Return what events add up to that arrive `size` at a time."""
+    fold = Fold()
+    for start in range(0, len(arrival), size):
+        fold.add(arrival[start : start + size])
+    return fold.incident

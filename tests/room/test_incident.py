@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console import events as ev
-from console.incident import Fold, fold
+from console.incident import fold
 from data.envelope import Event
-from tests.room.strand import SECOND, T0, event, strand
+from tests.room.strand import SECOND, T0, event, in_pieces, strand
 
 ITEMS = (
     ev.Item("stop", "Stop the path", due=30, since="harm_confirmed", role="ops"),
@@ -106,12 +106,8 @@ def strands(draw: st.DrawFn) -> list[Event]:
 def test_incremental_equals_full_in_any_order_of_arrival(
     events: list[Event], rnd: random.Random, size: int
 ) -> None:
-    whole = fold(events)
     for arrival in (events, rnd.sample(events, len(events)), [*events, *events]):
-        piecewise = Fold()
-        for start in range(0, len(arrival), size):
-            piecewise.add(arrival[start : start + size])
-        assert piecewise.incident == whole
+        assert in_pieces(arrival, size) == fold(events)
 
 
 @given(strands())

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console import events as ev
-from console.incident import LASTING, Fold, fold
+from console.incident import LASTING, fold
 from console.runner.document import digest_of, text_of
 from console.timeline import project, sentence
 from data.envelope import Event
-from tests.room.strand import event, strand
+from tests.room.strand import event, in_pieces, strand
 from tests.room.test_incident import DECLARED
 from tests.runner.conftest import book, command, step
 
@@ -93,12 +93,8 @@ def strands(draw: st.DrawFn) -> list[Event]:
 def test_incremental_equals_full_in_any_order_of_arrival(
     events: list[Event], rnd: random.Random, size: int
 ) -> None:
-    whole = fold(events)
     for arrival in (events, rnd.sample(events, len(events)), [*events, *events]):
-        piecewise = Fold()
-        for start in range(0, len(arrival), size):
-            piecewise.add(arrival[start : start + size])
-        assert piecewise.incident == whole
+        assert in_pieces(arrival, size) == fold(events)
 
 
 @given(strands())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -398,12 +400,20 @@ async def test_a_fork_stands_first_until_somebody_says_what_it_was(tmp_path: Pat
 # -- other consoles -----------------------------------------------------------------------------------------
 
 
+@asynccontextmanager
+async def newcomer(stage: Stage, path: Path, name: str = "ben") -> AsyncIterator[Console]:
+    """Another console that has written into the incident, on no roster yet."""
+    case = stage.room.case
+    with await asyncio.to_thread(Console, path, case, name) as console:
+        await asyncio.to_thread(console.write, NoteWritten("I see it too"), ItemSet("nothing", "done"))
+        await asyncio.to_thread(carry, console.case, case)
+        yield console
+
+
 async def test_a_new_console_is_introduced_with_its_words_compared_and_admitted(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         room = stage.room
-        with await asyncio.to_thread(Console, tmp_path, room.case) as ben:
-            await asyncio.to_thread(ben.write, NoteWritten("I see it too"), ItemSet("nothing", "done"))
-            await asyncio.to_thread(carry, ben.case, room.case)
+        async with newcomer(stage, tmp_path) as ben:
             await stage.until_said("New console ben")
             words = await room.key_words(ben.home.replica)
             assert " ".join(words) in stage.said
@@ -434,9 +444,7 @@ async def test_a_new_console_is_introduced_with_its_words_compared_and_admitted(
 async def test_trust_on_first_sight_can_be_made_good_by_comparing(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         room = stage.room
-        with await asyncio.to_thread(Console, tmp_path, room.case) as ben:
-            await asyncio.to_thread(ben.write, NoteWritten("I see it too"), ItemSet("nothing", "done"))
-            await asyncio.to_thread(carry, ben.case, room.case)
+        async with newcomer(stage, tmp_path) as ben:
             await room.record(RosterAdded(ben.home.replica, "ben", "first-use"))
             await stage.until_said("New console ben")
             evidence = await opened(stage)
@@ -452,16 +460,12 @@ async def test_trust_on_first_sight_can_be_made_good_by_comparing(tmp_path: Path
 async def test_an_introduction_goes_once_it_is_not_true_any_more_or_with_escape(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         room = stage.room
-        with await asyncio.to_thread(Console, tmp_path, room.case) as ben:
-            await asyncio.to_thread(ben.write, NoteWritten("I see it too"), ItemSet("nothing", "done"))
-            await asyncio.to_thread(carry, ben.case, room.case)
+        async with newcomer(stage, tmp_path) as ben:
             await room.record(RosterAdded(ben.home.replica, "ben", "first-use"))
             await stage.until_said("trusted on first sight")
             await room.revoke(ben.home.replica, 0, "the laptop is gone")
             await stage.until(lambda: "New console" not in stage.said)
-            with await asyncio.to_thread(Console, tmp_path, room.case, "mal") as mal:
-                await asyncio.to_thread(mal.write, NoteWritten("me too"), ItemSet("nothing", "done"))
-                await asyncio.to_thread(carry, mal.case, room.case)
+            async with newcomer(stage, tmp_path, "mal"):
                 await stage.until_said("New console mal")
                 await stage.press("escape")
                 await stage.until(lambda: "New console" not in stage.said)
