@@ -277,7 +277,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     remote: tuple[Remote, ...] = ()
     sender: tuple[Sender, ...] = ()
     authority: dict[Name, People] = {}
-    contacts: dict[Name, People] = {}
+    contacts: dict[Name, Lines] = {}
     organisation: dict[Name, Lines] = {}
     regulation: Annotated[tuple[Name, ...], Meta(max_length=50)] = ()
     playbooks: Playbooks = Playbooks()

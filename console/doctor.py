@@ -98,7 +98,7 @@ def _configuration(config: Config) -> Iterator[Finding]:
             "inventory",
             "note",
             "no agent is declared, so the authorisation tripwire is blind",
-            "Declare the agents and their tools as [[agent]]; see docs/configuration.md.",
+            "`warroom init agents inventory` asks for them, and offers what the watcher saw.",
         )
 
 
@@ -152,7 +152,10 @@ def _authority(config: Config) -> Iterator[Finding]:
     few = authority.gaps(known, ("halt",))
     for gap in few:
         yield Finding(
-            "authority", "note", str(gap), f"Name more people: [authority] {gap.authority.id} = [...]."
+            "authority",
+            "note",
+            str(gap),
+            f"Name more: `warroom init halt-holders`, or [authority] {gap.authority.id}.",
         )
     others = [gap.authority.id for gap in authority.gaps(known) if gap not in few]
     if others:
@@ -439,7 +442,11 @@ def _watcher(home: Home) -> Iterator[Finding]:
         "watcher", "ok", f"process {holder.pid} since {iso(said.started_at, 0)}; {where}; agents: {states}"
     )
     for blind in said.blind:
-        remedy = "Declare the agents as [[agent]]." if "inventory" in blind else "docs/sources.md: cost."
+        remedy = (
+            "`warroom init agents inventory` declares the agents."
+            if "inventory" in blind
+            else "docs/sources.md: cost."
+        )
         yield Finding("tripwires", "note", f"blind: {blind}", remedy)
     for trouble in said.trouble:
         yield Finding("watcher", "note", trouble)

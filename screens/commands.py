@@ -305,6 +305,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("mark.set", "m", "Mark the entry", "Mark the selected timeline entry for as long as this room is open; again: no mark.", "", name="mark", possible=_reading),
     Command("mark.next", "apostrophe", "Next mark", "Go to the next marked entry; after the last, to the first.", ""),
     Command("home", "0", "All incidents", "Leave this room; the draft stays where it is.", "home", "incident", "inc"),
+    Command("contacts.open", "8", "Links and contacts", "Whom and what your organisation filled in: who is told, dashboards and other links, who may.", "", "everywhere", "contacts"),
     Command("readiness.open", "9", "Readiness", "Which questions about readiness are answered, what is missing, and who closes the gap; y, n and u answer one.", "", "everywhere", "readiness"),
     Command("copy", "y", "Copy", "Copy the id of the selection to the clipboard of the terminal.", "", "everywhere", "copy", _selected),
     Command("command.line", "colon", "Command line", "Type a command by name; Tab completes.", "command", "everywhere"),

@@ -682,6 +682,12 @@ COMMANDS: dict[str, Command] = {
         _init,
         ("home", "playbooks"),
     ),
+    "contacts": Command(
+        "who is told and who may, and the links that you filled in",
+        "readiness:contacts",
+        _nothing,
+        ("home", "playbooks", "json"),
+    ),
     "readiness": Command(
         "what is ready for an incident, what is not, and who sees to it",
         "readiness:run",

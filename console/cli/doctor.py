@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from argparse import Namespace
+from textwrap import wrap
 
 from msgspec.structs import replace
 
@@ -28,8 +31,16 @@ def run(options: Namespace) -> int:
     broken = False
     for finding in examine(config, path, mode, SystemClock().now()):
         broken = broken or finding.state == "BROKEN"
-        fix = f"\n{'':24}-> {visible(finding.fix, 1000)}" if finding.fix else ""
-        context.say(
-            f"{finding.state:<7} {finding.about:<15} {visible(finding.text, 2000)}{fix}", finding._asdict()
-        )
+        text = _folded(visible(finding.text, 8000), "")
+        fix = f"\n{'':24}{_folded(visible(finding.fix, 1000), '-> ')}" if finding.fix else ""
+        context.say(f"{finding.state:<7} {finding.about:<15} {text}{fix}", finding._asdict())
     return exits.FAILED if broken else exits.OK
+
+
+def _folded(text: str, lead: str) -> str:
+    """Text in the column of findings; on a terminal no word is broken."""
+    if not sys.stdout.isatty():
+        return lead + text  # one line is easier to search
+    width = max(shutil.get_terminal_size().columns - 24, 20)
+    folded = wrap(text, width, initial_indent=lead, subsequent_indent=" " * len(lead), break_on_hyphens=False)
+    return f"\n{'':24}".join(folded)

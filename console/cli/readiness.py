@@ -95,3 +95,19 @@ def _answer(context: Context) -> int:
     if row.unowned:
         complain(f"nobody owns this gap. {UNOWNED} --owner NAME names an owner.")
     return exits.OK
+
+
+def contacts(options: Namespace) -> int:
+    """`warroom contacts`."""
+    from console.readiness.fill_ins import known
+    from playbooks.library import in_force
+
+    context = Context(options)
+    found = known(context.config, in_force())
+    for title, held in found:
+        context.say(title)
+        for name, value in held:
+            context.say(f"  {name}: {value}", {"section": title, "name": name, "value": value})
+    if not found:
+        context.say("Nothing is filled in yet: `warroom init` asks for it.")
+    return exits.OK

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from console.readiness.fill_ins import DECISION_OWNERS, LEGAL_CONTACT, RUNBOOK_LINKS, halts, held
+from console.readiness.fill_ins import CONTACTS, DECISION_OWNERS, RUNBOOK_LINKS, containments, halts, held
 from console.readiness.observed import Seen, Use
 from data import durable
 from data.clock import iso
@@ -101,9 +101,11 @@ def slots(library: Library, fill_in: FillIn) -> list[Slot]:
     apart = {"contacts": ",;", "list": ";"}.get(fill_in.answer, "")
     match fill_in.id:
         case "halt-holders":
-            return [Slot("", tuple(("authority", name) for name in halts(library)), apart)]
-        case "legal-contacts":
-            return [Slot("", (("contacts", LEGAL_CONTACT),), apart)]
+            return [Slot("", tuple(("authority", each.id) for each in halts(library)), apart)]
+        case "contain-holders":
+            return [Slot(each.title, (("authority", each.id),), apart) for each in containments(library)]
+        case "on-call" | "legal-contacts":
+            return [Slot("", (("contacts", CONTACTS[fill_in.id]),), apart)]
         case "decision-owners":
             return [Slot(name, (("contacts", name),), apart) for name in DECISION_OWNERS]
         case "runbook-links":

@@ -92,3 +92,19 @@ def test_answers_are_no_incident_and_go_to_no_remote(warroom: Warroom) -> None:
     warroom.within("readiness", "answer", "memory-pause", "yes")
     assert "readiness" not in warroom.within("incidents").out
     assert not (warroom.home / "cases").exists()
+
+
+@pytest.mark.req("S002-FI-1", "S002-FI-2", "S002-FI-5", "S002-FI-6")
+def test_what_was_filled_in_is_found_at_night(warroom: Warroom) -> None:
+    assert "`warroom init` asks for it" in warroom.within("contacts").out
+    lines = "https://rota\nhttps://status\nl@x\nhttps://g; https://h\n"
+    warroom.within("init", "on-call", "status-page", "legal-contacts", "dashboards", stdin=lines)
+    shown = {value["name"]: value["value"] for value in warroom.within("contacts", "--json").values}
+    assert shown == {
+        "On-call engineer": "https://rota",
+        "Legal and privacy": "l@x",
+        "status-page": "https://status",
+        "dashboards": "https://g, https://h",
+    }
+    warroom.within("declare", "refunds in a loop", "--severity", "1")
+    assert "https://rota" in warroom.within("escalate").out, "beside whom must be told"

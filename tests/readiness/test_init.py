@@ -61,16 +61,17 @@ def call(n: int, agent: str, tool: str = "", endpoint: str = "") -> Action:
 @pytest.mark.parametrize(
     ("question", "lines", "where"),
     [
-        pytest.param("on-call", ["https://a"], ("organisation", "on-call"), marks=pytest.mark.req("S002-FI-1")),
+        pytest.param("on-call", ["https://a"], ("contacts", "on-call"), marks=pytest.mark.req("S002-FI-1")),
         pytest.param("status-page", ["https://b"], ("organisation", "status-page"), marks=pytest.mark.req("S002-FI-2")),
         pytest.param("channel-name", ["inc-D"], ("organisation", "channel-name"), marks=pytest.mark.req("S002-FI-3")),
         pytest.param("customer-contacts", ["c@x, d@x"], ("organisation", "customer-contacts"), marks=pytest.mark.req("S002-FI-4")),
         pytest.param("legal-contacts", ["l@x"], ("contacts", "legal-privacy"), marks=pytest.mark.req("S002-FI-5")),
         pytest.param("dashboards", ["https://g; https://h"], ("organisation", "dashboards"), marks=pytest.mark.req("S002-FI-6")),
         pytest.param("business-calendar", ["mon-fri; 2026-12-25"], ("organisation", "business-calendar"), marks=pytest.mark.req("X-21")),
-        pytest.param("decision-owners", ["p@x", "m@x", "f@x", "c@x", "s@x", "e@x"], ("contacts", "executives"), marks=pytest.mark.req("X-28")),
+        pytest.param("decision-owners", ["o@x", "y@x", "p@x", "m@x", "f@x", "c@x", "s@x", "e@x"], ("contacts", "executives"), marks=pytest.mark.req("X-28")),
         pytest.param("runbook-links", ["h://o", "h://s", "h://t", "h://g", "h://e"], ("playbooks", "links"), marks=pytest.mark.req("S002-XR-1")),
         pytest.param("halt-holders", ["ana, ben; dee"], ("authority", "halt-all"), marks=pytest.mark.req("S003-KS-3")),
+        pytest.param("contain-holders", ["ana, ben"] * 12, ("authority", "contain-access"), marks=pytest.mark.req("S001-HC-1")),
     ],
 )  # fmt: skip
 def test_what_only_the_organisation_knows_is_asked_kept_and_no_longer_missing(
@@ -99,7 +100,7 @@ def test_a_line_with_several_holders_names_each_of_them_for_every_halt(warroom: 
 def test_the_whole_first_run_ends_with_nothing_missing(warroom: Warroom) -> None:
     lines = [
         "ana", "https://oncall", "https://status", "inc-D", "c@x", "l@x", "https://g", "UTC", "mon-fri",
-        "ana, ben, dee", "p@x", "m@x", "f@x", "c@x", "s@x", "e@x",
+        "ana, ben, dee", *["ana, ben"] * 12, "o@x", "y@x", "p@x", "m@x", "f@x", "c@x", "s@x", "e@x",
         "mailer", "support team", "",
         "answer a ticket", "crm/read; mail/send", "GET api.example.com /v1/*", "crm/delete", "",
         "literal", "2.5", "40", "45 s", "50 2000",
@@ -145,10 +146,10 @@ def test_what_is_declared_for_each_task_is_what_the_tripwire_judges_by(warroom: 
 
 def test_whoever_leaves_goes_on_with_the_next_question(warroom: Warroom) -> None:
     first = said(warroom, "ana", "https://oncall", "")
-    assert "[1/14] on-call" in first.out
+    assert "[1/15] on-call" in first.out
     assert "Open: status-page" in first.out
     second = said(warroom)
-    assert "[1/12] channel-name" in second.out, "what was left open on purpose is not asked again by itself"
+    assert "[1/13] channel-name" in second.out, "what was left open on purpose is not asked again by itself"
     assert "on-call ·" not in second.out
     assert (
         "status-page ·" in said(warroom, ask=("--again",)).out + said(warroom, "", "", ask=("--again",)).out
@@ -171,7 +172,7 @@ def test_kill_9_loses_the_line_that_was_being_typed_and_no_other(warroom: Warroo
         text += read
     running.send_signal(signal.SIGKILL)
     running.communicate()
-    assert load(config_of(warroom)).organisation == {"on-call": ("https://oncall",)}
+    assert load(config_of(warroom)).contacts == {"on-call": ("https://oncall",)}
     assert "status-page ·" in said(warroom, "ana").out
 
 
@@ -191,11 +192,11 @@ def test_ctrl_c_keeps_what_was_answered_and_says_what_is_open(warroom: Warroom) 
     out, err = running.communicate()
     assert (running.returncode, b"Traceback" in err) == (130, False)
     assert b"Open: status-page" in out
-    assert load(config_of(warroom)).organisation == {"on-call": ("https://oncall",)}
+    assert load(config_of(warroom)).contacts == {"on-call": ("https://oncall",)}
 
 
 MINE = """# ours, since 2024
-[organisation]
+[contacts]
 on-call = ["https://old"]   # ask dee
 
 [[agent]]
@@ -208,14 +209,14 @@ tools = ["crm/read"]
 def test_what_a_person_wrote_is_shown_and_stays_with_its_comments(warroom: Warroom) -> None:
     path = write(warroom, MINE)
     done = said(warroom, "", ask=("on-call",))
-    assert "now organisation.on-call: https://old" in done.out
+    assert "now contacts.on-call: https://old" in done.out
     assert path.read_text() == MINE
     done = said(warroom, "https://new", ask=("on-call",))
-    assert "now organisation.on-call: https://old" in done.out, "before it was replaced"
+    assert "now contacts.on-call: https://old" in done.out, "before it was replaced"
     text = path.read_text()
     for comment in ("# ours, since 2024", "# the one that mails"):
         assert comment in text
-    assert load(path).organisation == {"on-call": ("https://new",)}
+    assert load(path).contacts == {"on-call": ("https://new",)}
 
 
 def test_a_declared_inventory_is_shown_and_added_to(warroom: Warroom) -> None:
@@ -232,7 +233,7 @@ def test_a_declared_inventory_is_shown_and_added_to(warroom: Warroom) -> None:
         ("on-call", "x" * 600, "https://ok"),
         ("halt-holders", "a\x07b", "ana, ben, dee"),
         ("halt-holders", " ; , ", "ana, ben, dee"),
-        ("legal-contacts", "y" * 200, "l@x"),
+        ("legal-contacts", "y" * 501, "l@x"),
     ],
 )
 def test_an_answer_that_does_not_fit_changes_nothing_and_is_asked_again(
@@ -258,14 +259,14 @@ def test_a_file_that_is_no_toml_is_left_alone(warroom: Warroom) -> None:
 def test_a_mistake_that_was_there_before_keeps_nobody_from_answering(warroom: Warroom) -> None:
     path = write(warroom, "[tripwires]\ncost_factr = 2.0\n")
     said(warroom, "https://oncall", ask=("on-call",))
-    assert load(path).organisation == {"on-call": ("https://oncall",)}
+    assert load(path).contacts == {"on-call": ("https://oncall",)}
 
 
 def test_a_file_that_was_named_and_is_not_there_yet_is_made(warroom: Warroom) -> None:
     path = warroom.folder / "elsewhere" / "w.toml"
     done = warroom.within("init", "on-call", stdin="https://oncall\n", more={"WARROOM_CONFIG": str(path)})
     assert (done.code, done.err) == (0, "")
-    assert load(path).organisation == {"on-call": ("https://oncall",)}
+    assert load(path).contacts == {"on-call": ("https://oncall",)}
 
 
 def test_a_drill_is_not_set_up(warroom: Warroom) -> None:
@@ -287,7 +288,7 @@ def test_the_time_spent_is_shown_against_60_to_90_minutes_and_adds_up_over_sitti
     home = Home.open(warroom.home)
     first_run.keep(home.path, first_run.Progress(spent=25 * MINUTE))
     done = said(warroom, "ana")
-    assert "[1/14] on-call · 25 min of 60 to 90 spent, about 81 to go" in done.out
+    assert "[1/15] on-call · 25 min of 60 to 90 spent, about 87 to go" in done.out
     assert first_run.progress(home.path).spent >= 25 * MINUTE
     assert "over 90: leave the rest for another day" in first_run.clock(91 * MINUTE, 5)
     assert "over" not in first_run.clock(89 * MINUTE, 5)
@@ -422,22 +423,22 @@ def test_a_file_adds_but_what_a_person_wrote_stays_unless_told_and_is_shown(warr
     path = write(warroom, MINE)
     file = warroom.folder / "answers.toml"
     file.write_text(
-        '[organisation]\non-call = ["https://new"]\ntime-zone = ["UTC"]\n[[agent]]\nname = "mailer"\nowner = "ops"\n'
+        '[contacts]\non-call = ["https://new"]\n[organisation]\ntime-zone = ["UTC"]\n[[agent]]\nname = "mailer"\nowner = "ops"\n'
         'deny = ["crm/delete"]\n[[agent]]\nname = "refunds"\ntools = ["pay/*"]\n'
     )
     done = warroom.within("init", "--answers", str(file))
-    assert "kept organisation.on-call = https://old; the file says https://new" in done.out
+    assert "kept contacts.on-call = https://old; the file says https://new" in done.out
     assert "kept agent mailer: owner = support; the file says ops" in done.out
     assert "2 settings are as before" in done.err
     config = load(path)
-    assert config.organisation == {"on-call": ("https://old",), "time-zone": ("UTC",)}
+    assert (config.contacts, config.organisation) == ({"on-call": ("https://old",)}, {"time-zone": ("UTC",)})
     mailer, refunds = config.agent
     assert (mailer.owner, mailer.tools, mailer.deny) == ("support", ("crm/read",), ("crm/delete",))
     assert refunds.tools == ("pay/*",)
     assert "# ask dee" in path.read_text()
     done = warroom.within("init", "--answers", str(file), "--replace")
-    assert "replaced organisation.on-call = https://new; it was https://old" in done.out
-    assert load(path).organisation["on-call"] == ("https://new",)
+    assert "replaced contacts.on-call = https://new; it was https://old" in done.out
+    assert load(path).contacts["on-call"] == ("https://new",)
 
 
 @pytest.mark.parametrize(
@@ -445,7 +446,7 @@ def test_a_file_adds_but_what_a_person_wrote_stays_unless_told_and_is_shown(warr
     [
         ("[sender]\n", "sender"),
         ('home = "/tmp/x"\n', "which is no answer"),
-        ("[organisation]\non-call = 7\n", "organisation"),
+        ("[contacts]\non-call = 7\n", "contacts"),
         ("not toml", "not TOML"),
         (None, "There is no file"),
     ],

@@ -8,6 +8,7 @@ from textual.pilot import Pilot
 from console.config import Config
 from console.desk import Desk
 from screens.dialogs.form import Form
+from screens.dialogs.page import Page
 from screens.home import HomeScreen
 from screens.readiness import Questions, ReadinessScreen
 from screens.warroom import WarRoomApp
@@ -157,3 +158,27 @@ async def test_a_drill_says_that_it_has_none(tmp_path: Path) -> None:
         await pilot.press("9")
         line = console.screen.query_one("#said", StripLines)
         await until(pilot, lambda: "A drill has no readiness" in line.words, "it is said")
+
+
+async def test_links_and_contacts_are_shown_on_request(tmp_path: Path) -> None:
+    path = tmp_path / "config" / "warroom" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        '[contacts]\non-call = ["https://rota"]\n[organisation]\ndashboards = ["https://g\\u202e"]\n'
+    )
+    async with app(staged(tmp_path)).run_test(size=(80, 24)) as pilot:
+        console = await ready(pilot)
+        await pilot.press("8")
+        await until(pilot, lambda: isinstance(console.screen, Page), "the page is open")
+        text = " ".join(line.text for line in console.screen.query_one(Sheet).all_rows)
+        assert "On-call engineer: https://rota" in text
+        assert "dashboards: https://g" in text
+        assert "\u202e" not in console.screen.query_one(Sheet).render_line(3).text
+
+
+async def test_where_nothing_is_filled_in_the_page_says_how(tmp_path: Path) -> None:
+    async with app(home(tmp_path)).run_test(size=(80, 24)) as pilot:
+        console = await ready(pilot, room=False)
+        await pilot.press("8")
+        await until(pilot, lambda: isinstance(console.screen, Page), "the page is open")
+        assert "warroom init" in " ".join(line.text for line in console.screen.query_one(Sheet).all_rows)
