@@ -28,6 +28,7 @@ from screens.widgets.strips import StripLines
 from tests.comms.conftest import SECRET, Plan, Services, settings
 from tests.screens.stage import HOSTILE, MINUTE, until
 from tests.screens.test_evidence import form, page_says, painted
+from tests.screens.test_playbook import shown
 from tests.screens.test_room import Opened, Stage
 
 FACTS = {
@@ -172,10 +173,7 @@ async def test_a_key_drafts_what_is_missing_is_filled_in_and_it_goes_to_whom_was
         await post.gone()
         await post.until_what("READY")
         await stage.press("greater_than_sign")
-        shown = await form(stage)
-        assert post.message.body.splitlines()[0] in " ".join(
-            line.text for line in shown.query_one("#form-shown", Sheet).all_rows
-        )
+        assert post.message.body.splitlines()[0] in await shown(stage)
         await stage.press("enter")
         assert isinstance(stage.console.screen, Form), "nothing is chosen by accident"
         await stage.press("0", "enter")
@@ -216,10 +214,7 @@ async def test_what_leaves_the_team_waits_for_approval_of_exactly_its_words(
         await stage.press("escape")
         await post.gone()
         await stage.press("Y")
-        shown = await form(stage)
-        assert "double charges in Checkout" in " ".join(
-            line.text for line in shown.query_one("#form-shown", Sheet).all_rows
-        )
+        assert "double charges in Checkout" in await shown(stage)
         messenger = post.screen.known.messenger(stage.room)
         await messenger.edit(post.message, body=post.message.body + " All cards.")
         await stage.press("enter")
