@@ -58,10 +58,14 @@ class OrderedKeys(App[None], inherit_bindings=False):
 
     def push_screen(self, screen: Any, *args: Any, **options: Any) -> Any:
         """Push a screen; keys wait until it can take them."""
-        if isinstance(screen, (ModalScreen, ConsoleScreen)):
+        if isinstance(screen, ModalScreen) or (isinstance(screen, ConsoleScreen) and self.base is not None):
             self._held = self._held or []
             screen.call_after_refresh(self.post_message, DialogReady())
         return super().push_screen(screen, *args, **options)
+
+    def hold_keys(self) -> None:
+        """Let keys wait until `DialogReady` is posted: there is nothing yet that could take them."""
+        self._held = []
 
     async def on_dialog_ready(self) -> None:
         """Give the dialog what was typed meanwhile."""

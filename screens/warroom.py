@@ -29,7 +29,7 @@ from screens.console_screen import ConsoleScreen
 from screens.gate import Printable
 from screens.home import HomeScreen
 from screens.kept import Sight, membership, writer
-from screens.keyboard import OrderedKeys
+from screens.keyboard import DialogReady, OrderedKeys
 from screens.keymap import resolve, shown
 from screens.room import RoomScreen
 from screens.themes import DEFAULT, NAMES, THEMES, TOKENS, unknown
@@ -188,11 +188,13 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
                 # Left to itself the terminal would stay in the alternate screen with the mouse captured.
                 loop.add_signal_handler(number, self.exit, None, 128 + number)
             self._write("\x1b[22;2t")
+        self.hold_keys()
         room_first = self._expect_room and self._start != "home"
         self.push_screen(RoomScreen() if room_first else HomeScreen())
         self.call_after_refresh(self._after_first_frame)
 
     def _after_first_frame(self) -> None:
+        self.post_message(DialogReady())
         background(self, self._live, group="live")
 
     def _left(self) -> bool:
