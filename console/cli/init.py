@@ -6,6 +6,7 @@ Each answer is in the file before the next question comes, so that it can be lef
 from __future__ import annotations
 
 import contextlib
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -90,6 +91,9 @@ class _FirstRun:
 
     def run(self) -> int:
         """Ask what is left, in order; returns the exit code."""
+        if sys.stdin.isatty():
+            with contextlib.suppress(ImportError):
+                import readline  # noqa: F401 - from here on a line can be edited while it is typed
         todo = self._todo()
         self._say(
             "Enter leaves a question open, or keeps what is there. Ctrl+C leaves; the next `warroom init` goes on from there."

@@ -16,7 +16,7 @@ import msgspec
 from console.evidence.window import segments
 from console.telemetry.action import CALLS, Action
 
-RECENT = 16 * 2**20
+RECENT = 4 * 2**20
 """Bytes that a look takes in, of the newest files: some ten thousand actions, a fraction of a second."""
 ALL = 1 << 30
 AGENTS, NAMES = 5_000, 1_000
