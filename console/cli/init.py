@@ -6,6 +6,7 @@ Each answer is in the file before the next question comes, so that it can be lef
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ from data.home import Home
 from playbooks.guidance import FillIn
 from playbooks.library import Library, in_force
 
-WIDTH = 96
+WIDEST = 96
 TELEMETRY = 256 * 2**20
 """Bytes of the window that inventories are drafted from: some million actions, a few seconds."""
 LONGEST = 20_000
@@ -123,9 +124,10 @@ class _FirstRun:
     # -- saying and asking ---------------------------------------------------------------------------------
 
     def _say(self, text: str) -> None:
+        width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
         for line in text.split("\n"):
             lead = line[: len(line) - len(line.lstrip())]
-            self._context.say("\n".join(wrap(line, WIDTH, subsequent_indent=lead)) if line.strip() else "")
+            self._context.say("\n".join(wrap(line, width, subsequent_indent=lead)) if line.strip() else "")
 
     def _line(self, prompt: str) -> str:
         """One line from the person, printable and of a length that can be kept."""
