@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from playbooks.routing import fits
@@ -113,20 +112,37 @@ def limits(incident: Incident) -> list[Limit]:
     return sorted(found, key=lambda each: each.due if each.due is not None else each.since)
 
 
-def headline(incident: Incident, now: int) -> list[str]:
-    """What the header says of it, what matters most first: `tell 3`, `gdpr-33 71 h left`, `security 4 min`.
+class Headline(NamedTuple):
+    """What the header says of escalation; all empty when nobody waits.
 
-    Empty when nobody waits. `now`: ns UTC.
+    Attributes:
+        waiting: how many still have to be told: `tell 3`.
+        clock: the legal clock that ends first: `gdpr-33 71 h left`.
+        longest: who has waited longest of those who are to be woken, else of all: `security 4 min`.
     """
+
+    waiting: str = ""
+    clock: str = ""
+    longest: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.waiting)
+
+    def __str__(self) -> str:
+        return f"{self.waiting}: {', '.join(filter(None, self[1:]))}" if self else ""
+
+
+def headline(incident: Incident, now: int) -> Headline:
+    """Return what the header says of escalation at `now` (ns UTC)."""
     waiting = outstanding(incident)
     late = [limit for limit in limits(incident) if limit.outstanding and incident.open]
     if not waiting and not late:
-        return []
-    said = [f"tell {len(waiting) + len(late)}", *_ending(late, now)]
+        return Headline()
+    who = ""
     if waiting:
         longest = min(waiting, key=lambda each: (not each.page, each.since))
-        said.append(f"{longest.who} {minutes(now - longest.since)}")
-    return said
+        who = f"{longest.who} {minutes(now - longest.since)}"
+    return Headline(f"tell {len(waiting) + len(late)}", _ending(late, now), who)
 
 
 def minutes(span: int) -> str:
@@ -137,14 +153,13 @@ def minutes(span: int) -> str:
     return f"{seconds // 3600} h" if seconds < 4 * DAY else f"{seconds // DAY} d"
 
 
-def _ending(late: list[Limit], now: int) -> Iterator[str]:
+def _ending(late: list[Limit], now: int) -> str:
     with_number = [limit for limit in late if limit.due is not None]
     if with_number:
         first = with_number[0]
         left = (first.due or 0) - now
-        yield f"{first.clock.id} " + (f"{minutes(left)} left" if left >= 0 else f"LATE by {minutes(-left)}")
-    elif late:
-        yield f"{late[0].clock.id} without delay"
+        return f"{first.clock.id} " + (f"{minutes(left)} left" if left >= 0 else f"LATE by {minutes(-left)}")
+    return f"{late[0].clock.id} without delay" if late else ""
 
 
 def _since(route: Route, incident: Incident) -> int:

@@ -70,6 +70,7 @@ class EvidenceScreen(OverRoom):
             row=row.kind if row is not None else "",
             contained=state is not None and state.contained_at is not None,
             closed=state is not None and not state.open,
+            running=state is not None and state.plays.stoppable(self.now()),
             writable=room is not None and not room.read_only,
         )
 

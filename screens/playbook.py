@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from console.refusal import Refused
+from data.trouble import StoreTrouble
+from screens.times import SECOND
 from screens.widgets.playbook import Book
 
 if TYPE_CHECKING:
     from console.config import Runner
     from console.incident import Incident
     from console.room import Room
+    from console.runner.automatic import Automation, Trouble
     from console.runner.output import Progress
     from console.runner.player import Player
     from console.runner.state import Play, StepState
@@ -51,6 +54,8 @@ class Playing:
         self._library: tuple[Playbook, ...] | None = None
         self._player: Player | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._tended: dict[str, asyncio.Task[None]] = {}
+        self._automatic: set[Automation] = set()
         self._working: set[tuple[str, str, str]] = set()
 
     def player(self, room: Room) -> Player:
@@ -126,7 +131,7 @@ class Playing:
     @property
     def busy(self) -> bool:
         """Whether something runs here."""
-        return bool(self._tasks)
+        return bool(self._tasks) or any(each.busy for each in self._automatic)
 
     def run(
         self,
@@ -173,6 +178,62 @@ class Playing:
             and (room.case.id, play.id, state.step.id) not in self._working
         ]
 
+    # -- what runs by itself -------------------------------------------------------------------------------
+
+    def tend(self, home: Home, room: Room, say: Callable[[str, str], None]) -> None:
+        """See to it that what may run by itself in `room` does, also when the room is left. Returns at once.
+
+        Args:
+            home: where the incident lies.
+            room: the incident.
+            say: gets what was announced and what is in the way, in words, with a tone.
+        """
+        case, now = room.case.id, room.clock.now()
+        grants = room.incident.plays.grants.values()
+        ours = any(grant.rep == room.replica and now < grant.until for grant in grants)
+        if ours and not room.read_only and case not in self._tended:
+            self._tended[case] = asyncio.ensure_future(self._attend(home, case, room.actor, room.role, say))
+
+    async def _attend(
+        self, home: Home, case: str, actor: str, role: str, say: Callable[[str, str], None]
+    ) -> None:
+        from console.runner.automatic import Automation
+        from screens.console_screen import refusal
+        from screens.reading_playbook import named
+
+        def announced(play: Play, state: StepState) -> None:
+            left = max(state.announced[0] - player.room.clock.now(), 0) // SECOND if state.announced else 0
+            say(
+                f"BY ITSELF in {left} s: {named(player, play, state)}. T stops it.  {player.room.code}",
+                "high",
+            )
+
+        def hindered(trouble: Trouble | None) -> None:
+            if trouble is not None:
+                step = named(player, trouble.play, trouble.state) if trouble.play and trouble.state else ""
+                what = refusal(trouble.error)[0]
+                say(f"{step} does not run by itself: {what}" if step else what, "high")
+
+        try:
+            async with self._own_room(home, case, actor, role) as player:
+                automation = Automation(player, self._tell, announced)
+                self._automatic.add(automation)
+                try:
+                    await automation.attend(hindered)
+                finally:
+                    await automation.leave()
+                    self._automatic.discard(automation)
+        except StoreTrouble as trouble:
+            say(f"Nothing runs by itself: {trouble}", "crit")
+        except Exception as error:
+            # It stays in the table: what broke once is not begun again and again without a word.
+            say(
+                f"Nothing runs by itself, by a fault of the console ({type(error).__name__}: {error}).",
+                "crit",
+            )
+            return
+        del self._tended[case]
+
     async def _told(
         self, work: Callable[[], Awaitable[str]], done: Callable[[Exception | None, str], None]
     ) -> None:
@@ -186,21 +247,27 @@ class Playing:
     async def _run(
         self, home: Home, case: str, actor: str, role: str, playbook: str, step: str, real: bool, confirm: str
     ) -> str:
-        from console.room import Room
-        from console.timeline import project
-        from data.case import Case
         from screens.reading_playbook import run_line
 
-        opened = await asyncio.to_thread(Case.open, home.case_dir(case), home, project)
-        room = await Room.open(home, opened, actor, role)
-        try:
-            player = self._made(room)
+        async with self._own_room(home, case, actor, role) as player:
             ended = await player.run(step, playbook, real=real, confirm=confirm, tell=self._tell)
             state = player.plays.step(playbook, step)
             wait = state.step.wait if state is not None else None
             if ended.running and wait is not None and wait.check is not None:
                 ended = await player.attend(ended.id, self._tell)
             return run_line(ended)
+
+    @asynccontextmanager
+    async def _own_room(self, home: Home, case: str, actor: str, role: str) -> AsyncIterator[Player]:
+        """A room beside the one on the screen, which may be left meanwhile."""
+        from console.room import Room
+        from console.timeline import project
+        from data.case import Case
+
+        opened = await asyncio.to_thread(Case.open, home.case_dir(case), home, project)
+        room = await Room.open(home, opened, actor, role)
+        try:
+            yield self._made(room)
         finally:
             await room.close()
 
@@ -217,7 +284,7 @@ class Playing:
 
     async def leave(self) -> None:
         """End what runs, and see its end on the record."""
-        tasks = list(self._tasks)
+        tasks = [*self._tasks, *self._tended.values()]
         for task in tasks:
             task.cancel()
         with suppress(asyncio.CancelledError):

@@ -243,11 +243,12 @@ def about_item(check: Check, state: Incident, now: int) -> list[Para]:
     if check.claimed:
         paras.append(Para(check.claimed, "works on it"))
     if due is not None:
+        waits, late = check.state == "open" and state.open, due < now
         paras.append(
             Para(
-                f"{stamp(due)}, {'late by ' if due < now else 'in '}{clock(abs(due - now))}",
+                stamp(due) + (f", {'late by' if late else 'in'} {clock(abs(due - now))}" if waits else ""),
                 "due",
-                "crit" if due < now else "",
+                "crit" if waits and late else "",
             )
         )
     paras += [

@@ -130,6 +130,10 @@ def about_step(player: Player, play: Play, state: StepState, output: Sequence[st
     if step.wait is not None:
         least = f"; {step.wait.least} s at least" if step.wait.least else ""
         paras.append(Para(f"{said(step.wait.until, known)}{least}", "until"))
+    granted = player.plays.grant(play, step, player.room.clock.now())
+    if granted is not None:
+        by = f"until {hms(granted[1].until)}, {granted[1].by} lets it: {granted[1].body.reason}"
+        paras.append(Para(by, "BY ITSELF", "high"))
     for label, text in (("expect", step.expect), ("verify", step.verify), ("help", step.help)):
         if text:
             paras.append(Para(said(text, known), label))

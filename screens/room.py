@@ -36,7 +36,6 @@ from screens.widgets.writer import Writer
 
 if TYPE_CHECKING:
     from console.alerts import Alert
-    from console.incident import Incident
     from console.room import Room
     from data.drafts import Draft
 
@@ -127,6 +126,8 @@ class RoomScreen(ConsoleScreen):
             background(self, self._adopt_drafts, room)
             background(self, self._look_for_unknown, room)
         state = room.incident
+        if state.plays.grants:
+            self.console_app.playing.tend(desk.home, room, self.console_app.say)
         timeline.judge(state.roster, frozenset(state.contested))
         timeline.changed(self.now())
         self._panes_at = 0
@@ -246,7 +247,7 @@ class RoomScreen(ConsoleScreen):
             note=line is not None and line.kind in WORDS,
             row=play.kind if play is not None else "",
             step=self._can(play) if play is not None else frozenset(),
-            running=state is not None and _running(state),
+            running=state is not None and state.plays.stoppable(self.now()),
             contained=state is not None and state.contained_at is not None,
             closed=state is not None and not state.open,
             filtered=self.query_one(Timeline).narrowed is not None,
@@ -268,6 +269,7 @@ class RoomScreen(ConsoleScreen):
             "run": kind not in ("manual", "decision"),
             "decide": kind == "decision",
             "settle": standing == "unclear",
+            "grant": acts and state.step.automatic and not state.step.destroys_evidence,
             "approve": acts and bool(approvers(state.step, state.section, room.incident.severity)),
         }
         return frozenset(name for name, can in found.items() if can)
@@ -510,13 +512,3 @@ class RoomScreen(ConsoleScreen):
                 if event.x < cell:
                     self.focus_pane(pane)
                     return
-
-
-def _running(state: Incident) -> bool:
-    """Return whether a step of a playbook runs, or will by itself."""
-    plays = [play for play in state.plays.opened.values() if play.open]
-    return any(
-        each.running is not None or (each.announced is not None and not each.settled)
-        for play in plays
-        for each in play.steps.values()
-    )

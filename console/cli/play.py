@@ -376,7 +376,7 @@ class _Play:
             raise Refused(f"{self._options.duration} is not a duration: {error}.") from None
         event = await self._player.grant(self._words, until, self._options.reason, self._options.playbook)
         self._done(f"may run by itself until {iso(until, 0)}: {', '.join(self._words)}", id=event.short)
-        complain("`warroom play auto` carries it out, for as long as it runs.")
+        complain("An open console carries it out, or `warroom play auto`, for as long as either runs.")
 
     async def _withdraw(self) -> None:
         event = await self._player.withdraw(self._words[0] if self._words else "", self._options.reason)
@@ -448,22 +448,19 @@ class _Play:
         return await self._player.attend(run.id, self._tell)
 
     async def _auto(self) -> int:
-        automation = Automation(self._player, self._tell)
-        said_before = ""
+        automation = Automation(self._player, self._tell, self._announced)
         with _ended_by_signals():
             try:
-                while automation.waiting or automation.busy:
-                    await self._player.room.refresh()
-                    await automation.tend()
-                    if automation.trouble != said_before:
-                        said_before = automation.trouble
-                        complain(said_before or "goes on")
-                    await asyncio.sleep(0.2)
+                await automation.attend(lambda trouble: complain(masked(str(trouble or "goes on"))))
             finally:
                 for run in await automation.leave():
                     complain(_run_line(run))
         self._context.say("Nothing is left that may run by itself.")
         return exits.OK
+
+    def _announced(self, play: Play, state: StepState) -> None:
+        at = f" at {iso(state.announced[0], 0)}" if state.announced is not None else ""
+        complain(f"{state.step.id} of {play.id} will run by itself{at}. `warroom play stop` stops it.")
 
     def _tell(self, progress: Progress) -> None:
         if self._options.json:

@@ -122,7 +122,7 @@ def lines(state: Incident, now: int) -> Iterator[str]:
     if tags:
         yield f"  tags        {one_line(tags, 400)}"
     if telling := headline(state, now):
-        yield f"  escalation  {telling[0]}: {', '.join(telling[1:])}; `warroom escalate` lists them"
+        yield f"  escalation  {telling}; `warroom escalate` lists them"
     if state.clocks:
         apart = ago(max(state.clocks.values()))
         yield f"  CLOCKS      of consoles are {apart} apart; the order is what each had seen, times are as each claims"

@@ -6,11 +6,13 @@ A grant holds on the console that wrote it, and there for one process: nothing r
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from console.events import AutomationAnnounced, entry, moment
 from console.refusal import Refused
-from console.runner.player import AUTOMATION, SECOND
+from console.runner.player import AUTOMATION, LOOK, SECOND
+from console.runner.refusal import Hindered
 from console.runner.rules import by_itself, obstacles
 from console.runner.run import unbroken
 from data.lock import Lock
@@ -26,22 +28,39 @@ STALE = 30 * SECOND
 """ns after which an announcement that did not come true is made again: nobody may remember it."""
 
 
+class Trouble(NamedTuple):
+    """Why something does not run by itself. `state`: the step, if one is to blame."""
+
+    error: Refused | StoreTrouble
+    play: Play | None = None
+    state: StepState | None = None
+
+    def __str__(self) -> str:
+        return f"{self.state.step.id} does not run by itself: {self.error}" if self.state else str(self.error)
+
+
 class Automation:
     """Carries out what may run by itself in one incident.
 
     Args:
         player: the playbooks of the incident.
         tell: gets the output of what runs.
+        announced: called with what was announced, once it is on the record.
 
     Attributes:
-        trouble: why the last step that was due did not run, or "".
+        trouble: why the last step that was due did not run.
     """
 
-    def __init__(self, player: Player, tell: Tell | None = None) -> None:
-        self._player, self._tell = player, tell
+    def __init__(
+        self,
+        player: Player,
+        tell: Tell | None = None,
+        announced: Callable[[Play, StepState], None] = lambda *_: None,
+    ) -> None:
+        self._player, self._tell, self._announced = player, tell, announced
         self._lock: Lock | None = None
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self.trouble = ""
+        self.trouble: Trouble | None = None
 
     @property
     def busy(self) -> bool:
@@ -55,8 +74,27 @@ class Automation:
         grants = self._player.plays.grants.values()
         return any(grant.rep == self._player.replica and now < grant.until for grant in grants)
 
+    async def attend(self, say: Callable[[Trouble | None], None]) -> None:
+        """Tend for as long as something may run by itself. To be left with `leave`, also when this was cancelled.
+
+        Args:
+            say: gets what is in the way each time that it changes; None: nothing is any more.
+        """
+        said = ""
+        while self.waiting or self.busy:
+            try:
+                await self._player.room.refresh()
+                await self.tend()
+            except (Refused, StoreTrouble) as error:
+                self.trouble = Trouble(error)
+            if str(self.trouble or "") != said:
+                said = str(self.trouble or "")
+                say(self.trouble)
+            await asyncio.sleep(LOOK)
+
     async def tend(self) -> None:
         """Announce what will run, and start what was announced and is due. To be called about once a second."""
+        self.trouble = None
         if self._player.room.read_only or not self.waiting or not await self._ours():
             return
         for play in list(self._player.plays.opened.values()):
@@ -96,7 +134,7 @@ class Automation:
         granted = player.plays.grant(play, state.step, now)
         refusals = obstacles(play, state, player.incident, player.asked(real=True, automatic=True), now)
         if refusals or granted is None:
-            self.trouble = f"{state.step.id} does not run by itself: {' '.join(map(str, refusals))}"
+            self.trouble = Trouble(Hindered(*refusals), play, state)
             return
         name = granted[0]
         announced = state.announced
@@ -104,6 +142,7 @@ class Automation:
             at = moment(now + player.settings.announce)
             body = AutomationAnnounced(play.id, state.step.id, at, name)
             await player.room.append(entry(body, AUTOMATION))
+            self._announced(play, state)
         elif now >= announced[0]:
             key = play.id, state.step.id
             self._running[key] = asyncio.ensure_future(self._run(play, state, name))
@@ -111,9 +150,8 @@ class Automation:
     async def _run(self, play: Play, state: StepState, grant: str) -> None:
         try:
             await self._player.run(state.step.id, play.id, real=True, grant=grant, tell=self._tell)
-            self.trouble = ""
         except (Refused, StoreTrouble) as error:
-            self.trouble = f"{state.step.id} did not run by itself: {error}"
+            self.trouble = Trouble(error, play, state)
 
     async def _ours(self) -> bool:
         if self._lock is None:

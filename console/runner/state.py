@@ -238,6 +238,29 @@ class Plays:
                 return name, grant
         return None
 
+    @property
+    def coming(self) -> tuple[int, Play, StepState] | None:
+        """The step that will run by itself next, and when (ns UTC); what runs by itself already is due now."""
+        found = [
+            (
+                run.at if run is not None else state.announced[0] if state.announced is not None else 0,
+                play,
+                state,
+            )
+            for play in self.opened.values()
+            if play.open
+            for state in play.steps.values()
+            if ((run := state.running) is not None and run.automatic)
+            or (state.announced is not None and run is None and not state.settled)
+        ]
+        return min(found, key=lambda each: each[0]) if found else None
+
+    def stoppable(self, now: int) -> bool:
+        """Whether something runs, or may begin by itself at `now` (ns UTC)."""
+        states = (state for play in self.opened.values() if play.open for state in play.steps.values())
+        granted = any(now < grant.until for grant in self.grants.values())
+        return granted or any(state.running is not None for state in states)
+
     def apply(self, event: Event, body: Body | Unknown) -> None:
         """Change the state by one event that counts."""
         match body:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from console.refusal import Refused
 from console.runner.fill import said
+from playbooks import duration
 from screens.background import background
 from screens.commands import BY_ID
 from screens.console_screen import ConsoleScreen, does, refusal
@@ -14,6 +15,7 @@ from screens.dialogs.form import Choice, Form, Option, Text
 from screens.dialogs.page import Page
 from screens.reading_playbook import about_book, about_play, about_step, in_keys, named, would_run
 from screens.room import RoomScreen
+from screens.times import hms
 from screens.widgets.playbook import PlaybookPane, PlayRow
 from screens.widgets.sheet import Para
 
@@ -404,14 +406,24 @@ def stop(screen: ConsoleScreen, words: str = "") -> None:
         return
     player = screen.console_app.playing.player(room)
     step = chosen(screen) if isinstance(screen, RoomScreen) else None
-    if step is not None and step.state.running is None and step.state.announced is not None:
-        screen.start(
-            player.withdraw(step.state.announced[1][:12], words), f"{step.named}: does not run by itself"
-        )
+    plays, here = player.plays, step.state if step is not None else None
+    coming = [
+        (play, state)
+        for play in plays.opened.values()
+        for state in play.steps.values()
+        if state.announced is not None and state.running is None and not state.settled
+    ]
+    coming = [each for each in coming if each[1] is here] or coming
+    if coming and (here is None or here.running is None):
+        # What has not begun comes first: to hold it back harms nothing.
+        screen.start(_withdraw(screen, player, coming, words))
+        return
+    if plays.grants and not any(run.running for run in plays.runs.values()):
+        screen.start(player.withdraw(reason=words), "Nothing runs by itself any more")
         return
 
     async def work() -> None:
-        going = step.state.running if step is not None else None
+        going = here.running if here is not None else None
         going = going or player.run_named()
         left = await player.stop(going, words)
         if left:
@@ -419,6 +431,43 @@ def stop(screen: ConsoleScreen, words: str = "") -> None:
         screen.say("told to end: " + _named_run(player, going), "high")
 
     screen.start(work())
+
+
+async def _withdraw(
+    screen: ConsoleScreen, player: Player, coming: list[tuple[Play, StepState]], why: str
+) -> None:
+    words = "; ".join(named(player, play, state) for play, state in coming)
+    for name in {state.announced[1] for _, state in coming if state.announced is not None}:
+        await player.withdraw(name, why)
+    screen.say(f"does not run by itself: {words}", "ok")
+
+
+@does("play.grant")
+def grant(screen: ConsoleScreen, words: str = "") -> None:
+    """Let the step run by itself for a time, with a reason."""
+    step = chosen(screen)
+    if step is None:
+        return
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        try:
+            until = step.room.clock.now() + duration.parse(answers["for"])
+        except ValueError as error:
+            raise Refused(f"{answers['for']} is not a duration: {error}.", "As in 1 h.") from None
+        await step.player.grant([step.id], until, answers["reason"], step.play.id)
+        screen.show_state()
+        screen.say(f"{step.named}: may run by itself until {hms(until)}Z; T stops it", "ok")
+
+    fields = (
+        Text("for", "For how long, up to a day", "1 h", "Say for how long, as in 1 h."),
+        Text("reason", "Why it need not wait for a person", words, "A reason is needed, in one line."),
+    )
+    shown = [
+        Para(would_run(step.player, step.play, step.state), "runs", "strong"),
+        Para(step.state.step.reach, "reaches"),
+        Para("announced before, with a countdown; recorded after; once", "how"),
+    ]
+    _ask(step, "Let it run by itself", fields, submit, verb="grant it", shown=shown)
 
 
 def _named_run(player: Player, run: Run) -> str:

@@ -50,13 +50,15 @@ class ToldRow:
 
 
 def told_rows(state: Incident, contacts: Mapping[str, tuple[str, ...]], now: int) -> list[ToldRow]:
-    """Return everybody who must be told at `now` (ns UTC): who waits first, the time limits of the law before them."""
-    rows = [_limit(each, now) for each in limits(state)]
+    """Return everybody who must be told at `now` (ns UTC): who is to be woken first, they say what else applies."""
+    rows = []
     for each in escalations(state):
         people = contacts.get(each.who) or tuple(state.roles.get(each.who, ()))
         waits = f"{'WAKE NOW, ' if each.page else ''}waits {minutes(now - each.since)}"
         mark, standing, tone = _standing(each, waits, "high" if each.page else "")
         rows.append(ToldRow(each.who, mark, each.title, people, standing, tone, each))
+    woken = sum(isinstance(row.each, Escalation) and row.each.page for row in rows)
+    rows[woken:woken] = [_limit(each, now) for each in limits(state)]
     return sorted(rows, key=lambda row: row.mark != "[ ]")
 
 

@@ -20,7 +20,10 @@ _BOXES = {"done": ("[x]", "ok"), "not_applicable": ("[-]", "quiet"), "waived": (
 
 @dataclass(frozen=True, slots=True)
 class CheckRow:
-    """One line of the checklist as it is drawn; `id` is empty for the heading of a phase."""
+    """One line of the checklist as it is drawn; `id` is empty for the heading of a phase.
+
+    `asks`: whether it is done only with evidence.
+    """
 
     id: str
     box: str
@@ -28,6 +31,7 @@ class CheckRow:
     text: str
     right: str
     right_tone: str
+    asks: bool = False
 
 
 def check_rows(state: Incident, now: int) -> list[CheckRow]:
@@ -48,16 +52,22 @@ def _row(check: Check, due: int | None, now: int) -> CheckRow:
         box, tone = _BOXES[check.state]
         return CheckRow(item.id, box, tone, item.text, f"{hm(check.at)} {check.by}", "quiet")
     box = "[~]" if check.claimed else "[ ]"
-    right = [f"{item.role} +ev" if item.evidence else item.role]
-    if check.claimed:
-        right = [check.claimed]
+    right = [check.claimed] if check.claimed else [item.role]
     late = due is not None and due < now
     if due is not None:
         # What is late comes first: where there is no room for all, it is the owner's name that is cut.
         right.insert(0 if late else 1, _due(due - now))
     tone = "crit" if late else "quiet" if due is not None else ""
     mark = "crit" if late else "info" if check.claimed else ""
-    return CheckRow(item.id, "[!]" if late else box, mark, item.text, "  ".join(filter(None, right)), tone)
+    return CheckRow(
+        item.id,
+        "[!]" if late else box,
+        mark,
+        item.text,
+        "  ".join(filter(None, right)),
+        tone,
+        item.evidence,
+    )
 
 
 def _due(left: int) -> str:
@@ -99,7 +109,7 @@ class Checklist(ListRows[CheckRow]):
         overdue = f" · {late} OVERDUE" if late else ""
         self.title(
             f"3 Checklist  {state.checked}/{len(state.checklist)}{overdue}",
-            f"next: {visible(ahead.item.id, 20)}" if ahead else "all settled",
+            f"* with evidence · next: {visible(ahead.item.id, 20)}" if ahead else "all settled",
         )
         if rows != self._rows:
             self.show(rows)
@@ -115,7 +125,7 @@ class Checklist(ListRows[CheckRow]):
         blank = len(shown) - len(shown.lstrip())
         text = max(width - 4 - right + blank - 1, 4)
         return [
-            (row.box + " ", row.tone),
+            (row.box + ("*" if row.asks else " "), row.tone),
             (fit(row.text, text), "quiet" if row.box in ("[x]", "[-]", "[w]") else ""),
             (" " + shown.lstrip(), row.right_tone),
         ]

@@ -76,6 +76,9 @@ class Header(StripLines):
 
     def _clocks(self, state: Incident, now: int) -> list[Piece]:
         pieces: list[Piece] = []
+        if (coming := state.plays.coming) is not None:
+            wait = f" in {clock(coming[0] - now)}" if coming[0] > now else ""
+            pieces.append((f" BY ITSELF{wait}, T stops ", "alarm", 0))
         end = state.closed_at or now
         due = state.next_update_due
         if due is not None:

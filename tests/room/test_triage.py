@@ -163,7 +163,7 @@ def test_who_was_told_or_need_not_be_waits_no_longer_and_an_undone_word_counts_n
     made.append(event(ev.EscalationTold("finance", "called", "kim"), 3))
     made.append(event(ev.EscalationWaived("support", "no customer sees it"), 4))
     assert set(waiting(fold(made))) == {"on-call"}
-    assert routing.headline(fold(made), T0 + 5 * MINUTE) == ["tell 1", "on-call 4 min"]
+    assert str(routing.headline(fold(made), T0 + 5 * MINUTE)) == "tell 1: on-call 4 min"
     made.append(event(ev.EntryRetracted(made[2].hash), 5))
     assert set(waiting(fold(made))) == {"on-call", "finance"}
     made.append(event(ev.Closed("over"), 6))
@@ -183,8 +183,8 @@ def test_legal_clocks_run_from_the_first_word_and_end_with_the_word_of_who_leads
     (limit,) = routing.limits(state)
     assert limit.due == T0 + 72 * 3600 * SECOND, "said twice, it runs from the first time"
     assert {"security", "legal-privacy"} <= set(waiting(state))
-    assert "gdpr-33 71 h left" in routing.headline(state, T0 + 1800 * SECOND)
-    assert "gdpr-33 LATE by 2 h" in routing.headline(state, T0 + 74 * 3600 * SECOND)
+    assert routing.headline(state, T0 + 1800 * SECOND).clock == "gdpr-33 71 h left"
+    assert routing.headline(state, T0 + 74 * 3600 * SECOND).clock == "gdpr-33 LATE by 2 h"
     made.append(event(ev.EscalationTold("gdpr-33", "portal of the authority"), 5))
     assert not routing.limits(fold(made))[0].outstanding
     made.append(event(ev.SecurityLedSet("no data was exposed", False), 6))

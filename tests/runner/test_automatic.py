@@ -190,5 +190,5 @@ async def test_what_is_in_the_way_is_said(player: Player, clock: ManualClock) ->
     await player.grant(["act"], T0 + HOUR, "night")
     automation = Automation(player)
     await automation.tend()
-    assert "who is not filled in" in automation.trouble
+    assert "act does not run by itself: who is not filled in" in str(automation.trouble)
     await automation.leave()

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from textual.events import Paste
 
+from console import forms
 from console.incident import Incident
-from screens.dialogs.questions import FormLines, Picker, QuestionLines, Questions
+from data.drafts import Draft
+from screens.dialogs.questions import UNKNOWN, Answers, FormLines, Picker, QuestionLines, Questions
 from screens.room import RoomScreen
 from screens.widgets.sheet import Sheet
 from screens.widgets.strips import StripLines
@@ -260,3 +262,25 @@ async def test_hostile_words_stay_words(tmp_path: Path) -> None:
         assert "pwned" in kept
         asking = await opened(stage, "3")
         assert "\x1b" not in painted(asking.screen.query_one(QuestionLines))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no json",
+        "[]",
+        "null",
+        '{"given": []}',
+        '{"given": {"workflow": 3}}',
+        '{"given": {"nosuch": "x", "effects-possible": "perhaps"}, "decided": "", "reason": ""}',
+    ],
+)
+def test_a_draft_that_fits_the_form_no_longer_holds_nothing(text: str) -> None:
+    assert not Answers.of(Draft("form:first-facts", text, 7, 7, "x"), forms.form("first-facts"))
+
+
+def test_a_draft_gives_back_what_was_answered() -> None:
+    answers = Answers({"workflow": "refunds", "effects-possible": UNKNOWN}, "other", "because", 7)
+    draft = Draft("form:first-facts", answers.text, 7, 7, "x")
+    assert Answers.of(draft, forms.form("first-facts")) == answers

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import Label
 
 from console.desk import Desk
+from console.runner.player import Player
 from console.runner.state import StepState
 from data.home import Home
 from playbooks.response import Playbook
@@ -44,6 +45,10 @@ class Plays:
     @property
     def pane(self) -> PlaybookPane:
         return self.stage.screen.query_one(PlaybookPane)
+
+    @property
+    def player(self) -> Player:
+        return self.stage.console.playing.player(self.stage.room)
 
     def state(self, step: str) -> StepState:
         found = self.stage.room.incident.plays.step("test", step)
@@ -419,8 +424,6 @@ async def test_only_lines_in_sight_ask_what_is_in_the_way_and_they_follow_it(
     async with Opened(tmp_path) as stage:
         plays = await opened(stage, *steps, values=VALUES)
         await plays.until(lambda: "values missing" in painted(plays.pane))
-        from console.runner.player import Player
-
         asked: list[str] = []
         hindrances = Player.hindrances
 
