@@ -111,8 +111,10 @@ class Header(StripLines):
             pieces.append(("NOT CONTAINED", "high", 1))
         if overdue := len(state.overdue(now)):
             pieces.append((f"{overdue} overdue", "crit", 1))
-        for rank, telling in enumerate(headline(state, now)):
-            pieces.append((visible(telling, 60), "crit" if "LATE" in telling else "high", rank))
+        telling = headline(state, now)
+        pieces.append((telling.waiting, "high", 0))
+        pieces.append((visible(telling.clock, 60), "crit" if "LATE" in telling.clock else "high", 1))
+        pieces.append((visible(telling.longest, 60), "high", 6))
         pieces.append((f"declared {clock(end - state.declared_at)}", "quiet", 3))
         action = state.stamps.get("action")
         if action is not None:
