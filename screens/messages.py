@@ -17,6 +17,7 @@ from screens.background import background
 from screens.commands import Place, Situation
 from screens.over_room import OverRoom
 from screens.reading_messages import about_message, about_sender, about_template, in_the_way, promise
+from screens.room import MESSAGE
 from screens.times import SECOND, hms
 from screens.widgets.header import Header
 from screens.widgets.hints import Hints
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from console.room import Room
     from screens.correspondence import Correspondence
 
-DRAFT = "message-"
-"""Beginning of the name of the draft that holds a message's words while they are typed."""
 JUDGE = 0.15
 """Seconds within which the findings follow what is typed: reading a long text must not hold up its letters."""
 LOST = 600 * SECOND
@@ -99,7 +98,7 @@ class MessagesScreen(OverRoom):
             self._adopted = True
             return
         for orphan in await asyncio.to_thread(room.drafts.orphans):
-            if orphan.box.startswith(DRAFT):
+            if orphan.box.startswith(MESSAGE):
                 await asyncio.to_thread(room.drafts.adopt, orphan)
         self._adopted = True
         self.show_state()
@@ -127,7 +126,7 @@ class MessagesScreen(OverRoom):
     def unsaved(self, room: Room) -> frozenset[str]:
         """Return the messages whose words were typed here and not saved."""
         drafted = room.incident.messages.drafted
-        return frozenset(name for name in drafted if room.drafts.get(DRAFT + name) is not None)
+        return frozenset(name for name in drafted if room.drafts.get(MESSAGE + name) is not None)
 
     def show_clocks(self) -> None:
         """Draw it again: promises run out, and messages go out by themselves."""
@@ -239,7 +238,7 @@ class MessagesScreen(OverRoom):
             self.say("What was typed here before is being looked for; one moment.")
             return
         self.editing, self._base = "", message.digest
-        editor, kept = self.editor, room.drafts.get(DRAFT + message.id)
+        editor, kept = self.editor, room.drafts.get(MESSAGE + message.id)
         editor.fill(f"Edit: {message.title} for {message.audience}", message.subject, message.body)
         self._recorded = editor.text
         if kept is not None:
@@ -260,7 +259,7 @@ class MessagesScreen(OverRoom):
         message = self._edited()
         if room is None or message is None:
             return
-        box, words = DRAFT + message.id, editor.text
+        box, words = MESSAGE + message.id, editor.text
         if words == self._recorded:
             room.drafts.clear(box)
             editor.note("as it is on the record")
@@ -284,7 +283,7 @@ class MessagesScreen(OverRoom):
         room, message = self.room, self._edited()
         if room is None or message is None or not self.is_attached:
             return
-        editor, box = self.editor, DRAFT + message.id
+        editor, box = self.editor, MESSAGE + message.id
         if room.drafts.trouble:
             editor.note(f"DRAFT NOT SAVED: {room.drafts.trouble}")
         elif room.drafts.get(box) is not None:
@@ -322,7 +321,7 @@ class MessagesScreen(OverRoom):
             self.say("NOT SAVED: somebody changed it meanwhile. F8 again saves yours over that.", "high")
             return
         if editor.text == self._recorded:
-            room.drafts.clear(DRAFT + message.id)
+            room.drafts.clear(MESSAGE + message.id)
             self._close()
             return
         work = self.known.messenger(room).edit(message, subject=subject, body=body)
@@ -330,7 +329,7 @@ class MessagesScreen(OverRoom):
             return
         # What was typed while it was being saved stays a draft.
         if (editor.subject.text, editor.words.text) == (subject, body):
-            room.drafts.clear(DRAFT + message.id)
+            room.drafts.clear(MESSAGE + message.id)
             self._close()
         else:
             self._base, self._recorded = (

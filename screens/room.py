@@ -53,6 +53,8 @@ BESIDE = frozenset({"playbook", "timeline", "rollback"})
 WORDS = frozenset({"note.written", "update.sent"})
 """Kinds of entries that a person wrote."""
 WRITING, SENDING = "write", "sending-"
+MESSAGE = "message-"
+"""Beginning of the draft of a message's words, which its own screen takes up."""
 BOXES = (SENDING, WRITING)
 """Drafts: the line that is typed, and one that is on its way to the record."""
 PANES_EVERY = 5 * SECOND
@@ -423,6 +425,8 @@ class RoomScreen(ConsoleScreen):
             return
         orphans = await asyncio.to_thread(room.drafts.orphans)
         texts: list[Draft] = []
+        if any(orphan.box.startswith(MESSAGE) for orphan in orphans):
+            self.say("Words of a message were typed and not saved: 7, then c goes on with them.", "high")
         for orphan in orphans:
             if (
                 orphan.box.startswith(BOXES)

@@ -19,8 +19,8 @@ from console.events import UpdatePromised, moment
 from console.room import Room
 from data.drafts import Drafts
 from screens.dialogs.form import Form
-from screens.messages import DRAFT, MessagesScreen
-from screens.room import RoomScreen
+from screens.messages import MessagesScreen
+from screens.room import MESSAGE, RoomScreen
 from screens.widgets.header import Header
 from screens.widgets.messages import MessageList
 from screens.widgets.sheet import Sheet
@@ -243,10 +243,10 @@ async def test_findings_follow_what_is_typed_and_what_is_typed_is_kept(
         await post.until(lambda: "Nothing is in the way" in post.findings)
         await stage.type(" back soon at 14:05")
         await post.until(lambda: "“soon” says nothing" in post.findings and "in which zone" in post.findings)
-        kept = stage.room.drafts.get(DRAFT + made.id)
+        kept = stage.room.drafts.get(MESSAGE + made.id)
         assert kept is not None
         assert kept.text.endswith(" back soon at 14:05")
-        await post.until(lambda: stage.room.drafts.saved_at(DRAFT + made.id) > 0, "it is on the disk")
+        await post.until(lambda: stage.room.drafts.saved_at(MESSAGE + made.id) > 0, "it is on the disk")
         assert post.message.digest == before
         await stage.press("escape")
         await post.until(lambda: "EDIT NOT SAVED" in painted(post.rows))
@@ -254,13 +254,13 @@ async def test_findings_follow_what_is_typed_and_what_is_typed_is_kept(
         await post.until(lambda: post.screen.editor.words.text.endswith("14:05"))
         await stage.press(*["backspace"] * len(" back soon at 14:05"), "f8")
         await post.until(lambda: not post.screen.editing)
-        assert stage.room.drafts.get(DRAFT + made.id) is None
+        assert stage.room.drafts.get(MESSAGE + made.id) is None
         assert post.message.digest == before, "there was nothing to save"
         await stage.press("c", "enter")
         await stage.type("More follows")
         await stage.press("f8")
         await post.until(lambda: post.message.body.endswith("\nMore follows"), "it is on the record")
-        assert stage.room.drafts.get(DRAFT + made.id) is None
+        assert stage.room.drafts.get(MESSAGE + made.id) is None
 
 
 async def test_what_somebody_else_changed_meanwhile_is_not_written_over_unseen(
@@ -275,7 +275,7 @@ async def test_what_somebody_else_changed_meanwhile_is_not_written_over_unseen(
         await stage.press("f8")
         await post.until_said("somebody changed it meanwhile")
         assert post.message.body.endswith(" theirs")
-        assert stage.room.drafts.get(DRAFT + made.id) is not None
+        assert stage.room.drafts.get(MESSAGE + made.id) is not None
         await stage.press("f8")
         await post.until(lambda: post.message.body.endswith("x"), "the second time it is meant")
 
@@ -289,7 +289,7 @@ async def test_what_a_console_that_is_gone_had_not_saved_is_there_again(
         await stage.press("escape")
         await post.until(lambda: isinstance(stage.console.screen, RoomScreen))
         gone = Drafts.open(room.case.directory, room.clock)
-        gone.put(DRAFT + made.id, "subject\nwords of another time", room.clock.now())
+        gone.put(MESSAGE + made.id, "subject\nwords of another time", room.clock.now())
         await asyncio.to_thread(gone.close)
         await stage.press("7")
         await post.until(lambda: "EDIT NOT SAVED" in painted(post.rows))
@@ -385,7 +385,7 @@ async def test_words_from_outside_are_inert_on_the_list_and_in_the_editor(
         await post.stage.press("c")
         await post.until(lambda: post.screen.editing == made.id and "“" not in post.findings)
         assert not {"\x1b", "\x9b", "\u202e"} & set(painted(post.screen.query_one("#findings", Sheet)))
-        assert post.stage.room.drafts.get(DRAFT + made.id) is None, "nobody typed anything"
+        assert post.stage.room.drafts.get(MESSAGE + made.id) is None, "nobody typed anything"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 10), (200, 50), (120, 12)])

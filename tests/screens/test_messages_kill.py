@@ -28,7 +28,7 @@ def test_the_words_of_a_message_survive_kill_nine(tmp_path: Path) -> None:
         terminal.process.send_signal(signal.SIGKILL)
         terminal.process.wait()
     with console(home) as terminal:
-        terminal.until_shows("unacked")
+        terminal.until_shows("typed and not saved: 7")
         terminal.send("7")
         terminal.until_shows("EDIT NOT SAVED")
         terminal.send("c")
