@@ -275,11 +275,12 @@ class Review(Document):
     """A list of questions about readiness, which a person answers; what to do about a "no" is the `remedy`."""
 
     class Ask(Part):
-        """One question."""
+        """One question. `every_days`: how long an answer holds, where that is not the review cycle of the document."""
 
         id: Id
         text: Line
         remedy: Line
+        every_days: Annotated[int, Field(ge=1, le=366)] | None = None
         sources: Sources
 
     purpose: Line

@@ -148,7 +148,7 @@ def _asked(review: Review, facts: Facts, word: Mapping[str, Given]) -> Iterable[
         said = word.get(name)
         due, stale = None, ""
         if said is not None:
-            due = said.at + review.review_every_days * DAY
+            due = said.at + (ask.every_days or review.review_every_days) * DAY
             if due < facts.now:
                 stale = f"due again since {iso(due, 0)[:10]}"
             elif said.body.text != ask.text:

@@ -71,7 +71,7 @@ async def test_who_owns_a_gap_owns_it_until_it_is_closed(home: Home) -> None:
     assert (await rows_of(NONE, home))["health/options"].owner == "", "a new gap"
 
 
-@pytest.mark.req("S003-VR-1", "X-16")
+@pytest.mark.req("S003-VR-1")
 async def test_a_yes_is_unknown_again_after_the_cycle_of_its_document_and_a_no_stays(
     home: Home, clock: ManualClock
 ) -> None:
@@ -88,6 +88,27 @@ async def test_a_yes_is_unknown_again_after_the_cycle_of_its_document_and_a_no_s
     assert found["health/failure-classes"].stale
     await say(home, "health/options", "yes")
     assert (await rows_of(NONE, home, clock.now()))["health/options"].answer == "yes"
+
+
+@pytest.mark.req("X-16")
+async def test_each_answer_holds_as_long_as_its_question_or_its_document_says(
+    home: Home, clock: ManualClock
+) -> None:
+    """60 days for the runbook, 91 for the drill; external baselines have a day of their own."""
+    await say(home, "runbook-review/drill", "yes", note="refund loop, in March")
+    await say(home, "runbook-review/classes", "yes")
+    start = clock.now()
+    for days, drill, classes in (
+        (60, "yes", "yes"),
+        (61, "yes", "unknown"),
+        (91, "yes", "unknown"),
+        (92, "unknown", "unknown"),
+    ):
+        found = await rows_of(NONE, home, start + days * DAY)
+        assert (found["runbook-review/drill"].answer, found["runbook-review/classes"].answer) == (
+            drill,
+            classes,
+        )
 
 
 async def test_an_answer_to_another_wording_of_the_question_holds_no_more(home: Home) -> None:
