@@ -10,11 +10,13 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import NamedTuple
 
 from data import log
@@ -29,6 +31,9 @@ from data.verify import Sighting, judged, verify
 
 ROOT_BYTES = 16
 """How much of a hash is read aloud: 12 words hold 128 bits, and a checksum that finds most slips."""
+
+AHEAD = 4
+"""Objects of a remote that are asked for while one is checked: a line may be slow, and each may have 64 MiB."""
 
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII).fullmatch
 
@@ -115,7 +120,12 @@ def _in_directory(directory: Path, called: Path, trust: Trust | None) -> tuple[s
     return case_id(bytes(founding[0])), Elsewhere(frozenset(heads))
 
 
-def in_remote(remote: Remote, case: str, counts: Counts = lambda _: True) -> Elsewhere:
+def in_remote(
+    remote: Remote,
+    case: str,
+    counts: Counts = lambda _: True,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> Elsewhere:
     """Where the segments of a case end that a remote holds, and what the checkpoints in them saw.
 
     Reads all of them: an older one may hold what was rewritten since. A segment is signed by whoever wrote what is in
@@ -125,6 +135,7 @@ def in_remote(remote: Remote, case: str, counts: Counts = lambda _: True) -> Els
         remote: Where to look.
         case: Case id.
         counts: Whether the word of an event counts.
+        progress: Called with how many segments were read, and of how many.
 
     Raises:
         RemoteTrouble: It did not answer.
@@ -132,11 +143,11 @@ def in_remote(remote: Remote, case: str, counts: Counts = lambda _: True) -> Els
     heads: set[Head] = set()
     seen: dict[tuple[str, bool], set[Head]] = {}
     bad: list[str] = []
-    for name in sorted(remote.list(prefix(case))):
-        if Name.read(name) is None:
-            continue
+    names = [name for name in sorted(remote.list(prefix(case))) if Name.read(name) is not None]
+    for done, (name, request) in enumerate(_ahead(remote, names)):
+        progress(done, len(names))
         try:
-            parcel = unpack(name, remote.get(name))
+            parcel = unpack(name, request.answer())
         except Absent:
             continue
         except BadSegment as wrong:
@@ -156,6 +167,42 @@ def in_remote(remote: Remote, case: str, counts: Counts = lambda _: True) -> Els
                 seen.setdefault((parcel.rep, counts(event.event(0))), set()).update(read.heads)
     sightings = (Sighting(rep, Checkpoint(tuple(sorted(saw))), ok) for (rep, ok), saw in seen.items())
     return Elsewhere(frozenset(heads), tuple(bad), tuple(sightings))
+
+
+class _Request(Thread):
+    """An object on its way. A daemon: whoever ends the program does not wait for a remote that hangs."""
+
+    def __init__(self, remote: Remote, name: str) -> None:
+        super().__init__(name="fetch", daemon=True)
+        self._remote = remote
+        self._object = name
+        self._raw = b""
+        self._failed: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Fetch it."""
+        try:
+            self._raw = self._remote.get(self._object)
+        except Exception as error:
+            self._failed = error
+
+    def answer(self) -> bytes:
+        """Wait for it, and raise what came instead of it."""
+        self.join()
+        if self._failed is not None:
+            raise self._failed
+        return self._raw
+
+
+def _ahead(remote: Remote, names: Iterable[str]) -> Iterator[tuple[str, _Request]]:
+    """Ask for objects, some before they are needed; in order."""
+    requests: deque[tuple[str, _Request]] = deque()
+    for name in names:
+        requests.append((name, _Request(remote, name)))
+        if len(requests) > AHEAD:
+            yield requests.popleft()
+    yield from requests
 
 
 def counting(directory: Path, trust: Trust) -> Counts:

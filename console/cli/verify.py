@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from console.cli import exits
 from console.cli.context import Context
+from console.cli.progress import Progress
 from console.plain import visible
 from console.refusal import Refused
 from console.timeline import trust
@@ -298,8 +299,11 @@ def _remote(name: str, url: str, options: dict[str, str]) -> _Source:
     def read(case: str, here: Path) -> Elsewhere:
         from data.remotes.opening import open_remote
 
-        with closing(open_remote(url, options)) as remote:
-            return in_remote(remote, case, counting(here, trust))
+        with (
+            closing(open_remote(url, options)) as remote,
+            Progress(f"reading {visible(name, 60)}") as progress,
+        ):
+            return in_remote(remote, case, counting(here, trust), progress.show)
 
     return _Source(name, "", read, "`warroom sync` brings it")
 

@@ -2,9 +2,13 @@
 
 import json
 import shutil
+import signal
+import socket
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -265,3 +269,54 @@ def rolled_back(warroom: Warroom, *, on_the_roster: bool) -> tuple[int, dict[str
     shutil.copytree(older, there)
     assert warroom.within("verify").code == 0
     return *against(warroom, "team"), replica, rep
+
+
+class Several:
+    """A remote with some segments that are none, and that answers only once two are asked for together."""
+
+    def __init__(self) -> None:
+        self.names = [f"{'a' * 26}/{'b' * 32}.1/{n:012d}-{n:012d}-{'c' * 64}.seg" for n in range(1, 11)]
+        self.two = Barrier(2, timeout=30)
+
+    def list(self, prefix: str) -> list[str]:
+        return self.names
+
+    def get(self, name: str) -> bytes:
+        self.two.wait()
+        return b""
+
+
+def test_a_remote_is_asked_for_the_next_objects_while_one_is_on_its_way() -> None:
+    remote: Any = Several()
+    shown: list[tuple[int, int]] = []
+    found = in_remote(remote, "a" * 26, progress=lambda done, total: shown.append((done, total)))
+    assert [each.split(":")[0] for each in found.bad] == remote.names
+    assert shown == [(done, 10) for done in range(10)]
+
+
+def test_ctrl_c_ends_it_while_a_remote_does_not_answer(warroom: Warroom) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        options = f'endpoint = "{endpoint}", access_key_id = "a", secret_access_key = "b", timeout = "60"'
+        config = warroom.folder / "config" / "warroom" / "config.toml"
+        config.parent.mkdir(parents=True)
+        config.write_text(f'[[remote]]\nname = "team"\nurl = "s3://evidence"\noptions = {{{options}}}\n')
+        command = [*warroom.command, "verify", "--against", "team"]
+        process = subprocess.Popen(
+            command,
+            env=warroom.environment,
+            cwd=warroom.folder,
+            stderr=subprocess.PIPE,
+            # A shell that runs the tests in the background has it ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        try:
+            asked, _ = silent.accept()
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+            asked.close()
+        finally:
+            process.kill()
+            process.wait()
+    assert (process.returncode, err) == (130, b"")
