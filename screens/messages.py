@@ -262,7 +262,7 @@ class MessagesScreen(OverRoom):
         box, words = MESSAGE + message.id, editor.text
         if words == self._recorded:
             room.drafts.clear(box)
-            editor.note("as it is on the record")
+            editor.note("on the record · Esc leaves")
         elif (known := room.drafts.get(box)) is None or known.text != words:
             room.drafts.put(box, words, known.started_at if known is not None else self.now())
             editor.note("draft NOT on the disk yet")

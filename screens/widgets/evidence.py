@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
-
-from textual.binding import Binding, BindingType
+from typing import TYPE_CHECKING, Literal
 
 from data.envelope import short
 from screens.display import fit, many
 from screens.kept import HOW, branched, late, minutes, silence
 from screens.kept import person as _person
 from screens.times import hm, stamp
-from screens.widgets.rows import Cells, ListRows
+from screens.widgets.rows import Cells, SectionRows
 
 if TYPE_CHECKING:
     from console.desk import Desk
@@ -272,13 +270,8 @@ def _check(state: Incident, checking: Checking, case: str, now: int) -> Evidence
     )  # fmt: skip
 
 
-class EvidenceList(ListRows[EvidenceRow]):
-    """One list with headings. Left and right go from section to section."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "section(-1)", "Previous section", show=False, priority=True),
-        Binding("right", "section(1)", "Next section", show=False, priority=True),
-    ]
+class EvidenceList(SectionRows[EvidenceRow]):
+    """What there is to know of the record, section by section."""
 
     def key(self, row: EvidenceRow) -> Hashable:
         """Return what the row is about."""
@@ -297,16 +290,9 @@ class EvidenceList(ListRows[EvidenceRow]):
         if rows != self._rows:
             self.show(rows)
 
-    def action_section(self, by: int) -> None:
-        """Go to the first row of the next section (1), or of this or the previous one (-1)."""
-        firsts = [
-            i + 1
-            for i, row in enumerate(self._rows[:-1])
-            if row.kind == "heading" and self.selectable(self._rows[i + 1])
-        ]
-        beyond = [i for i in firsts if (i > self.cursor if by > 0 else i < self.cursor)]
-        if beyond:
-            self.go(beyond[0] if by > 0 else beyond[-1])
+    def heads(self, row: EvidenceRow) -> bool:
+        """Return whether a section begins with `row`."""
+        return row.kind == "heading"
 
     def paint(self, row: EvidenceRow, width: int) -> Cells:
         """Return the line of one row."""

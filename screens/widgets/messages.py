@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message as Said
@@ -16,7 +15,7 @@ from textual.widgets import Label, TextArea
 
 from screens.display import fit
 from screens.times import hm
-from screens.widgets.rows import Cells, ListRows
+from screens.widgets.rows import Cells, SectionRows
 from screens.widgets.sheet import Para, Sheet
 from screens.widgets.writer import Box
 
@@ -129,13 +128,8 @@ def _sender(sender: Sender) -> MessageRow:
     return MessageRow("sender", sender.name, state, sender.name, sender.type, tone, sender=sender.name)
 
 
-class MessageList(ListRows[MessageRow]):
-    """One list with headings. Left and right go from section to section."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "section(-1)", "Previous section", show=False, priority=True),
-        Binding("right", "section(1)", "Next section", show=False, priority=True),
-    ]
+class MessageList(SectionRows[MessageRow]):
+    """Messages, templates and senders."""
 
     def key(self, row: MessageRow) -> Hashable:
         """Return what the row is about."""
@@ -162,16 +156,9 @@ class MessageList(ListRows[MessageRow]):
                 return True
         return False
 
-    def action_section(self, by: int) -> None:
-        """Go to the first row of the next section (1), or of this or the previous one (-1)."""
-        firsts = [
-            place + 1
-            for place, row in enumerate(self._rows[:-1])
-            if row.kind == "heading" and self.selectable(self._rows[place + 1])
-        ]
-        beyond = [each for each in firsts if (each > self.cursor if by > 0 else each < self.cursor)]
-        if beyond:
-            self.go(beyond[0] if by > 0 else beyond[-1])
+    def heads(self, row: MessageRow) -> bool:
+        """Return whether a section begins with `row`."""
+        return row.kind == "heading"
 
     def paint(self, row: MessageRow, width: int) -> Cells:
         """Return the line of one row."""

@@ -314,3 +314,27 @@ class ListRows(Rows[T]):
         self.top = min(max(self.top, 0), max(len(rows) - self.height, 0))
         self.refresh()
         self.post_message(self.Moved(self))
+
+
+class SectionRows(ListRows[T]):
+    """One list with headings. Left and right go from section to section."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "section(-1)", "Previous section", show=False, priority=True),
+        Binding("right", "section(1)", "Next section", show=False, priority=True),
+    ]
+
+    def heads(self, row: T) -> bool:
+        """Return whether a section begins with `row`."""
+        raise NotImplementedError
+
+    def action_section(self, by: int) -> None:
+        """Go to the first row of the next section (1), or of this or the previous one (-1)."""
+        firsts = [
+            place + 1
+            for place, row in enumerate(self._rows[:-1])
+            if self.heads(row) and self.selectable(self._rows[place + 1])
+        ]
+        beyond = [each for each in firsts if (each > self.cursor if by > 0 else each < self.cursor)]
+        if beyond:
+            self.go(beyond[0] if by > 0 else beyond[-1])
