@@ -72,7 +72,9 @@ def fill(form: Form, incident: Incident, given: Mapping[str, str]) -> Filled:
     """
     before = incident.triage.forms.get(form.id)
     asked = {question.id: question for question in form.questions}
-    told = {name: text for name, text in (before.answers if before else {}).items() if name in asked}
+    kept = before.answers if before is not None else {}
+    # What is on the record may come from another console, or be about the form as it once was.
+    told = {name: text for name, text in kept.items() if name in asked and asked[name].allows(text)}
     told.update(given)
     try:
         found = _facts(form, incident, told) if form.id == SEVERITY else {}

@@ -248,7 +248,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("time.minute_on", "right_curly_bracket", "A minute on", "Move the timeline one minute on.", ""),
     Command("time.at", "", "Go to a time", "Move the timeline to a time of day, as in :at 14:05.", "", name="at"),
     Command("severity.set", "S", "Set the severity", "Choose 1 to 5 and say why.", "severity", "incident", "sev", possible=_open_room),
-    Command("form.answer", "I", "Answer a form", "Questions answered with one key each, and what the rules propose: severity, how much to stop, the seven facts, roll back or restrict, seven questions.", "form", "incident", "form", possible=_open_room),
+    Command("form.answer", "I", "Answer a form", "Questions answered with one key each, and what the rules propose: severity, how much to stop, the seven facts, roll back or restrict, seven questions.", "form", "incident", "form", possible=_write),
     Command("escalation.open", "W", "Who must be told", "Who must be told of this incident, why and by when; that somebody was told goes on the record.", "tell", "incident", "escalate"),
     Command("role.assign", "R", "Assign a role", "Give a role to a person, or take it back.", "roles", "incident", "role", possible=_open_room),
     Command("containment.confirm", "C", "Confirm containment", "State that the harm is contained; starts the rollback clocks.", "contain", "incident", "contain", possible=_containable),

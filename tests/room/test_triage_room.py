@@ -126,6 +126,16 @@ async def test_a_question_that_nobody_can_answer_is_a_finding_once(room: Room) -
     assert room.incident.findings == [finding], "not asked is not unanswerable, and said twice is one finding"
 
 
+async def test_answers_on_the_record_that_the_form_does_not_take_are_left_out(room: Room) -> None:
+    told = {"harm": "perhaps", "nosuch": "yes", "trouble": "no"}
+    answers = tuple(ev.Answer(name, text) for name, text in told.items())
+    await room.record(ev.FormAnswered(forms.SEVERITY, answers))
+    assert forms.fill(FORM, room.incident, {}).answers == {"trouble": "no"}
+    assert severity.suggest(room.incident).severity == 2
+    await forms.answer(room, FORM, {"harm": "yes"})
+    assert room.incident.triage.forms[forms.SEVERITY].answers == {"trouble": "no", "harm": "yes"}
+
+
 # -- the security lead ------------------------------------------------------------------------------------
 
 
