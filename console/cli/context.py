@@ -126,11 +126,13 @@ class Context:
         return home
 
     @asynccontextmanager
-    async def desk(self, *, create: bool = False) -> AsyncIterator[Desk]:
-        """Open the desk of the home, and close it at the end."""
+    async def desk(self, *, create: bool = False, reading: bool = False) -> AsyncIterator[Desk]:
+        """Open the desk of the home, and close it at the end. `reading`: nothing is written, and no key made."""
         from console.desk import Desk
 
-        desk = await Desk.open(self.home(create=create), self.actor, self.role, profile=self.config.profile)
+        desk = await Desk.open(
+            self.home(create=create), self.actor, self.role, profile=self.config.profile, read_only=reading
+        )
         desk.organise(self.config)
         try:
             yield desk
@@ -138,9 +140,9 @@ class Context:
             await desk.close()
 
     @asynccontextmanager
-    async def room(self) -> AsyncIterator[Room]:
-        """Open the room of the incident that is meant."""
-        async with self.desk() as desk:
+    async def room(self, *, reading: bool = False) -> AsyncIterator[Room]:
+        """Open the room of the incident that is meant. `reading`: as in `desk`."""
+        async with self.desk(reading=reading) as desk:
             yield await desk.enter((await self.incident(desk)).case)
 
     async def incident(self, desk: Desk) -> Incident:

@@ -26,8 +26,9 @@ def run(options: Namespace) -> int:
 
 async def _run(context: Context) -> int:
     options = context.options
-    async with context.room() as room:
-        if options.action == "list":
+    listing = options.action == "list"
+    async with context.room(reading=listing) as room:
+        if listing:
             await _list(context, room)
             return exits.OK
         change, since = _change(context, room)
@@ -91,7 +92,7 @@ async def _list(context: Context, room: Room) -> None:
         revoked = "" if member.revoked is None else " REVOKED, nothing of it counts"
         if member.revoked:
             revoked = f" REVOKED since {iso(member.revoked, 0)}"
-        ours = " (this console)" if replica == context.home().replica else ""
+        ours = " (this console)" if replica == room.replica else ""
         context.say(
             f"{replica[:8]}  {visible(member.person, 40)}  {member.how}{left}{revoked}{ours}\n          {words}",
             {

@@ -133,7 +133,7 @@ def test_reading_makes_no_new_key_writing_does_and_the_lost_one_can_be_put_back(
     key = declared.home / "identity.pem"
     old, replica = key.read_bytes(), declared.quick("identity", "--json").values[0]["replica"]
     key.unlink()
-    for reading in ("show", "log", "incidents", "verify", "identity"):
+    for reading in ("show", "log", "incidents", "verify", "identity", "roster"):
         assert "makes a new one" in declared.quick(reading).err
     assert "makes a new key" in declared.within("doctor").out
     assert not key.exists(), "reading makes no key: the old one may still be put back"
