@@ -46,9 +46,6 @@ class Automation:
         player: the playbooks of the incident.
         tell: gets the output of what runs.
         announced: called with what was announced, once it is on the record.
-
-    Attributes:
-        trouble: why the last step that was due did not run.
     """
 
     def __init__(
@@ -60,7 +57,13 @@ class Automation:
         self._player, self._tell, self._announced = player, tell, announced
         self._lock: Lock | None = None
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self.trouble: Trouble | None = None
+        self._store: Trouble | None = None
+        self._hindered: dict[tuple[str, str], Trouble] = {}
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Why something does not run; it stays until that is gone, however often it is tried."""
+        return self._store or next(iter(self._hindered.values()), None)
 
     @property
     def busy(self) -> bool:
@@ -85,8 +88,9 @@ class Automation:
             try:
                 await self._player.room.refresh()
                 await self.tend()
+                self._store = None
             except (Refused, StoreTrouble) as error:
-                self.trouble = Trouble(error)
+                self._store = Trouble(error)
             if str(self.trouble or "") != said:
                 said = str(self.trouble or "")
                 say(self.trouble)
@@ -94,13 +98,14 @@ class Automation:
 
     async def tend(self) -> None:
         """Announce what will run, and start what was announced and is due. To be called about once a second."""
-        self.trouble = None
         if self._player.room.read_only or not self.waiting or not await self._ours():
             return
         for play in list(self._player.plays.opened.values()):
             for state in list(play.steps.values()):
                 if play.open and self._may(play, state):
                     await self._tend(play, state)
+                elif not self._runs(play, state):
+                    self._hindered.pop((play.id, state.step.id), None)
 
     async def leave(self) -> list[Run]:
         """End what runs by itself, however often somebody cancels, and let another process take over.
@@ -121,24 +126,28 @@ class Automation:
 
     def _may(self, play: Play, state: StepState) -> bool:
         player, now = self._player, self._player.room.clock.now()
-        going = self._running.get((play.id, state.step.id))
-        if (going is not None and not going.done()) or state.settled:
+        if self._runs(play, state) or state.settled:
             return False
         granted = player.plays.grant(play, state.step, now)
         if granted is None or granted[1].rep != player.replica:
             return False
         return by_itself(play, state, player.incident, now) is None
 
+    def _runs(self, play: Play, state: StepState) -> bool:
+        going = self._running.get((play.id, state.step.id))
+        return going is not None and not going.done()
+
     async def _tend(self, play: Play, state: StepState) -> None:
         player, now = self._player, self._player.room.clock.now()
         granted = player.plays.grant(play, state.step, now)
         refusals = obstacles(play, state, player.incident, player.asked(real=True, automatic=True), now)
         if refusals or granted is None:
-            self.trouble = Trouble(Hindered(*refusals), play, state)
+            self._hindered[play.id, state.step.id] = Trouble(Hindered(*refusals), play, state)
             return
         name = granted[0]
         announced = state.announced
         if announced is None or announced[1] != name or now > announced[0] + STALE:
+            self._hindered.pop((play.id, state.step.id), None)
             at = moment(now + player.settings.announce)
             body = AutomationAnnounced(play.id, state.step.id, at, name)
             await player.room.append(entry(body, AUTOMATION))
@@ -151,7 +160,7 @@ class Automation:
         try:
             await self._player.run(state.step.id, play.id, real=True, grant=grant, tell=self._tell)
         except (Refused, StoreTrouble) as error:
-            self.trouble = Trouble(error, play, state)
+            self._hindered[play.id, state.step.id] = Trouble(error, play, state)
 
     async def _ours(self) -> bool:
         if self._lock is None:

@@ -16,7 +16,7 @@ from console.runner.player import SECOND, Player, Settings
 from data.clock import ManualClock
 from data.home import Home
 from tests.room.strand import T0
-from tests.runner.conftest import book, command, shell, until
+from tests.runner.conftest import Server, book, command, shell, step, until
 from tests.runner.test_run import alive, pid_in, standing
 
 HOUR = 3600 * SECOND
@@ -191,4 +191,39 @@ async def test_what_is_in_the_way_is_said(player: Player, clock: ManualClock) ->
     automation = Automation(player)
     await automation.tend()
     assert "act does not run by itself: who is not filled in" in str(automation.trouble)
+    await automation.leave()
+
+
+async def test_what_cannot_begin_when_it_is_due_is_said_once_and_runs_when_it_can(
+    player: Player, clock: ManualClock, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FLAG_TOKEN", raising=False)
+    http = {"method": "POST", "url": f"{server.url}/off", "headers": {"Authorization": "env:FLAG_TOKEN"}}
+    await player.open(book(step("flip", http=http, automatic=True)))
+    await player.grant(["flip"], T0 + HOUR, "night")
+    automation = Automation(player)
+    said: list[str] = []
+    attending = asyncio.ensure_future(automation.attend(lambda trouble: said.append(str(trouble or ""))))
+    await until(lambda: announced_at(player, "flip") is not None)
+    clock.advance(30 * SECOND)
+    await until(lambda: bool(said))
+    assert "flip does not run by itself: The header Authorization needs FLAG_TOKEN" in said[0]
+    tends = 0
+    tend = automation.tend
+
+    async def counted() -> None:
+        nonlocal tends
+        await tend()
+        tends += 1
+
+    monkeypatch.setattr(automation, "tend", counted)
+    await until(lambda: tends >= 3)
+    assert len(said) == 1, "it is tried again, and not said again"
+    assert player.plays.runs == {}
+    monkeypatch.setenv("FLAG_TOKEN", "secret")
+    await until(lambda: standing(player, "flip") == "done")
+    assert [taken.path for taken in server.taken] == ["/off"]
+    await player.withdraw()
+    await attending
+    assert said[1:] in ([], [""])
     await automation.leave()
