@@ -76,7 +76,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    from console.cli.arguments import parse
+    from console.cli.parsing import parse
     from console.cli.output import printing
 
     options = None

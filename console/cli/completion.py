@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 
 from console.cli import exits
-from console.cli.arguments import build
 from console.cli.output import printing
+from console.cli.parsing import build
 
 
 def run(options: Namespace) -> int:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from console.cli import exits
-from console.cli.arguments import COMMANDS, build, parse
+from console.cli.arguments import COMMANDS
+from console.cli.parsing import build, parse
 from tests.cli.conftest import Warroom
 
 ROOT = Path(__file__).parents[2]
