@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from playbooks.routing import fits
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000_000
 DAY = 86_400
+OWNER = "owner"
+"""The contact who owns the agent: an alert names them where the inventory does."""
 
 
 class Escalation(NamedTuple):
@@ -87,6 +90,20 @@ def escalations(incident: Incident) -> list[Escalation]:
                 since=min(known.since, since),
             )
     return sorted(found.values(), key=lambda each: not each.page)
+
+
+def people(who: str, incident: Incident, contacts: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Who is behind a contact or a role: as it is configured, who holds the role, or who owns the agents of the alerts.
+
+    Args:
+        who: id of the contact or of the role.
+        incident: says who holds a role, and by its alerts whom the inventory names as owner.
+        contacts: who is behind a contact, as the configuration has it.
+    """
+    if who in contacts or who != OWNER:
+        return contacts.get(who) or tuple(incident.roles.get(who, ()))
+    routed = (each for facts in incident.alerts.values() for each in facts.route)
+    return tuple(dict.fromkeys(each.partition(":")[2] for each in routed if each.startswith(f"{OWNER}:")))
 
 
 def outstanding(incident: Incident) -> list[Escalation]:

@@ -183,7 +183,7 @@ def escalate(options: Namespace) -> int:
             now = desk.clock.now()
         found, limits = routing.escalations(state), routing.limits(state)
         for each in found:
-            people = context.config.contacts.get(each.who) or tuple(state.roles.get(each.who, ()))
+            people = routing.people(each.who, state, context.config.contacts)
             named = f" ({', '.join(people)})" if people else ""
             lines = [
                 f"{_standing(each, now):<22} {each.who}{named}: {each.title}"

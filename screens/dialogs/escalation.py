@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from console.refusal import Refused
-from console.routing import Escalation, Limit, escalations, limits, minutes
+from console.routing import Escalation, Limit, escalations, limits, minutes, people
 from screens.dialogs.form import Choice, Form, Option, Text
 from screens.display import fit
 from screens.times import hm, stamp
@@ -53,10 +53,10 @@ def told_rows(state: Incident, contacts: Mapping[str, tuple[str, ...]], now: int
     """Return everybody who must be told at `now` (ns UTC): who is to be woken first, they say what else applies."""
     rows = []
     for each in escalations(state):
-        people = contacts.get(each.who) or tuple(state.roles.get(each.who, ()))
+        known = people(each.who, state, contacts)
         waits = f"{'WAKE NOW, ' if each.page else ''}waits {minutes(now - each.since)}"
         mark, standing, tone = _standing(each, waits, "high" if each.page else "")
-        rows.append(ToldRow(each.who, mark, each.title, people, standing, tone, each))
+        rows.append(ToldRow(each.who, mark, each.title, known, standing, tone, each))
     woken = sum(isinstance(row.each, Escalation) and row.each.page for row in rows)
     rows[woken:woken] = [_limit(each, now) for each in limits(state)]
     return sorted(rows, key=lambda row: row.mark != "[ ]")
