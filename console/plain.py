@@ -30,6 +30,13 @@ class Shown(NamedTuple):
     cut: bool
 
 
+def many(count: int, thing: str) -> str:
+    """Return how many there are of a thing, as in `1 entry` and `1,204 entries`."""
+    if count == 1:
+        return f"1 {thing}"
+    return f"{count:,} {thing.removesuffix('y') + 'ies' if thing.endswith('y') else thing + 's'}"
+
+
 def visible(text: str, limit: int = 4096, *, lines: bool = False) -> str:
     """Return `text` as printable characters, at most `limit` terminal cells wide (see `show`)."""
     return show(text, limit, lines=lines).text

@@ -372,11 +372,11 @@ class Findings:
         """What holds, in plain words."""
         lines = [
             f"The bundle is as the console {self.exporter} made and signed it: no file was changed, added or removed.",
-            f"{self.events:,} events of incident {self.case} stand in unbroken chains, each chain signed by the key"
+            f"{_many(self.events, 'event')} of incident {self.case}, in unbroken chains, each chain signed by the key"
             " of the console that wrote it; no event was changed, left out, moved or put in between.",
         ]
         lines += [
-            f"  console {s.rep} (incarnation {s.inc}): {s.seq:,} events, the last one {s.hash}"
+            f"  console {s.rep} (incarnation {s.inc}): {_many(s.seq, 'event')}, the last one {s.hash}"
             + (f"; other consoles vouch for the first {s.sealed:,}" if s.sealed else "")
             for s in self.strands
         ]
@@ -394,13 +394,15 @@ class Findings:
         open_ends = sum(s.seq - s.sealed for s in self.strands)
         if open_ends:
             lines.append(
-                f"That a writer did not rewrite its own newest events before anybody else saw them: {open_ends:,}"
-                " events have no checkpoint of another console over them."
+                f"That a writer did not rewrite its own newest events before anybody else saw them: no checkpoint of"
+                f" another console is over {_many(open_ends, 'event')}."
             )
         if self.unseen:
-            lines.append(f"{self.unseen:,} events that other consoles had seen had not reached the exporter.")
+            lines.append(
+                f"{_many(self.unseen, 'event')} that other consoles had seen had not reached the exporter."
+            )
         lines += [
-            f"What console {witness} says: it is not on the exporter's roster, and saw {count:,} events that are not here."
+            f"What console {witness} says: it is not on the exporter's roster, and saw {_many(count, 'event')} not here."
             for witness, count in sorted(self.aside.items())[:MAX_NAMED]
             if count
         ]

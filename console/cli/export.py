@@ -18,6 +18,7 @@ from console.events import Exported
 from console.evidence import exchange
 from console.evidence.redaction import masked
 from console.evidence.sealing import seal
+from console.plain import many
 from console.refusal import Refused
 from console.reports import events as as_events
 from console.reports.incident import report
@@ -94,11 +95,11 @@ async def _bundle(context: Context) -> int:
         contents = written.contents
         kept_back = len(contents.withheld) + len(contents.withheld_blobs)
         text = (
-            f"{room.code} sealed in {target}: {contents.events:,} events, {written.size:,} bytes, {kept_back:,} kept"
+            f"{room.code} sealed in {target}: {many(contents.events, 'event')}, {many(written.size, 'byte')}, {kept_back:,} kept"
             f" back (policy {context.redaction.name})\n  SHA-256 {written.sha256}"
         )
         if options.to:
-            text += f"\n  Encrypted for {len(options.to)} recipients; nobody else can read it, you neither."
+            text += f"\n  Encrypted for {many(len(options.to), 'recipient')}; nobody else can read it, you neither."
         else:
             text += f"\n  Anybody checks it with: python3 verify.py {target}   (verify.py is in it)"
         value = {

@@ -15,6 +15,7 @@ from console.cli.trouble import complain
 from console.evidence import schema
 from console.evidence.exchange import take_timeline
 from console.evidence.sealing import Opened, take_bundle
+from console.plain import many
 from console.refusal import Refused
 from console.shown import visible
 from data.blobs import MAX_BYTES
@@ -86,11 +87,11 @@ def _said(opened: Opened) -> str:
     found, loaded, verdict = opened.findings, opened.loaded, opened.verdict
     code = f"INC-{loaded.case[:4].upper()}"
     lines = [
-        f"{code}: {loaded.events:,} new events and {loaded.blobs:,} new files"
+        f"{code}: {many(loaded.events, 'new event')} and {many(loaded.blobs, 'new file')}"
         + ("" if loaded.founded else ", into the record that was here"),
         f"sealed by console {found.exporter[:8]} under the policy {found.policy}; compare with them, word by word:"
         f" {' '.join(opened.words)}",
-        f"now {verdict.events:,} events, {'sound' if verdict.sound else 'DAMAGED: warroom verify says where'}"
+        f"now {many(verdict.events, 'event')}, {'sound' if verdict.sound else 'DAMAGED: warroom verify says where'}"
         + (f", the text of {verdict.withheld:,} withheld" if verdict.withheld else ""),
     ]
     return "\n  ".join(lines)

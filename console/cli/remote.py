@@ -13,6 +13,7 @@ from console.cli.context import Context
 from console.cli.settings import add, document, entries, write
 from console.config import Config, config_path
 from console.config import Remote as Setting
+from console.plain import many
 from console.refusal import Refused
 from console.shown import visible
 from data.clock import iso
@@ -131,7 +132,9 @@ def _told(name: str, value: dict[str, Any]) -> str:
         return head + f"NOT SHARED: {visible(value['trouble'], 600)}"
     if value.get("elsewhere"):
         return head + "another war room on this machine has it open, and shares it"
-    text = head + f"{value['pulled']:,} events in, {value['pushed']:,} out, {value['blobs']:,} blobs"
+    text = (
+        head + f"{many(value['pulled'], 'event')} in, {value['pushed']:,} out, {many(value['blobs'], 'blob')}"
+    )
     if value["pending"]:
         text += f", {value['pending']:,} not shared"
     if value["withheld"]:
@@ -145,7 +148,7 @@ def _told(name: str, value: dict[str, Any]) -> str:
 
 
 def _withholds(count: int) -> str:
-    return f"withholds {count:,} {'text' if count == 1 else 'texts'} by policy"
+    return f"withholds {many(count, 'text')} by policy"
 
 
 def _list(context: Context) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from console.cli import exits
 from console.cli.context import Context
 from console.cli.progress import Progress
-from console.plain import visible
+from console.plain import many, visible
 from console.refusal import Refused
 from console.timeline import trust
 from data.record import Checkpoint
@@ -82,7 +82,7 @@ def check_bundle(context: Context, path: Path) -> bool:
         proven, unproven = "\n  ".join(found.proven()), "\n  ".join(found.unproven())
         text = f"{path}: sound. What this proves:\n  {proven}\nWhat it does not prove:\n  {unproven}"
     else:
-        text = f"{path}: NOT SOUND, {len(found.problems)} findings"
+        text = f"{path}: NOT SOUND, {many(len(found.problems), 'finding')}"
         text += "".join(f"\n  {visible(problem, 400)}" for problem in found.problems)
     context.say(text, value)
     return found.sound
@@ -133,7 +133,7 @@ def _verdict(name: str, directory: Path, verdict: Verdict) -> tuple[str, dict[st
         "note": verdict.note,
     }
     if not verdict.sound:
-        text = f"{name}: DAMAGED, {_places(verdict.damage)} in {verdict.events:,} events"
+        text = f"{name}: DAMAGED, {many(len(verdict.damage), 'place')} in {many(verdict.events, 'event')}"
         text += "".join(f"\n  {_place(each)}" for each in verdict.damage)
         text += (
             "\n  Nothing was changed. Keep this directory as it is, and work on a copy; what the damage does"
@@ -142,11 +142,11 @@ def _verdict(name: str, directory: Path, verdict: Verdict) -> tuple[str, dict[st
         return text, value
     from data.against import root
 
-    text = f"{name}: sound, {verdict.events:,} events, {verdict.blobs:,} blobs"
+    text = f"{name}: sound, {many(verdict.events, 'event')}, {many(verdict.blobs, 'blob')}"
     text += f", {verdict.erased:,} erased" if verdict.erased else ""
     text += f", {verdict.withheld:,} withheld from this copy" if verdict.withheld else ""
     text += f", {verdict.missing:,} that others saw not here yet" if verdict.missing else ""
-    text += f", {verdict.missing_blobs:,} blobs of others not here yet" if verdict.missing_blobs else ""
+    text += f", {many(verdict.missing_blobs, 'blob')} of others not here yet" if verdict.missing_blobs else ""
     text += "".join(
         f"\n  strand {s.rep[:8]}.{s.inc} ends at {s.seq:,} with {s.last}" for s in verdict.strands
     )
@@ -154,13 +154,9 @@ def _verdict(name: str, directory: Path, verdict: Verdict) -> tuple[str, dict[st
         value["root"] = made._asdict()
         text += (
             f"\n  root, for paper or to read aloud: {made.words}"
-            f"\n    It stands for {made.covers:,} of the events; `warroom verify --against` checks it later."
+            f"\n    It stands for {many(made.covers, 'event')}; `warroom verify --against` checks it later."
         )
     return f"{text}\n  {verdict.note}", value
-
-
-def _places(found: list[Damage]) -> str:
-    return "1 place" if len(found) == 1 else f"{len(found):,} places"
 
 
 def _damage(each: Damage) -> dict[str, Any]:
@@ -247,10 +243,10 @@ def _against(context: Context) -> int:
 def _told(name: str, source: _Source, differ: list[Damage], covers: int, events: int) -> str:
     if not differ:
         newer = f"; it knows nothing of the other {events - covers:,}" if events > covers else ""
-        return (
-            f"{name} agrees with {source.name}, which vouches for {covers:,} of its {events:,} events{newer}"
-        )
-    text = f"{name} DOES NOT AGREE with {source.name}, {_places(differ)} in {events:,} events"
+        return f"{name} agrees with {source.name}, which vouches for {covers:,} of its {many(events, 'event')}{newer}"
+    text = (
+        f"{name} DOES NOT AGREE with {source.name}, {many(len(differ), 'place')} in {many(events, 'event')}"
+    )
     text += "".join(f"\n  {each.kind}: {visible(each.what, 400)}" for each in differ[:LISTED])
     text += f"\n  and {len(differ) - LISTED:,} more" if len(differ) > LISTED else ""
     kinds = {each.kind for each in differ}

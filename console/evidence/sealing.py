@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from console.events import Declared, Exported, read
 from console.evidence.capture import tool
 from console.evidence.redaction import Redaction, masked
+from console.plain import many
 from console.refusal import Refused
 from console.reports import events as as_events
 from console.reports.incident import report
@@ -157,12 +158,6 @@ def _moment(ns: int | None) -> str:
     return "" if ns is None else iso(ns, 9)
 
 
-def _many(count: int, thing: str) -> str:
-    if count == 1:
-        return f"1 {thing}"
-    return f"{count:,} {thing.removesuffix('y') + 'ies' if thing.endswith('y') else thing + 's'}"
-
-
 def _readme(contents: Contents, redaction: Redaction) -> str:
     kept_back = "Nothing was kept back."
     if contents.withheld or contents.withheld_blobs:
@@ -170,22 +165,22 @@ def _readme(contents: Contents, redaction: Redaction) -> str:
             f"{count} {kind.replace('_', ' ')}" for kind, count in sorted(contents.fields.items())
         )
         kept_back = (
-            f"Kept back under the policy `{redaction.name}`: the text of {_many(len(contents.withheld), 'entry')} and"
-            f" {_many(len(contents.withheld_blobs), 'file')} ({kinds or 'withheld from the exporter too'}).\n"
+            f"Kept back under the policy `{redaction.name}`: the text of {many(len(contents.withheld), 'entry')} and"
+            f" {many(len(contents.withheld_blobs), 'file')} ({kinds or 'withheld from the exporter too'}).\n"
             "redacted.jsonl shows each of these entries with marks in the place of what was masked, and its\n"
             "commitment: whoever gets to see the original can check that it is the one that was recorded.\n"
             "Names of actors stand in the headers that the chain is made of, and are not masked."
         )
     if redaction.unscanned:
-        kept_back += f"\n{_many(redaction.unscanned, 'file')} here as it was, not looked into: no text."
+        kept_back += f"\n{many(redaction.unscanned, 'file')} here as it was, not looked into: no text."
     if contents.erased:
         kept_back += (
-            f"\nThe text of {_many(len(contents.erased), 'entry')} was erased, as entries of the record say."
+            f"\nThe text of {many(len(contents.erased), 'entry')} was erased, as entries of the record say."
         )
     if contents.absent_blobs:
-        kept_back += f"\n{_many(len(contents.absent_blobs), 'file')} could not be had where this was made."
+        kept_back += f"\n{many(len(contents.absent_blobs), 'file')} could not be had where this was made."
     return f"""\
-A sealed copy of incident {contents.case}: {_many(contents.events, "entry")}.
+A sealed copy of incident {contents.case}: {many(contents.events, "entry")}.
 
 HOW TO CHECK IT
     python3 verify.py .             in this directory, or
@@ -219,16 +214,16 @@ def _certificate(contents: Contents) -> Iterator[str]:
     yield ""
     yield "1. My name is ______________________. I am employed by ______________________ as ______________________."
     yield "   I know how the records below were made and kept because ______________________."
-    yield f"2. The records are those of incident {contents.case}: {_many(contents.events, 'entry')} by"
-    yield f"   {_many(len(contents.keys), 'console')}. They were made by {inert(tool())}, which writes each entry when it is"
+    yield f"2. The records are those of incident {contents.case}: {many(contents.events, 'entry')} by"
+    yield f"   {many(len(contents.keys), 'console')}. They were made by {inert(tool())}, which writes each entry when it is"
     yield "   made, hashes its header with SHA-256, binds it to the entry before it by that entry's hash, and signs it"
     yield "   with the Ed25519 key of the console (902(13)). The text of an entry is bound by a salted SHA-256."
     yield "   The system produces an accurate result because ______________________."
     yield "3. This copy was made from those records by the export of the same program. Every file in it is listed below"
     yield "   with its SHA-256; I verified with verify.py on ______________________ (date) that it is a true copy, and"
     yield "   the program answered SOUND (902(14))."
-    yield f"4. Kept back from this copy: the text of {_many(len(contents.withheld), 'entry')} and"
-    yield f"   {_many(len(contents.withheld_blobs), 'file')}. Erased from the records: the text of {_many(len(contents.erased), 'entry')}."
+    yield f"4. Kept back from this copy: the text of {many(len(contents.withheld), 'entry')} and"
+    yield f"   {many(len(contents.withheld_blobs), 'file')}. Erased from the records: the text of {many(len(contents.erased), 'entry')}."
     yield ""
     yield "I declare under penalty of perjury that the foregoing is true and correct."
     yield ""

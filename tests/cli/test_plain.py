@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wcwidth import wcswidth
 
-from console.plain import show, visible
+from console.plain import many, show, visible
 
 HOSTILE = {
     "clear screen": ("\x1b[2J", "␛[2J"),
@@ -66,3 +66,17 @@ def test_tabs_become_spaces_at_their_stops() -> None:
 
 def test_a_wide_character_is_not_cut_in_half() -> None:
     assert visible("日本語", 4) == "日…"
+
+
+@pytest.mark.parametrize(
+    ("count", "thing", "said"),
+    [
+        (0, "event", "0 events"),
+        (1, "event", "1 event"),
+        (1204, "event", "1,204 events"),
+        (1, "entry", "1 entry"),
+        (2, "entry", "2 entries"),
+    ],
+)
+def test_counts_stand_beside_the_right_word(count: int, thing: str, said: str) -> None:
+    assert many(count, thing) == said
