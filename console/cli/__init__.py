@@ -76,8 +76,8 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
-    from console.cli.parsing import parse
     from console.cli.output import printing
+    from console.cli.parsing import parse
 
     options = None
     try:
