@@ -55,6 +55,8 @@ WORDS = frozenset({"note.written", "update.sent"})
 WRITING, SENDING = "write", "sending-"
 MESSAGE = "message-"
 """Beginning of the draft of a message's words, which its own screen takes up."""
+FORMS = "form:"
+"""Beginning of the drafts of forms, which come back where they are asked for."""
 BOXES = (SENDING, WRITING)
 """Drafts: the line that is typed, and one that is on its way to the record."""
 PANES_EVERY = 5 * SECOND
@@ -455,6 +457,8 @@ class RoomScreen(ConsoleScreen):
                 f"A draft of {hms(texts[0].started_at)}Z is back: Enter twice saves it, Esc leaves it here.",
                 "high",
             )
+        elif any(orphan.box.startswith(FORMS) for orphan in orphans):
+            self.say("A form was left half filled: :form goes on with it.", "high")
         self._drafted = True
         if typed and not texts:
             room.drafts.put(WRITING, typed, writer.typed)

@@ -25,6 +25,7 @@ from screens.background import background
 from screens.console_screen import FIELD_BY_FIELD, refusal
 from screens.display import content, fit, many
 from screens.keyboard import DialogReady
+from screens.room import FORMS
 from screens.times import hm, hms
 from screens.widgets.rows import Cells, ListRows, Rows
 from screens.widgets.sheet import Para, Sheet
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 YES_NO = {"y": "yes", "n": "no"}
 LONGEST = 2000
-DRAFT = "form:"
-"""Beginning of the drafts' names, with the id of the form after it."""
 KEPT_AFTER = 0.1
 """Seconds after a key until it is looked up whether its draft is on the disk."""
 BORDERS = """
@@ -224,7 +223,7 @@ def _lines(room: Room) -> list[FormLine]:
     for number, document in enumerate(forms.every(), 1):
         # What is decided with it is read here too, and not while somebody answers.
         forms.decisions(document, room.incident.profile)
-        box = DRAFT + document.id
+        box = FORMS + document.id
         for orphan in reversed(orphans):
             # The newest of a console that is gone; where this console has one of its own, that one counts.
             if orphan.box == box and room.drafts.adopt(orphan):
@@ -583,7 +582,7 @@ class Questions(ModalScreen[None]):
     def _changed(self) -> None:
         """Keep the draft, and see what the rules say now."""
         room, answers = self._room, self._answers
-        box = DRAFT + self._document.id
+        box = FORMS + self._document.id
         if answers:
             answers.begun = answers.begun or room.clock.now()
             room.drafts.put(box, answers.text, answers.begun)
@@ -600,7 +599,7 @@ class Questions(ModalScreen[None]):
 
     def _show_kept(self) -> None:
         drafts = self._room.drafts
-        at = drafts.saved_at(DRAFT + self._document.id)
+        at = drafts.saved_at(FORMS + self._document.id)
         said = f"NOT KEPT: {drafts.trouble}" if drafts.trouble else f"kept as a draft {hms(at)}" if at else ""
         self.query_one("#asks").border_subtitle = content(said, 90)
 
@@ -677,7 +676,7 @@ class Questions(ModalScreen[None]):
             self._say(*refusal(error))
             self.app.post_message(DialogReady())
             return
-        room.drafts.clear(DRAFT + self._document.id)
+        room.drafts.clear(FORMS + self._document.id)
         parts = [f"{self._document.id} is on the record"]
         if answers.decided:
             parts.append(f"decided {answers.decided}")

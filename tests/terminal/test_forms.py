@@ -21,7 +21,7 @@ def test_a_half_filled_form_survives_kill_nine(tmp_path: Path) -> None:
         terminal.process.send_signal(signal.SIGKILL)
         assert terminal.wait() == -signal.SIGKILL
     with console(home) as terminal:
-        terminal.until_shows("unacked")
+        terminal.until_shows("A form was left half filled")
         terminal.send("I")
         terminal.until_shows("half filled")
         terminal.send("3")
