@@ -377,6 +377,8 @@ def apply(state: Incident, event: Event, body: Body | Unknown) -> None:
         case SeveritySet():
             state.severity, state.label = body.severity, body.label
             state.triage.severities.append((event.at, body.severity))
+            if body.severity <= 1:
+                state.plays.hold_recovery()
         case RoleAssigned():
             # Command is held by one person; every other role may be shared.
             people = [] if body.role == COMMANDER else state.roles.get(body.role, [])

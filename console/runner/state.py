@@ -261,6 +261,13 @@ class Plays:
         granted = any(now < grant.until for grant in self.grants.values())
         return granted or any(state.running is not None for state in states)
 
+    def hold_recovery(self) -> None:
+        """Take back what was announced of recovery: at SEV-1 it waits for a person, and nothing may say that it comes."""
+        for play in self.opened.values():
+            for state in play.steps.values():
+                if state.section == "recovery":
+                    state.announced = None
+
     def apply(self, event: Event, body: Body | Unknown) -> None:
         """Change the state by one event that counts."""
         match body:
