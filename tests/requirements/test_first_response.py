@@ -1,10 +1,15 @@
 """The first-response checklist carries every item that a source asks for, in time, and with its meaning."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from _pytest.mark import ParameterSet
 
+from console.desk import Desk
+from console.refusal import Refused
+from data.clock import ManualClock
+from data.home import Home
 from playbooks import load
 from playbooks.schema import Checklist, Item
 from tests.cli.conftest import Warroom
@@ -105,6 +110,55 @@ def test_each_item_that_a_source_asks_for_is_on_the_list_and_due_in_its_window(a
         assert item.since == "declared"
         assert item.due is not None
         assert item.due <= window, "merged with an item that is due sooner, never with one that is due later"
+
+
+SECOND = 1_000_000_000
+RULES = {"S001-PRI-1", "S001-PRI-2", "S001-PRI-3", "S002-USE-5", "S003-FR-2"}
+"""How to go about it; an item reminds of it, and to tick that proves nothing."""
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        pytest.param(id, marks=() if id in RULES else pytest.mark.req(id))
+        for id in {a.requirement: 0 for a in ASKED}
+    ],
+)
+async def test_an_item_is_overdue_in_an_incident_until_it_is_done_or_left_out_with_a_reason(
+    tmp_path: Path, requirement: str
+) -> None:
+    desk = await Desk.open(Home.open(tmp_path / "home", clock=ManualClock(1_795_262_400_000_000_000)), "ana")
+    try:
+        room = await desk.declare("refunds in a loop", 1)
+        state = room.incident
+        names = [name for name, check in state.checklist.items() if requirement in check.item.sources]
+        assert names
+
+        def late(seconds: int) -> set[str]:
+            found = room.incident.overdue(state.declared_at + seconds * SECOND)
+            return {check.item.id for check in found}.intersection(names)
+
+        window = WINDOWS.get(requirement.rpartition("-")[0])
+        clocks = {name for name in names if state.checklist[name].item.due}
+        assert late(0) == set()
+        assert late(900 + 1) == clocks
+        if window is not None:
+            assert late(window + 1) == set(names)
+        for name in names:
+            with pytest.raises(Refused, match="needs a reason"):
+                await room.tick(name, "waived")
+            await room.tick(name, "waived", "another team has it")
+            assert room.incident.checklist[name].reason == "another team has it"
+            await room.tick(name, "open")
+            if state.checklist[name].item.evidence:
+                with pytest.raises(Refused, match="asks for evidence"):
+                    await room.tick(name)
+            await room.tick(name, evidence="change 4711")
+            check = room.incident.checklist[name]
+            assert (check.state, check.evidence) == ("done", "change 4711")
+        assert late(24 * 3600) == set()
+    finally:
+        await desk.close()
 
 
 @pytest.mark.req("S001-FT-0")

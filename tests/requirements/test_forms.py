@@ -7,6 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console import forms
+from console.desk import Desk
+from console.refusal import Refused
+from data.home import Home
 from playbooks import load
 from playbooks.forms import Proposal, decide, unanswered
 from playbooks.guidance import Form, Tags
@@ -231,6 +235,26 @@ def test_a_question_is_asked(asked: str, words: tuple[str, ...]) -> None:
     assert [word for word in words if word not in question.text] == []
 
 
+@pytest.mark.parametrize(
+    "asked", [pytest.param(each, id=each, marks=pytest.mark.req(each)) for each in QUESTION_WORDS]
+)
+async def test_a_question_is_answered_in_an_incident_or_becomes_a_finding(tmp_path: Path, asked: str) -> None:
+    (question,) = (each for each in QUESTIONS.questions if asked in each.sources)
+    desk = await Desk.open(Home.open(tmp_path / "home"), "ana")
+    try:
+        room = await desk.declare("refunds in a loop", 2)
+        form = forms.form("seven")
+        await forms.answer(room, form, {question.id: "unknown"})
+        (finding,) = room.incident.findings
+        assert question.text in finding
+        known = (question.choices or ("run 4711 shows it",))[0]
+        await forms.answer(room, form, {question.id: known})
+        assert room.incident.triage.forms[form.id].answers == {question.id: known}
+        assert room.incident.findings == [finding], "that it could not be answered at first goes on being one"
+    finally:
+        await desk.close()
+
+
 @pytest.mark.req("S004-QI-8")
 def test_what_cannot_be_answered_is_a_finding_about_what_is_observed() -> None:
     answers = {each.id: (each.choices or ("known",))[0] for each in QUESTIONS.questions}
@@ -298,6 +322,51 @@ def test_unknown_counts_as_no_and_is_said(answers: dict[str, str]) -> None:
     assert with_no is not None
     assert decided.counted_as_no == tuple(open_ones)
     assert decided._replace(counted_as_no=()) == with_no
+
+
+IN_AN_INCIDENT = [
+    *(
+        pytest.param(key, {sign: "yes"}, goal, (), id=key, marks=pytest.mark.req(key))
+        for key, (sign, goal, _) in SIGNS.items()
+    ),
+    *(
+        pytest.param(
+            key,
+            {"one-tool": "yes", name: "unknown"},
+            "full rollback",
+            (name,),
+            id=key,
+            marks=pytest.mark.req(key),
+        )
+        for key, name in RL.items()
+    ),
+]
+
+
+@pytest.mark.parametrize(("requirement", "answers", "proposes", "as_no"), IN_AN_INCIDENT)
+async def test_the_record_of_an_incident_keeps_what_was_answered_proposed_and_decided_by_a_person(
+    tmp_path: Path, requirement: str, answers: dict[str, str], proposes: str, as_no: tuple[str, ...]
+) -> None:
+    desk = await Desk.open(Home.open(tmp_path / "home"), "ana")
+    try:
+        room = await desk.declare("refunds in a loop", 2)
+        form = forms.form("rollback")
+        _, filled = await forms.answer(room, form, UNDERSTOOD | answers)
+        assert filled.proposal is not None
+        assert set(as_no) <= set(filled.proposal.counted_as_no)
+        kept = room.incident.triage.forms[form.id]
+        assert {name: kept.answers[name] for name in answers} == answers
+        assert (kept.body.proposal, kept.body.decided) == (proposes, ""), "it proposes, and decides nothing"
+        assert kept.body.because
+        (rule,) = (each for each in form.rules if each.id == kept.body.rule)
+        asked = {each.id for each in form.questions if requirement in each.sources}
+        assert requirement in rule.sources or asked & {*rule.when, *filled.proposal.counted_as_no}
+        with pytest.raises(Refused, match=f"proposes {proposes}, and you decide continue monitoring"):
+            await forms.answer(room, form, {}, decided="continue monitoring")
+        await forms.answer(room, form, {}, decided=proposes)
+        assert room.incident.triage.forms[form.id].body.decided == proposes
+    finally:
+        await desk.close()
 
 
 @pytest.mark.req("S001-RR-0")

@@ -2,9 +2,15 @@
 
 import datetime as dt
 import re
+from pathlib import Path
 
 import pytest
 
+from console.config import Config
+from console.readiness.standing import GAPS_OWNED, answer, find, standing
+from console.refusal import Refused
+from data.clock import ManualClock
+from data.home import Home
 from playbooks import load
 from playbooks.guidance import Baselines, Organisation, Regulation, RegulatoryClock, Review
 
@@ -56,6 +62,50 @@ def test_a_question_of_the_source_is_asked_with_a_way_out(
     texts = [ask for ask in REVIEWS[review].questions if requirement in ask.sources]
     assert any(all(word in ask.text.lower() for word in words) for ask in texts)
     assert all(ask.remedy for ask in texts)
+
+
+ANSWERED = {
+    **{key: (f"{review}/", 1) for key, (review, _) in ASKED.items()},
+    "S001-RV-1": ("review-inputs/", 7),
+    "S001-CO-0": ("containment-prepared/", 7),
+    "S003-FR-1": ("containment-prepared/", 4),
+}
+"""Requirement to the review that asks for it, and by how many questions at least."""
+
+
+@pytest.mark.parametrize(
+    ("requirement", "review", "least"),
+    [pytest.param(key, *value, id=key, marks=pytest.mark.req(key)) for key, value in ANSWERED.items()],
+)
+async def test_a_question_of_the_source_is_answered_and_a_no_is_listed_with_its_owner(
+    tmp_path: Path, requirement: str, review: str, least: int
+) -> None:
+    """On an empty machine, where no question is a yes because nobody looked."""
+    home = Home.open(tmp_path / "home", clock=ManualClock(1_795_262_400_000_000_000))
+    asked = {f"{r.id}/{ask.id}": ask for r in REVIEWS.values() for ask in r.questions}
+    names = [name for name, ask in asked.items() if name.startswith(review) and requirement in ask.sources]
+    assert len(names) >= least
+    for name in names:
+        before = find(await standing(Config(), home, home.clock.now()), name)
+        assert (before.text, before.remedy) == (asked[name].text, asked[name].remedy)
+        assert before.answer == (before.checked.answer if before.checked else "unknown")
+        await answer(home, before, "no", actor="ana")
+        rows = {row.id: row for row in await standing(Config(), home, home.clock.now())}
+        assert rows[name].answer == "no"
+        if name != GAPS_OWNED:
+            assert rows[name].unowned
+            assert rows[GAPS_OWNED].answer == "no", "a gap that nobody owns is one itself"
+        await answer(home, rows[name], "no", actor="ana", owner="ben", note="in March")
+        row = find(await standing(Config(), home, home.clock.now()), name)
+        assert (row.answer, row.gap, row.owner, row.unowned) == ("no", True, "ben", False)
+        assert "in March" in row.because
+        if row.checked is not None and row.checked.answer == "no":
+            with pytest.raises(Refused, match="is checked, and the answer is no"):
+                await answer(home, row, "yes", actor="ana")
+        else:
+            await answer(home, row, "yes", actor="ana")
+            row = find(await standing(Config(), home, home.clock.now()), name)
+            assert (row.answer, row.gap, row.owner) == ("yes", False, "")
 
 
 @pytest.mark.req("S001-RV-1")

@@ -47,7 +47,7 @@ async def told(stage: Stage) -> str:
     return shown
 
 
-@pytest.mark.req("S000-PD-5.1", "S000-PD-5.2")
+@pytest.mark.req("S000-PD-5.1", "S000-PD-5.2", "S000-PD-3")
 async def test_signal_playbook_boundary_and_escalation_are_one_loop_in_which_people_decide(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,7 +115,10 @@ async def test_signal_playbook_boundary_and_escalation_are_one_loop_in_which_peo
         await stage.until(
             lambda: plays.player.step("back", "back")[1].announced is not None, "it is announced"
         )
+        assert not who["executives"].page
         await stage.room.set_severity(1, "SEV-1", "every tenant is hit")
+        who = {each.who: each for each in routing.escalations(stage.room.incident)}
+        assert who["executives"].page, "the worst level wakes them"
         (automation,) = stage.console.playing._automatic
         looks = 0
         look = automation.tend
