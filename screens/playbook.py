@@ -156,7 +156,7 @@ class Playing:
             confirm: the id of the step once more, where it destroys something.
         """
         key = room.case.id, playbook, step
-        work = partial(self._run, home, room.case.id, room.actor, room.role, playbook, step, real, confirm)
+        work = partial(self._run, home, room, playbook, step, real, confirm)
         task = asyncio.ensure_future(self._told(work, done))
         self._tasks.add(task)
         self._working.add(key)
@@ -192,11 +192,9 @@ class Playing:
         grants = room.incident.plays.grants.values()
         ours = any(grant.rep == room.replica and now < grant.until for grant in grants)
         if ours and not room.read_only and case not in self._tended:
-            self._tended[case] = asyncio.ensure_future(self._attend(home, case, room.actor, room.role, say))
+            self._tended[case] = asyncio.ensure_future(self._attend(home, room, say))
 
-    async def _attend(
-        self, home: Home, case: str, actor: str, role: str, say: Callable[[str, str], None]
-    ) -> None:
+    async def _attend(self, home: Home, shown: Room, say: Callable[[str, str], None]) -> None:
         from console.runner.automatic import Automation
         from screens.console_screen import refusal
         from screens.reading_playbook import named
@@ -215,7 +213,7 @@ class Playing:
                 say(f"{step} does not run by itself: {what}" if step else what, "high")
 
         try:
-            async with self._own_room(home, case, actor, role) as player:
+            async with self._own_room(home, shown) as player:
                 automation = Automation(player, self._tell, announced)
                 self._automatic.add(automation)
                 try:
@@ -232,7 +230,7 @@ class Playing:
                 "crit",
             )
             return
-        del self._tended[case]
+        del self._tended[shown.case.id]
 
     async def _told(
         self, work: Callable[[], Awaitable[str]], done: Callable[[Exception | None, str], None]
@@ -244,12 +242,10 @@ class Playing:
         else:
             done(None, ended)
 
-    async def _run(
-        self, home: Home, case: str, actor: str, role: str, playbook: str, step: str, real: bool, confirm: str
-    ) -> str:
+    async def _run(self, home: Home, shown: Room, playbook: str, step: str, real: bool, confirm: str) -> str:
         from screens.reading_playbook import run_line
 
-        async with self._own_room(home, case, actor, role) as player:
+        async with self._own_room(home, shown) as player:
             ended = await player.run(step, playbook, real=real, confirm=confirm, tell=self._tell)
             state = player.plays.step(playbook, step)
             wait = state.step.wait if state is not None else None
@@ -258,14 +254,15 @@ class Playing:
             return run_line(ended)
 
     @asynccontextmanager
-    async def _own_room(self, home: Home, case: str, actor: str, role: str) -> AsyncIterator[Player]:
-        """A room beside the one on the screen, which may be left meanwhile."""
+    async def _own_room(self, home: Home, shown: Room) -> AsyncIterator[Player]:
+        """A room beside the one on the screen, which may be left meanwhile. The same rules hold in it."""
         from console.room import Room
         from console.timeline import project
         from data.case import Case
 
-        opened = await asyncio.to_thread(Case.open, home.case_dir(case), home, project)
-        room = await Room.open(home, opened, actor, role)
+        opened = await asyncio.to_thread(Case.open, home.case_dir(shown.case.id), home, project)
+        room = await Room.open(home, opened, shown.actor, shown.role)
+        room.regimes, room.authority = shown.regimes, shown.authority
         try:
             yield self._made(room)
         finally:

@@ -539,3 +539,18 @@ def test_looks(
         await pilot.pause()
 
     assert snap_compare(app(fixed), terminal_size=size, run_before=arrange)
+
+
+async def test_what_a_step_does_on_the_record_needs_the_same_authority_as_by_hand(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        plays = await opened(stage, step("freeze", role="comms", action={"verb": "freeze_changes"}))
+        stage.room.actor, stage.room.authority = "dee", {"change-freeze": ("olga",)}
+        over: list[Exception | None] = []
+        stage.console.playing.run(
+            stage.desk.home, stage.room, "test", "freeze", lambda error, _: over.append(error), real=True
+        )
+        await stage.until(lambda: bool(over), "it is over")
+        await plays.until(lambda: not plays.state("freeze").runs[-1].running)
+        (run,) = plays.state("freeze").runs
+        assert (run.outcome, stage.room.incident.plays.freezes) == ("failed", {})
+        assert "olga" in run.note
