@@ -57,6 +57,8 @@ class Automation:
         self._player, self._tell, self._announced = player, tell, announced
         self._lock: Lock | None = None
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._made: dict[tuple[str, str], tuple[int, str]] = {}
+        """What was announced here: of what an earlier process announced, whoever is there now may know nothing."""
         self._store: Trouble | None = None
         self._hindered: dict[tuple[str, str], Trouble] = {}
 
@@ -144,16 +146,18 @@ class Automation:
         if refusals or granted is None:
             self._hindered[play.id, state.step.id] = Trouble(Hindered(*refusals), play, state)
             return
-        name = granted[0]
+        name, key = granted[0], (play.id, state.step.id)
         announced = state.announced
-        if announced is None or announced[1] != name or now > announced[0] + STALE:
-            self._hindered.pop((play.id, state.step.id), None)
+        ours = announced is not None and announced == self._made.get(key)
+        if announced is None or not ours or announced[1] != name or now > announced[0] + STALE:
+            self._hindered.pop(key, None)
             at = moment(now + player.settings.announce)
             body = AutomationAnnounced(play.id, state.step.id, at, name)
             await player.room.append(entry(body, AUTOMATION))
+            if state.announced is not None:
+                self._made[key] = state.announced
             self._announced(play, state)
         elif now >= announced[0]:
-            key = play.id, state.step.id
             self._running[key] = asyncio.ensure_future(self._run(play, state, name))
 
     async def _run(self, play: Play, state: StepState, grant: str) -> None:

@@ -227,3 +227,22 @@ async def test_what_cannot_begin_when_it_is_due_is_said_once_and_runs_when_it_ca
     await attending
     assert said[1:] in ([], [""])
     await automation.leave()
+
+
+async def test_what_an_earlier_process_announced_is_announced_again_before_it_runs(
+    player: Player, clock: ManualClock
+) -> None:
+    """Whoever ends a console while it counts down, and opens it again, must be able to stop what comes."""
+    await player.open(book(command("act", "true", automatic=True)))
+    await player.grant(["act"], T0 + HOUR, "night")
+    gone = Automation(player)
+    await gone.tend()
+    await gone.leave()
+    clock.advance(31 * SECOND)
+    automation = Automation(player)
+    await automation.tend()
+    assert not automation.busy
+    assert announced_at(player, "act") == T0 + 61 * SECOND
+    clock.advance(30 * SECOND)
+    await tended(automation, player, "act", "done")
+    await automation.leave()
