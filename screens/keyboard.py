@@ -59,13 +59,25 @@ class OrderedKeys(App[None], inherit_bindings=False):
     def push_screen(self, screen: Any, *args: Any, **options: Any) -> Any:
         """Push a screen; keys wait until it can take them."""
         if isinstance(screen, ModalScreen) or (isinstance(screen, ConsoleScreen) and self.base is not None):
-            self._held = self._held or []
-            screen.call_after_refresh(self.post_message, DialogReady())
+            self._wait_for(screen)
         return super().push_screen(screen, *args, **options)
+
+    def switch_screen(self, screen: Any) -> Any:
+        """Put a screen in the place of the one on top; keys wait until it can take them."""
+        self._wait_for(screen)
+        return super().switch_screen(screen)
+
+    def _wait_for(self, screen: Screen[Any]) -> None:
+        self._held = self._held or []
+        screen.call_after_refresh(self.post_message, DialogReady())
 
     def hold_keys(self) -> None:
         """Let keys wait until `DialogReady` is posted: there is nothing yet that could take them."""
         self._held = []
+
+    def give_back(self, event: events.Key) -> None:
+        """Put a key before those that wait, for the dialog that comes next."""
+        self._held = [event, *(self._held or [])]
 
     async def on_dialog_ready(self) -> None:
         """Give the dialog what was typed meanwhile."""

@@ -24,7 +24,7 @@ from console import forms
 from screens.background import background
 from screens.console_screen import FIELD_BY_FIELD, refusal
 from screens.display import content, fit, many
-from screens.keyboard import DialogReady
+from screens.keyboard import DialogReady, OrderedKeys
 from screens.room import FORMS
 from screens.times import hm, hms
 from screens.widgets.rows import Cells, ListRows, Rows
@@ -175,6 +175,8 @@ class Picker(ModalScreen[Waiting]):
         lines.styles.height = max(len(rows), 1)
         lines.show(rows)
         if named is not None:
+            if self._early is not None and isinstance(self.app, OrderedKeys):
+                self.app.give_back(self._early)  # it was meant for the form
             self._leave(named)
         elif self._early is None or not self.take(self._early):
             self.app.post_message(DialogReady())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 
 import pytest
 from textual.events import Paste
 
 from console import forms
 from console.incident import Incident
+from console.room import Room
 from data.drafts import Draft
+from screens.dialogs import questions
 from screens.dialogs.questions import UNKNOWN, Answers, FormLines, Picker, QuestionLines, Questions
 from screens.room import RoomScreen
 from screens.widgets.sheet import Sheet
@@ -17,7 +20,7 @@ from screens.widgets.strips import StripLines
 from tests.screens.stage import HOSTILE
 from tests.screens.test_evidence import painted
 from tests.screens.test_looks import SIZES
-from tests.screens.test_room import Opened, Stage
+from tests.screens.test_room import Opened, Stage, burst
 
 
 class Asking:
@@ -284,3 +287,26 @@ def test_a_draft_gives_back_what_was_answered() -> None:
     answers = Answers({"workflow": "refunds", "effects-possible": UNKNOWN}, "other", "because", 7)
     draft = Draft("form:first-facts", answers.text, 7, 7, "x")
     assert Answers.of(draft, forms.form("first-facts")) == answers
+
+
+async def test_what_is_typed_ahead_of_a_form_that_was_named_is_all_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, may_read = questions._lines, Event()
+
+    def slow(room: Room) -> list[questions.FormLine]:
+        may_read.wait(30)
+        return read(room)
+
+    monkeypatch.setattr(questions, "_lines", slow)
+    async with Opened(tmp_path) as stage:
+        stage.screen.command("form.answer", "severity-form")
+        await burst(stage, "n", "u")
+        picker = stage.console.screen
+        assert isinstance(picker, Picker)
+        await stage.until(lambda: picker._early is not None, "keys come before the form is read")
+        may_read.set()
+        await stage.until(lambda: isinstance(stage.console.screen, Questions), "the questions")
+        asking = Asking(stage)
+        await stage.until(lambda: bool(asking.answers))
+        await stage.until(lambda: [*asking.answers.values()][:2] == ["no", UNKNOWN], "no key was lost")

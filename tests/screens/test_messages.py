@@ -29,7 +29,7 @@ from tests.comms.conftest import SECRET, Plan, Services, settings
 from tests.screens.stage import HOSTILE, MINUTE, until
 from tests.screens.test_evidence import form, page_says, painted
 from tests.screens.test_playbook import shown
-from tests.screens.test_room import Opened, Stage
+from tests.screens.test_room import Opened, Stage, burst
 
 FACTS = {
     "workflow": "refunds", "impact": "3 % of checkouts are charged twice", "contained": "nothing yet",
@@ -402,3 +402,12 @@ async def test_the_screen_works_at_every_size(
         assert post.screen.editor.words.size.height > 0
         await post.stage.press("escape")
         await post.until(lambda: post.screen.focused is post.rows)
+
+
+async def test_keys_typed_ahead_from_one_screen_over_the_room_to_another_reach_it(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        await burst(stage, "5", "7", "5", "7", "j", "k")
+        await stage.until(lambda: isinstance(stage.console.screen, MessagesScreen), "the messages")
+        await burst(stage, "5", "F", *"/x")
+        await stage.until(lambda: isinstance(stage.console.screen, Form), "the form of the evidence screen")
+        await burst(stage, "escape")
