@@ -59,7 +59,7 @@ class OverRoom(ConsoleScreen):
 
     def back(self) -> None:
         """Go back to the room."""
-        self.console_app.leave_evidence()
+        self.console_app.back_to_room()
 
     def on_rows_opened(self, event: Rows.Opened) -> None:
         """Open what was clicked."""

@@ -426,7 +426,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
     def _over_room(self) -> bool:
         return isinstance(self.screen, ConsoleScreen) and self.screen.place in ("evidence", "messages")
 
-    def leave_evidence(self) -> RoomScreen | None:
+    def back_to_room(self) -> RoomScreen | None:
         """Go back to the room from what lies over it; returns the room."""
         if self._over_room:
             self.pop_screen()
@@ -436,7 +436,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
     def _show(self, kind: type[ConsoleScreen]) -> None:
         if self._left():
             return  # there are no screens any more
-        self.leave_evidence()
+        self.back_to_room()
         base = self.base
         if isinstance(base, kind):
             base.show_state()

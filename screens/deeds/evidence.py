@@ -47,7 +47,7 @@ SCOPES = (
 def evidence(screen: ConsoleScreen, words: str = "") -> None:
     """Show the evidence; again: the room."""
     if isinstance(screen, EvidenceScreen):
-        screen.console_app.leave_evidence()
+        screen.console_app.back_to_room()
     else:
         screen.console_app.show_evidence()
 

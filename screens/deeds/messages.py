@@ -68,7 +68,7 @@ def words(message: Message) -> list[Para]:
 def focus(screen: ConsoleScreen, words: str = "") -> None:
     """Show the messages; again: the room."""
     if isinstance(screen, MessagesScreen):
-        screen.console_app.leave_evidence()
+        screen.console_app.back_to_room()
     else:
         screen.console_app.show_messages()
 

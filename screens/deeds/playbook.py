@@ -137,7 +137,7 @@ def _ask(
 @does("focus.playbook")
 def focus(screen: ConsoleScreen, words: str = "") -> None:
     """Go to the playbooks; again: full screen."""
-    room = screen.console_app.leave_evidence() or screen
+    room = screen.console_app.back_to_room() or screen
     if not isinstance(room, RoomScreen):
         return
     if room.pane == "playbook" and room.rows.has_focus:

@@ -24,7 +24,7 @@ from screens.widgets.writer import Writer
 
 
 def _write(screen: ConsoleScreen, lead: str) -> None:
-    screen = screen.console_app.leave_evidence() or screen
+    screen = screen.console_app.back_to_room() or screen
     if not isinstance(screen, RoomScreen):
         screen.say("Open an incident first: its timeline takes the entry.", "high")
         return

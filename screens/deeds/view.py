@@ -28,7 +28,7 @@ from screens.widgets.timeline import Timeline
 
 def _focus(screen: ConsoleScreen, pane: Pane) -> None:
     if isinstance(screen, OverRoom):
-        if (room := screen.console_app.leave_evidence()) is not None:
+        if (room := screen.console_app.back_to_room()) is not None:
             room.focus_pane(pane)
     elif isinstance(screen, RoomScreen):
         if screen.pane == pane and screen.rows.has_focus:
