@@ -336,10 +336,15 @@ class Desk:
             if first is None:
                 for trouble in self.unreadable.values():
                     raise trouble
+                if incidents:
+                    raise Refused(
+                        f"There is no open incident; {incidents[0].code} was closed.",
+                        f"To read that one: --incident {incidents[0].code} (`warroom incidents --all` lists all of"
+                        ' them). A new one: warroom declare "what is wrong" --severity 2.',
+                    )
                 raise Refused(
                     "There is no open incident.",
-                    'Declare one: warroom declare "what is wrong" --severity 2; or name a closed one with'
-                    " --incident (`warroom incidents --all` lists them).",
+                    'Declare one: warroom declare "what is wrong" --severity 2.',
                 )
             return first
         fits = incidents if wanted else []

@@ -97,7 +97,8 @@ class MessagesScreen(OverRoom):
         if room.read_only:
             self._adopted = True
             return
-        for orphan in await asyncio.to_thread(room.drafts.orphans):
+        # The newest words first: after two crashes those count, and the first that is taken over stays.
+        for orphan in reversed(await asyncio.to_thread(room.drafts.orphans)):
             if orphan.box.startswith(MESSAGE):
                 await asyncio.to_thread(room.drafts.adopt, orphan)
         self._adopted = True

@@ -92,11 +92,16 @@ class Playing:
         """Return the library for an incident, what speaks for itself first; None while it is not read."""
         if self._library is None:
             return None
-        from console.tagging import PLAYBOOK, proposals
+        from console.tagging import PLAYBOOK, TYPE, proposals
 
-        said = {each.tag: each.reason for each in proposals(incident) if each.axis == PLAYBOOK}
-        tagged = incident.triage.tags.get(PLAYBOOK, {})
-        said = dict.fromkeys(tagged, "the incident is tagged so") | said
+        types = incident.triage.tags.get(TYPE, {})
+        said = {
+            book.id: f"the incident is tagged {', '.join(shared)}"
+            for book in self._library
+            if (shared := [each for each in book.types if each in types])
+        }
+        said |= dict.fromkeys(incident.triage.tags.get(PLAYBOOK, {}), "the incident is tagged so")
+        said |= {each.tag: each.reason for each in proposals(incident) if each.axis == PLAYBOOK}
         order = sorted(
             (book for book in self._library if book.kind != "default"),
             key=lambda book: (book.id not in said, book.kind != "scenario", book.number, book.id),

@@ -85,6 +85,7 @@ def report(events: Sequence[Event], made_at: int, sound: str = "") -> Iterator[s
         yield ""
     yield from _head(state, events, made_at, sound)
     yield from _triage(state)
+    yield from _forms(state)
     yield from _alerts(state)
     yield "## Timeline"
     yield ""
@@ -175,6 +176,20 @@ def _triage(state: Incident) -> Iterator[str]:
         yield "## Who had to be told"
         yield ""
         yield from table(("Who", "", "Since", "Told"), rows)
+
+
+def _forms(state: Incident) -> Iterator[str]:
+    """What was answered to each form, as it stands now."""
+    for name, answered in state.triage.forms.items():
+        yield f"## Form {inert(name)}"
+        yield ""
+        decided = f"; decided {inert(answered.body.decided)}" if answered.body.decided else ""
+        proposed = f"; proposed {inert(answered.body.proposal)}" if answered.body.proposal else ""
+        yield f"Answered {iso(answered.at, 0)} by {inert(answered.by)}{proposed}{decided}"
+        yield ""
+        yield from table(
+            ("Question", "Answer"), [(inert(each), inert(text)) for each, text in answered.answers.items()]
+        )
 
 
 def _alerts(state: Incident) -> Iterator[str]:

@@ -325,10 +325,11 @@ def run(screen: ConsoleScreen, words: str = "") -> None:
     what = would_run(step.player, step.play, step.state)
     if not what and plan.wait is not None:
         what = f"wait until {plan.wait.until}"
+    known = step.player.values(step.play)
     shown = [
         Para(what, "runs", "strong"),
-        Para(plan.expect or "the playbook does not say", "effect"),
-        Para(plan.verify or "the playbook does not say", "verify"),
+        Para(said(plan.expect, known) or "the playbook does not say", "effect"),
+        Para(said(plan.verify, known) or "the playbook does not say", "verify"),
         Para(plan.reach, "reaches"),
     ]
     fields: tuple[Text, ...] = ()
@@ -487,7 +488,10 @@ def approve(screen: ConsoleScreen, words: str = "") -> None:
     what = would_run(step.player, step.play, step.state)
     shown = [
         Para(what, "approves", "strong"),
-        Para(step.state.step.expect or "the playbook does not say", "effect"),
+        Para(
+            said(step.state.step.expect, step.player.values(step.play)) or "the playbook does not say",
+            "effect",
+        ),
         Para(step.state.step.reach, "reaches"),
     ]
 

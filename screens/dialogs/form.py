@@ -118,8 +118,8 @@ class Options(ListRows[Option]):
         typed, picked, self._picked = event.character or "", self._picked, ""
         if not event.is_printable:
             return False
-        # `1refunds` chooses and begins the words; in `3 customers` and `40 % of` the words began with the digit.
-        if picked and not typed.isalpha() and form.missing is not None:
+        # `1refunds` chooses and begins the words; in `3 customers`, `40 % of` and `5xx` the words began with the digit.
+        if picked and (not typed.isalpha() or typed == "x") and form.missing is not None:
             self.go(self._before)
             typed = picked + typed
         return form.type_ahead(typed)
@@ -247,11 +247,27 @@ class Form(ModalScreen[bool]):
 
     def type_ahead(self, text: str) -> bool:
         """Type `text`, meant for no choice, where words are missing. Returns whether the form asks for words."""
-        if self.missing is not None:
-            box = self.query_one(f"#field-{self.missing.name}", Box)
+        box = self._box()
+        if box is not None:
             self.set_focus(box)
             box.insert(text)
-        return any(isinstance(field, Text) for field in self._fields)
+        return box is not None
+
+    def _box(self) -> Box | None:
+        """Where words go that were meant for no choice: where they are missing, else where there are none yet."""
+        answers = self.values
+        texts = [field for field in self._fields if isinstance(field, Text)]
+        empty = [field for field in texts if not answers[field.name]]
+        field = self.missing or next(iter(empty or texts), None)
+        return self.query_one(f"#field-{field.name}", Box) if field is not None else None
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Words that are pasted while a choice has the keys are words too."""
+        event.stop()
+        box = self._box()
+        if box is not None:
+            self.set_focus(box)
+            box.post_message(events.Paste(event.text))
 
     def _say(self, wrong: str) -> None:
         keys = [

@@ -557,6 +557,16 @@ class Questions(ModalScreen[None]):
             return True
         return False
 
+    def on_paste(self, event: events.Paste) -> None:
+        """What is pasted on a question that is answered in words is the answer."""
+        event.stop()
+        box = self.query_one(Box)
+        if box.display:
+            self.set_focus(box)
+            box.post_message(events.Paste(event.text))
+        else:
+            self._say("Nothing was pasted: this is answered with one key.", "high")
+
     def _decide(self, decided: str) -> None:
         self._answers.decided = decided
         self._changed()

@@ -45,6 +45,9 @@ def test_a_form_is_answered_in_pieces_and_decided(declared: Warroom) -> None:
     lines = run("log").out
     assert "form severity-form proposes 2 by rule cost" in lines
     assert "decided 4: the limit held" in lines
+    report = run("export").out.split("## Form severity-form")[1].split("##")[0]
+    assert "decided 2" in report
+    assert "| type | cost-spike |" in report, "what was answered stands there, not only what was proposed"
 
 
 @pytest.mark.req("S000-CL-4", "X-29")

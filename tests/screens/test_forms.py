@@ -144,6 +144,17 @@ async def test_the_seven_facts_are_typed_and_answered_in_one_go(tmp_path: Path) 
         assert state.triage.forms["first-facts"].answers["workflow"] == "jkgG refunds"
 
 
+async def test_what_is_pasted_on_a_question_is_its_answer_and_survives(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        asking = await opened(stage, "3")
+        asking.screen.post_message(Paste("checkout [red]flow[/]"))
+        await asking.until(lambda: asking.answers["workflow"] == "checkout [red]flow[/]")
+        await stage.press("enter")
+        asking.screen.post_message(Paste("2"))
+        await asking.until(lambda: "one key" in asking.says, "a severity is not pasted")
+        assert asking.answers["severity"] == ""
+
+
 @pytest.mark.req("S004-QI-8")
 async def test_what_nobody_can_answer_becomes_a_finding(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:

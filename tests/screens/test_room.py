@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Label
 
@@ -681,6 +682,24 @@ async def test_rollback_moves_through_its_states(tmp_path: Path) -> None:
         assert "1/7 finished" in str(tracker.border_title)
 
 
+@pytest.mark.parametrize("way", ["typed", "pasted"])
+async def test_words_meant_for_no_choice_go_where_none_are_yet(tmp_path: Path, way: str) -> None:
+    async with Opened(tmp_path) as stage:
+        await stage.press("4", "r")
+        await stage.until(lambda: isinstance(stage.console.screen, Form))
+        form = stage.console.screen
+        assert isinstance(form, Form)
+        if way == "typed":
+            await stage.type("put back")
+        else:
+            form.post_message(events.Paste("put back"))
+        await stage.until(lambda: form.values["note"] == "put back", "required or not")
+        await stage.press("enter")
+        await stage.until(
+            lambda: any(row.note == "put back" for row in stage.room.incident.rollback.values())
+        )
+
+
 async def test_waiving_a_class_asks_for_its_name(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         await stage.press("4", "w")
@@ -960,6 +979,7 @@ async def test_declare_without_an_alert_asks_for_a_title(tmp_path: Path) -> None
         ("3 customers", "3 customers", 2),
         ("40% of 5", "40% of 5", 2),
         ("12 tenants", "12 tenants", 2),
+        ("5xx storm", "5xx storm", 2),
     ],
 )
 async def test_a_title_typed_before_the_severity_is_the_title(
