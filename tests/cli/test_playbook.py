@@ -201,7 +201,7 @@ def test_a_scripted_drill_goes_by_the_documents_that_its_script_knows(
         seen.append(bool(library.in_force().find("checkout-down")))
         return 0
 
-    monkeypatch.setattr(demo, "Drill", mock.MagicMock())
+    monkeypatch.setattr("console.drills.demo.Drill", mock.MagicMock())
     monkeypatch.setattr(demo, "_plain", plain)
     assert warroom.within("demo", "--headless").code == 0
     assert seen == [rehearsed]
