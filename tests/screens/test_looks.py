@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from textual.command import CommandList
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from console.desk import Desk
 from console.events import (
@@ -133,6 +134,7 @@ def test_looks(fixed: Home, snap_compare: Callable[..., bool], view: str, size: 
             await until(pilot, lambda: bool(console.screen.query_one(Hits).all_rows))
         elif view == "palette":
             await until(pilot, lambda: bool(console.screen.query_one(CommandList).option_count))
+            console.screen.query_one(Input).cursor_blink = False  # how long this took is not to be seen
         elif view in ("exhibit", "console", "compare"):
             await until(pilot, lambda: isinstance(console.screen, Page | Form))
         elif view == "typing":
