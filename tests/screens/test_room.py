@@ -679,7 +679,9 @@ async def test_rollback_moves_through_its_states(tmp_path: Path) -> None:
         await stage.type("row counts match")
         await stage.press("enter")
         await stage.until(lambda: stage.room.incident.rollback[row.id].state == "verified")
-        await stage.until(lambda: "1/7 finished" in str(tracker.border_title), "drawn a moment after the fold")
+        await stage.until(
+            lambda: "1/7 finished" in str(tracker.border_title), "drawn a moment after the fold"
+        )
 
 
 @pytest.mark.parametrize("way", ["typed", "pasted"])
