@@ -80,6 +80,10 @@ class ConsoleScreen(Screen[None]):
         assert hasattr(app, "keymap_in_force")  # noqa: S101 - told to the type checker, true by construction
         return app  # type: ignore[return-value]
 
+    def on_screen_resume(self) -> None:
+        """The dialog over it is gone."""
+        self.app.call_later(self.console_app.uncovered)
+
     @property
     def desk(self) -> Desk | None:
         """The desk, once it is open."""

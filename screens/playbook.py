@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from console.runner.automatic import Automation, Trouble
     from console.runner.output import Progress
     from console.runner.player import Player
-    from console.runner.state import Play, StepState
+    from console.runner.state import Play, Run, StepState
     from data.home import Home
     from playbooks.response import Playbook
 
@@ -144,7 +144,7 @@ class Playing:
         room: Room,
         playbook: str,
         step: str,
-        done: Callable[[Exception | None, str], None],
+        done: Callable[[Exception | Run], None],
         *,
         real: bool,
         confirm: str = "",
@@ -156,7 +156,7 @@ class Playing:
             room: the incident.
             playbook: id of the playbook.
             step: id of the step.
-            done: called at the end with what was in the way, or None and how it ended.
+            done: called at the end with the run, or with what was in the way.
             real: whether it is to take effect.
             confirm: the id of the step once more, where it destroys something.
         """
@@ -238,25 +238,23 @@ class Playing:
         del self._tended[shown.case.id]
 
     async def _told(
-        self, work: Callable[[], Awaitable[str]], done: Callable[[Exception | None, str], None]
+        self, work: Callable[[], Awaitable[Run]], done: Callable[[Exception | Run], None]
     ) -> None:
         try:
             ended = await work()
         except Exception as error:
-            done(error, "")
+            done(error)
         else:
-            done(None, ended)
+            done(ended)
 
-    async def _run(self, home: Home, shown: Room, playbook: str, step: str, real: bool, confirm: str) -> str:
-        from screens.reading_playbook import run_line
-
+    async def _run(self, home: Home, shown: Room, playbook: str, step: str, real: bool, confirm: str) -> Run:
         async with self._own_room(home, shown) as player:
             ended = await player.run(step, playbook, real=real, confirm=confirm, tell=self._tell)
             state = player.plays.step(playbook, step)
             wait = state.step.wait if state is not None else None
             if ended.running and wait is not None and wait.check is not None:
                 ended = await player.attend(ended.id, self._tell)
-            return run_line(ended)
+            return ended
 
     @asynccontextmanager
     async def _own_room(self, home: Home, shown: Room) -> AsyncIterator[Player]:

@@ -158,12 +158,26 @@ def about_step(player: Player, play: Play, state: StepState, output: Sequence[st
 
 def run_line(run: Run) -> str:
     """Return one run in a line."""
-    how = "dry run" if run.dry else "by itself" if run.automatic else "for real"
-    code = f", exit {run.exit}" if run.exit is not None else f", status {run.status}" if run.status else ""
-    ended = (run.outcome or "goes on").replace("_", " ")
     word = f"; a person says: {run.word}" if run.word else ""
     note = f". {run.note}" if run.note else ""
-    return f"{stamp(run.at)} {how} by {run.by}: {ended}{code}, {run.milliseconds / 1000:.1f} s{word}{note}"
+    return f"{stamp(run.at)} {_how(run)} by {run.by}: {_ended(run)}{word}{note}"
+
+
+def run_end(run: Run, step: str) -> str:
+    """Return how a run of `step` ended, in a line that may be cut at its end: what became of it comes first."""
+    goes_on = "; n goes on" if run.outcome in ("done", "") and not run.dry else ""
+    note = f". {run.note}" if run.note else ""
+    return f"{_how(run)} {_ended(run)}{goes_on}{note} · {step}"
+
+
+def _how(run: Run) -> str:
+    return "dry run" if run.dry else "by itself" if run.automatic else "for real"
+
+
+def _ended(run: Run) -> str:
+    code = f", exit {run.exit}" if run.exit is not None else f", status {run.status}" if run.status else ""
+    ended = (run.outcome or "goes on").replace("_", " ")
+    return f"{ended}{code}, {run.milliseconds / 1000:.1f} s"
 
 
 def about_play(player: Player, play: Play) -> list[Para]:

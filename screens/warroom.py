@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import SystemCommand
@@ -150,6 +150,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self._problems.extend(filter(None, [unknown(theme)]))
         self.theme = theme if theme in NAMES else DEFAULT
         self._opening: asyncio.Future[Desk] | None = None
+        self._uncovered: list[Callable[[], None]] = []
         self._changed = False
         self._consoles: tuple[str, set[str]] = ("", set())
         self._introduced: tuple[str, str] | None = None
@@ -415,8 +416,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
 
     def _lay_over(self, screen: ConsoleScreen) -> None:
         if self.base is not self.screen:
-            # The dialog that asked for it closes first.
-            self.call_later(self._lay_over, screen)
+            self._uncovered.append(partial(self._lay_over, screen))
         elif self._over_room:
             self.switch_screen(screen)
         else:
@@ -433,6 +433,12 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         base = self.base
         return base if isinstance(base, RoomScreen) else None
 
+    def uncovered(self) -> None:
+        """Go to the screens that waited until no dialog lay over the one that was there."""
+        waiting, self._uncovered = self._uncovered, []
+        for go in waiting:
+            go()
+
     def _show(self, kind: type[ConsoleScreen]) -> None:
         if self._left():
             return  # there are no screens any more
@@ -443,7 +449,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         elif base is self.screen:
             self.switch_screen(kind())
         else:
-            self.call_later(self._show, kind)
+            self._uncovered.append(partial(self._show, kind))
 
     @property
     def selected_case(self) -> str:

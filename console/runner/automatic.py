@@ -15,6 +15,7 @@ from console.runner.player import AUTOMATION, LOOK, SECOND
 from console.runner.refusal import Hindered
 from console.runner.rules import by_itself, obstacles
 from console.runner.run import unbroken
+from data.clock import SystemClock
 from data.lock import Lock
 from data.trouble import StoreTrouble
 
@@ -22,10 +23,14 @@ if TYPE_CHECKING:
     from console.runner.output import Tell
     from console.runner.player import Player
     from console.runner.state import Play, Run, StepState
+    from data.clock import Clock
 
 LOCK = "automation.lock"
 STALE = 30 * SECOND
 """ns after which an announcement that did not come true is made again: nobody may remember it."""
+ASLEEP = 10 * SECOND
+"""ns between two looks from which on nobody could see the countdown between them: what was announced is so again."""
+MACHINE = SystemClock()
 
 
 class Trouble(NamedTuple):
@@ -46,6 +51,7 @@ class Automation:
         player: the playbooks of the incident.
         tell: gets the output of what runs.
         announced: called with what was announced, once it is on the record.
+        machine: real time, by which a machine is found to have slept; that of a drill may run faster.
     """
 
     def __init__(
@@ -53,12 +59,14 @@ class Automation:
         player: Player,
         tell: Tell | None = None,
         announced: Callable[[Play, StepState], None] = lambda *_: None,
+        machine: Clock = MACHINE,
     ) -> None:
         self._player, self._tell, self._announced = player, tell, announced
+        self._machine, self._looked = machine, machine.now()
         self._lock: Lock | None = None
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._made: dict[tuple[str, str], tuple[int, str]] = {}
-        """What was announced here: of what an earlier process announced, whoever is there now may know nothing."""
+        """What was announced here, to whoever was there since: an earlier process, or a machine that slept, told nobody."""
         self._store: Trouble | None = None
         self._hindered: dict[tuple[str, str], Trouble] = {}
 
@@ -100,6 +108,9 @@ class Automation:
 
     async def tend(self) -> None:
         """Announce what will run, and start what was announced and is due. To be called about once a second."""
+        looked, self._looked = self._looked, self._machine.now()
+        if self._looked - looked > ASLEEP:
+            self._made.clear()
         if self._player.room.read_only or not self.waiting or not await self._ours():
             return
         for play in list(self._player.plays.opened.values()):

@@ -180,6 +180,12 @@ class Play:
         """The step that is due: the first open one on the way that the decisions took."""
         return next((state for state in self.way() if not state.settled), None)
 
+    def after(self, step: str) -> StepState | None:
+        """Return the first open step on the way behind `step`; past the last, the one that is due."""
+        way = list(self.way())
+        place = next((index for index, state in enumerate(way) if state.step.id == step), -1)
+        return next((state for state in way[place + 1 :] if not state.settled), self.next)
+
     def way(self) -> Iterator[StepState]:
         """The steps in the order in which they are worked; what follows a branch is past the others; never in a circle."""
         states = list(self.steps.values())

@@ -13,7 +13,7 @@ from screens.commands import BY_ID
 from screens.console_screen import ConsoleScreen, does, refusal
 from screens.dialogs.form import Choice, Form, Option, Text
 from screens.dialogs.page import Page
-from screens.reading_playbook import about_book, about_play, about_step, in_keys, named, would_run
+from screens.reading_playbook import about_book, about_play, about_step, in_keys, named, run_end, would_run
 from screens.room import RoomScreen
 from screens.times import hms
 from screens.widgets.playbook import PlaybookPane, PlayRow
@@ -188,39 +188,40 @@ async def _open(screen: RoomScreen, room: Room, name: str) -> None:
         play = await playing.player(room).open(book, reason)
         screen.focus_pane("playbook")
         screen.show_state()
-        _due(screen, play)
+        _choose(screen, play, play.next)
         screen.say(f"{play.document.title} is open", "ok")
 
     await screen.attempt(work())
 
 
-def _due(screen: RoomScreen, play: Play) -> None:
-    """Put the cursor on the step that is due."""
-    if play.next is not None:
-        screen.query_one(PlaybookPane).choose(play.id, play.next.step.id)
+def _choose(screen: RoomScreen, play: Play, state: StepState | None) -> None:
+    """Put the cursor on a step."""
+    if state is not None:
+        screen.query_one(PlaybookPane).choose(play.id, state.step.id)
 
 
 @does("play.next")
 def due(screen: ConsoleScreen, words: str = "") -> None:
-    """Go to the step that is due."""
+    """Go to the step that is due; from one that is settled, to the open one below it."""
     row, room = selected_row(screen), screen.room
     play = room.incident.plays.opened.get(row.playbook) if row is not None and room is not None else None
-    if play is None or not isinstance(screen, RoomScreen):
+    if play is None or row is None or not isinstance(screen, RoomScreen):
         return
     if play.next is None:
         screen.say(f"Nothing is left to do in {play.document.title}; :closeplaybook closes it.", "ok")
-    _due(screen, play)
+    here = play.steps.get(row.step)
+    _choose(screen, play, play.after(row.step) if here is not None and here.settled else play.next)
 
 
 def _go_on(step: Chosen, done: str) -> None:
-    """Say what became of a step, and go to the one that is due, unless the person went elsewhere meanwhile."""
+    """Say what became of a step, and go on below it, unless the person went elsewhere meanwhile."""
     step.screen.show_state()
     play = step.player.plays.opened.get(step.play.id)
     if play is None:
         return
     row = selected_row(step.screen)
     if row is not None and (row.playbook, row.step) == (play.id, step.id) and play.steps[step.id].settled:
-        _due(step.screen, play)
+        _choose(step.screen, play, play.after(step.id))
     left = "" if play.next is not None else "  Nothing is left to do; :closeplaybook closes it."
     step.screen.say(f"{done}{left}", "ok")
 
@@ -374,17 +375,16 @@ def _start(
         return
     words = named(app.playing.player(room), play, state)
 
-    def done(error: Exception | None, ended: str) -> None:
+    def done(ended: Exception | Run) -> None:
         if app.desk is None:
             return  # the console is being left: the record has its end
-        if error is not None:
-            app.say(*_broke_off(words, error))
+        if isinstance(ended, Exception):
+            app.say(*_broke_off(words, ended))
         else:
-            good = ": done" in ended or ": goes on" in ended
-            app.say(f"{words}: {ended}{'; n goes on' if good and real else ''}", "ok" if good else "crit")
+            app.say(run_end(ended, words), "ok" if ended.outcome in ("done", "") else "crit")
         if isinstance(app.base, RoomScreen):
             app.base.show_state()
-            if error is not None and app.base.room is room:
+            if isinstance(ended, Exception) and app.base.room is room:
                 # Its end may be missing on the record: then nobody knows, and that is said.
                 background(app.base, look_for_unknown, app.base, room)
 

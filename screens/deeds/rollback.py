@@ -65,13 +65,13 @@ def move(screen: ConsoleScreen, words: str = "") -> None:
 
     fields = (
         Choice("state", "Next", options),
+        Text("note", "Note: how, why, or by whom", words),
         Text(
             "effects",
             "How many effects need undoing (may stay empty)",
             "" if row.effects is None else str(row.effects),
             limit=16,
         ),
-        Text("note", "Note: how, why, or by whom", words),
     )
     about = f"{kind.name}: now {STATE_WORDS[row.state][0]}. {' '.join(kind.procedure[:2])}"
     screen.app.push_screen(Form("Rollback", fields, submit, about=about, verb="record"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from screens.console_screen import ConsoleScreen, does
 from screens.dialogs.escalation import Escalations
-from screens.dialogs.questions import Picker, Questions, Waiting
+from screens.dialogs.picker import Picker
+from screens.dialogs.questions import Questions, Waiting
 
 
 @does("form.answer")

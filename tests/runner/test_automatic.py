@@ -246,3 +246,24 @@ async def test_what_an_earlier_process_announced_is_announced_again_before_it_ru
     clock.advance(30 * SECOND)
     await tended(automation, player, "act", "done")
     await automation.leave()
+
+
+@pytest.mark.req("X-12")
+async def test_what_was_announced_before_the_machine_slept_is_announced_again_when_it_wakes(
+    player: Player, clock: ManualClock
+) -> None:
+    """The countdown went on while the screen was dark: whoever opens the lid must be able to stop what comes."""
+    machine = ManualClock(T0)
+    await player.open(book(command("act", "true", automatic=True)))
+    await player.grant(["act"], T0 + HOUR, "night")
+    automation = Automation(player, machine=machine)
+    await automation.tend()
+    for each in (clock, machine):
+        each.advance(35 * SECOND)
+    await automation.tend()
+    assert not automation.busy
+    assert player.plays.runs == {}
+    assert announced_at(player, "act") == T0 + 65 * SECOND
+    clock.advance(30 * SECOND)
+    await tended(automation, player, "act", "done")
+    await automation.leave()

@@ -12,8 +12,9 @@ from console import forms
 from console.incident import Incident
 from console.room import Room
 from data.drafts import Draft
-from screens.dialogs import questions
-from screens.dialogs.questions import UNKNOWN, Answers, FormLines, Picker, QuestionLines, Questions
+from screens.dialogs import picker
+from screens.dialogs.picker import FormLine, FormLines, Picker
+from screens.dialogs.questions import UNKNOWN, Answers, QuestionLines, Questions
 from screens.room import RoomScreen
 from screens.widgets.sheet import Sheet
 from screens.widgets.strips import StripLines
@@ -303,19 +304,19 @@ def test_a_draft_gives_back_what_was_answered() -> None:
 async def test_what_is_typed_ahead_of_a_form_that_was_named_is_all_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, may_read = questions._lines, Event()
+    read, may_read = picker._lines, Event()
 
-    def slow(room: Room) -> list[questions.FormLine]:
+    def slow(room: Room) -> list[FormLine]:
         may_read.wait(30)
         return read(room)
 
-    monkeypatch.setattr(questions, "_lines", slow)
+    monkeypatch.setattr(picker, "_lines", slow)
     async with Opened(tmp_path) as stage:
         stage.screen.command("form.answer", "severity-form")
         await burst(stage, "n", "u")
-        picker = stage.console.screen
-        assert isinstance(picker, Picker)
-        await stage.until(lambda: picker._early is not None, "keys come before the form is read")
+        picking = stage.console.screen
+        assert isinstance(picking, Picker)
+        await stage.until(lambda: picking._early is not None, "keys come before the form is read")
         may_read.set()
         await stage.until(lambda: isinstance(stage.console.screen, Questions), "the questions")
         asking = Asking(stage)

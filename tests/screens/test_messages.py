@@ -218,7 +218,7 @@ async def test_what_leaves_the_team_waits_for_approval_of_exactly_its_words(
         messenger = post.screen.known.messenger(stage.room)
         await messenger.edit(post.message, body=post.message.body + " All cards.")
         await stage.press("enter")
-        await stage.until(lambda: "others" in stage.console.screen.query_one("#form-says").words)  # type: ignore[attr-defined]
+        await stage.until(lambda: "others" in stage.console.screen.query_one("#form-says", StripLines).words)
         assert post.message.approved is None
         await stage.press("escape")
         await post.gone()

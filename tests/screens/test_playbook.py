@@ -13,7 +13,7 @@ from textual.widgets import Label
 
 from console.desk import Desk
 from console.runner.player import Player
-from console.runner.state import StepState
+from console.runner.state import Run, StepState
 from data.home import Home
 from playbooks.response import Playbook
 from screens.dialogs.form import Form
@@ -21,6 +21,7 @@ from screens.home import HomeScreen
 from screens.room import RoomScreen
 from screens.widgets.playbook import PlaybookPane
 from screens.widgets.sheet import Sheet
+from screens.widgets.strips import StripLines
 from screens.widgets.timeline import Timeline
 from tests.runner.conftest import book, command, step
 from tests.screens.stage import HOSTILE, app, ready, until
@@ -54,6 +55,11 @@ class Plays:
         found = self.stage.room.incident.plays.step("test", step)
         assert found is not None
         return found
+
+    @property
+    def here(self) -> str:
+        """The step under the cursor."""
+        return self.pane.selected.step if self.pane.selected is not None else ""
 
     async def choose(self, step: str) -> None:
         await self.stage.until(lambda: self.pane.choose("test", step), f"{step} is on the pane")
@@ -112,8 +118,7 @@ async def test_a_playbook_is_worked_through_beside_the_timeline(tmp_path: Path) 
         for words in ("Playbook test", "MITIGATION", "POST", "[ ] →1 Do look", "[ ]  2 Do mend", "0/3"):
             assert words in text
         assert stage.timeline.is_on_screen
-        assert plays.pane.selected is not None
-        assert plays.pane.selected.step == "look"
+        assert plays.here == "look"
         await stage.press("space")
         assert "The graph is flat" in await shown(stage)
         await stage.type("graph 12")
@@ -164,7 +169,7 @@ async def test_nothing_runs_before_its_values_are_there_and_it_was_confirmed(tmp
         await form(stage)
         await stage.type("Refunds")
         await stage.press("enter")
-        await stage.until(lambda: "no flag" in stage.console.screen.query_one("#form-says").words)  # type: ignore[attr-defined]
+        await stage.until(lambda: "no flag" in stage.console.screen.query_one("#form-says", StripLines).words)
         await stage.press(*["backspace"] * 7)
         await stage.type("refunds")
         await stage.press("enter")
@@ -188,7 +193,7 @@ async def test_nothing_runs_before_its_values_are_there_and_it_was_confirmed(tmp
         await closed(stage)
         await plays.until(lambda: plays.state("flip").standing == "done", "the run")
         assert target.read_text() == "refunds"
-        await stage.until_said("step 1, Turn refunds off: ")
+        await stage.until_said("for real done, exit 0")
         await stage.press("enter")
         await page_says(stage, "turned refunds", "for real", "exit 0")
 
@@ -286,7 +291,9 @@ async def test_what_destroys_evidence_asks_for_its_snapshot_and_then_for_its_nam
         assert "gone for good" in await shown(stage)
         await stage.type("wip")
         await stage.press("enter")
-        await stage.until(lambda: "Type wipe" in stage.console.screen.query_one("#form-says").words)  # type: ignore[attr-defined]
+        await stage.until(
+            lambda: "Type wipe" in stage.console.screen.query_one("#form-says", StripLines).words
+        )
         assert not plays.state("wipe").runs
         await stage.type("e")
         await stage.press("enter")
@@ -330,14 +337,13 @@ async def test_a_decision_is_answered_with_a_reason_and_nothing_is_chosen_by_acc
         assert isinstance(stage.console.screen, Form), "nothing was chosen"
         assert asked.focused is asked.query_one("#field-option")
         await stage.press("enter")
-        await stage.until(lambda: "Choose one" in asked.query_one("#form-says").words)  # type: ignore[attr-defined]
+        await stage.until(lambda: "Choose one" in asked.query_one("#form-says", StripLines).words)
         await stage.press("2", "enter")
         await closed(stage)
         await plays.until(lambda: plays.state("which").option == "no")
         assert plays.state("which").reason == "still rising"
         await stage.until_said("decided: Turn round")
-        assert plays.pane.selected is not None
-        assert plays.pane.selected.step == "last", "the cursor goes on where the answer leads"
+        assert plays.here == "last", "the cursor goes on where the answer leads"
 
 
 async def test_what_was_said_about_a_step_is_in_words_and_the_cursor_goes_on(tmp_path: Path) -> None:
@@ -349,19 +355,57 @@ async def test_what_was_said_about_a_step_is_in_words_and_the_cursor_goes_on(tmp
         await stage.press("enter")
         await closed(stage)
         await stage.until_said("step 1, Look at the rate: done")
-        assert plays.pane.selected is not None
-        assert plays.pane.selected.step == "mend"
+        assert plays.here == "mend"
         await plays.choose("look")
         await stage.press("n")
-        assert plays.pane.selected.step == "mend"
+        assert plays.here == "mend"
         await stage.press("greater_than_sign")
         await form(stage)
         await stage.press("enter")
         await closed(stage)
         await plays.until(lambda: plays.state("mend").standing == "done", "the run")
-        assert plays.pane.selected.step == "mend", "what it printed stays in sight"
+        assert plays.here == "mend", "what it printed stays in sight"
         await stage.press("n")
         await stage.until_said("Nothing is left to do in Playbook test")
+
+
+async def test_a_step_that_is_worked_out_of_turn_leads_to_the_one_below_it(tmp_path: Path) -> None:
+    async with Opened(tmp_path) as stage:
+        plays = await opened(stage, step("first"), step("second"), step("third"))
+        await plays.choose("second")
+        await stage.press("space")
+        await form(stage)
+        await stage.press("enter")
+        await closed(stage)
+        await stage.until_said("step 2, Do second: done")
+        assert plays.here == "third"
+        await plays.choose("second")
+        await stage.press("n")
+        assert plays.here == "third", "n goes on below what is settled"
+        await stage.press("n")
+        assert plays.here == "first", "and from an open one to what is due"
+        await plays.choose("third")
+        await stage.press("space")
+        await form(stage)
+        await stage.press("enter")
+        await closed(stage)
+        await stage.until_said("step 3, Do third: done")
+        assert plays.here == "first", "past the last, what was left open is due"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_a_run_came_to_is_read_in_the_narrowest_room(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async with Opened(tmp_path, size=size) as stage:
+        words = "Ask the gateway for each of the keys that the agent may hold, one by one"
+        await opened(stage, command("ask", "false", text=words))
+        await stage.press("greater_than_sign")
+        await form(stage)
+        await stage.press("enter")
+        await closed(stage)
+        await stage.until_said("for real failed, exit 1")
+        assert "for real failed, exit 1" in stage.screen.query_one("#said", StripLines).render_line(0).text
 
 
 async def test_what_the_engine_refuses_is_said_with_keys(tmp_path: Path) -> None:
@@ -372,8 +416,8 @@ async def test_what_the_engine_refuses_is_said_with_keys(tmp_path: Path) -> None
         await stage.press("space")
         asked = await form(stage)
         await stage.press("enter")
-        await stage.until(lambda: "w there waives it" in asked.query_one("#form-says").words)  # type: ignore[attr-defined]
-        assert "warroom" not in asked.query_one("#form-says").words  # type: ignore[attr-defined]
+        await stage.until(lambda: "w there waives it" in asked.query_one("#form-says", StripLines).words)
+        assert "warroom" not in asked.query_one("#form-says", StripLines).words
         await stage.press("escape")
         await closed(stage)
         assert plays.state("wipe").standing == "open"
@@ -411,8 +455,7 @@ async def test_a_run_whose_effect_nobody_knows_is_the_first_thing_one_sees(tmp_p
         stage.screen.show_state()
         await plays.until(lambda: plays.state("cut").standing == "unclear", "it was found")
         await stage.until_said("UNKNOWN EFFECT: step 2, Do cut")
-        assert plays.pane.selected is not None
-        assert plays.pane.selected.step == "cut"
+        assert plays.here == "cut"
         assert plays.pane.has_focus
         assert "1 UNKNOWN" in painted(plays.pane)
 
@@ -459,7 +502,7 @@ async def test_the_pane_fits_every_size(
             assert stage.screen.query_one(f"#{name}").is_on_screen
         row = next(place for place, each in enumerate(plays.pane.all_rows) if each.step == "mend")
         await stage.pilot.click(plays.pane, offset=(8, row - plays.pane.top + 1))
-        await plays.until(lambda: plays.pane.selected is not None and plays.pane.selected.step == "mend")
+        await plays.until(lambda: plays.pane.selected is not None and plays.here == "mend")
         await stage.pilot.click(plays.pane, offset=(8, row - plays.pane.top + 1))
         await page_says(stage, "for real", "true")
 
@@ -545,12 +588,34 @@ async def test_what_a_step_does_on_the_record_needs_the_same_authority_as_by_han
     async with Opened(tmp_path) as stage:
         plays = await opened(stage, step("freeze", role="comms", action={"verb": "freeze_changes"}))
         stage.room.actor, stage.room.authority = "dee", {"change-freeze": ("olga",)}
-        over: list[Exception | None] = []
-        stage.console.playing.run(
-            stage.desk.home, stage.room, "test", "freeze", lambda error, _: over.append(error), real=True
-        )
+        over: list[Exception | Run] = []
+        stage.console.playing.run(stage.desk.home, stage.room, "test", "freeze", over.append, real=True)
         await stage.until(lambda: bool(over), "it is over")
         await plays.until(lambda: not plays.state("freeze").runs[-1].running)
         (run,) = plays.state("freeze").runs
         assert (run.outcome, stage.room.incident.plays.freezes) == ("failed", {})
         assert "olga" in run.note
+
+
+async def test_a_screen_that_waits_for_a_dialog_to_close_takes_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Opened(tmp_path) as stage:
+        await stage.press("S")
+        await form(stage)
+        console, asked = stage.console, list[int]()
+        show = console._show
+
+        def counted(kind: type[HomeScreen]) -> None:
+            asked.append(1)
+            show(kind)
+
+        monkeypatch.setattr(console, "_show", counted)
+        console.show_home()
+        for _ in range(20):
+            await stage.pilot.pause()
+        assert len(asked) == 1
+        await stage.press("escape")
+        await stage.until(
+            lambda: isinstance(console.screen, HomeScreen), "it is shown once the dialog is gone"
+        )

@@ -11,6 +11,7 @@ from console.runner.automatic import Automation
 from data.clock import ManualClock
 from screens.home import HomeScreen
 from screens.widgets.header import Header
+from screens.widgets.strips import StripLines
 from tests.runner.conftest import command, step
 from tests.screens.stage import home
 from tests.screens.test_evidence import form, painted
@@ -101,7 +102,7 @@ async def test_recovery_at_sev_1_waits_for_a_person(tmp_path: Path) -> None:
         await stage.press("tab")
         await stage.type("night")
         await stage.press("enter")
-        await stage.until(lambda: "waits for a person" in asked.query_one("#form-says").words)  # type: ignore[attr-defined]
+        await stage.until(lambda: "waits for a person" in asked.query_one("#form-says", StripLines).words)
         assert plays.player.plays.grants == {}
 
 

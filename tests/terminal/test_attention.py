@@ -85,7 +85,7 @@ def test_what_agents_write_reaches_neither_title_nor_notification(tmp_path: Path
         terminal.send(b"\x1b[I0")
         terminal.until_shows("Incidents  1 open")
         terminal.send(b"\x11")
-        assert terminal.wait() == 0
+        assert terminal.wait() == 0, terminal.text
         commands = [each for each in OSC.findall(bytes(terminal.raw)) if each[:1].isdigit()]
         assert commands
         assert [each for each in commands if not OURS.fullmatch(each)] == []

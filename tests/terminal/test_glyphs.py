@@ -56,7 +56,7 @@ def on_tmux(texts: list[str], directory: Path) -> list[int]:
     command = [sys.executable, *(str(directory / name) for name in ("measure.py", "texts", "cells"))]
     session = ["tmux", "-u", "-f", "/dev/null", "-S", str(directory / "socket"), "new-session", *command]
     with Terminal(session, 400, 5, TMUX="") as terminal:
-        assert terminal.wait() == 0
+        assert terminal.wait() == 0, terminal.text
     return list(json.loads((directory / "cells").read_text()))
 
 

@@ -168,7 +168,7 @@ def test_killed_together_under_load_nothing_that_counted_as_saved_is_lost(tmp_pa
             terminal.send("\r")
             terminal.until_saved()
             terminal.send(b"\x11")
-            assert terminal.wait() == 0
+            assert terminal.wait() == 0, terminal.text
         there = asyncio.run(written(case))
         assert [line for line in lines if line not in there] == []
         assert safe in there[-1], "what was on the disk came back"

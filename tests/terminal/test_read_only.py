@@ -41,7 +41,7 @@ def test_it_refuses_what_would_write_and_leaves_no_trace(tmp_path: Path) -> None
         terminal.send("D")
         terminal.until_shows("opened for reading only")
         terminal.send(b"\x11")
-        assert terminal.wait() == 0
+        assert terminal.wait() == 0, terminal.text
     assert contents(home) == before
 
 

@@ -95,7 +95,7 @@ def test_quitting_restores_the_terminal_and_its_title(tmp_path: Path) -> None:
     with console(home) as terminal:
         terminal.until_shows("unacked")
         terminal.send(b"\x11")
-        assert terminal.wait() == 0
+        assert terminal.wait() == 0, terminal.text
         assert terminal.settings() == terminal.before
         terminal.until(lambda: b"\x1b[23;2t" in terminal.raw)
 
@@ -265,7 +265,7 @@ def test_hostile_text_reaches_no_terminal_from_any_screen(tmp_path: Path, size: 
         terminal.send("0")
         terminal.until_shows("Incidents  1 open")
         terminal.send(b"\x11")
-        assert terminal.wait() == 0
+        assert terminal.wait() == 0, terminal.text
         assert leaks(bytes(terminal.raw)) == []
         assert "␛".encode() in terminal.raw
 
@@ -311,7 +311,7 @@ Control().run()
 
 def test_the_same_texts_do_reach_it_from_an_unguarded_widget(tmp_path: Path) -> None:
     with Terminal([sys.executable, "-c", UNGUARDED], PYTHONPATH=str(ROOT)) as terminal:
-        assert terminal.wait() == 0
+        assert terminal.wait() == 0, terminal.text
         terminal.until(lambda: b"\x1b[?1049l" in terminal.raw)
         assert {b"\x1b[41m", b"pwned\x07", b"\x1b]52;", b"\xc2\x9b", "\u202e".encode()} <= set(
             leaks(bytes(terminal.raw))
