@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from console.comms.state import Messages
+from console.containment.state import Moves
 from console.events import (
     ActionClass,
     AlertFacts,
@@ -282,6 +283,7 @@ class Incident:
     checkpoints: dict[str, Checkpointed] = field(default_factory=dict)
     """Replica to its newest checkpoint: what it is a witness of."""
     plays: Plays = field(default_factory=Plays)
+    moves: Moves = field(default_factory=Moves)
     """The playbooks that were opened, and everything that ran."""
     messages: Messages = field(default_factory=Messages)
     """What was drafted for others, and what became of it."""
@@ -491,6 +493,7 @@ def apply(state: Incident, event: Event, body: Body | Unknown) -> None:
             state.unknown[body.kind] = state.unknown.get(body.kind, 0) + 1
         case _:
             state.plays.apply(event, body)
+            state.moves.apply(event, body)
             state.messages.apply(event, body)
             state.triage.apply(event, body)
 
