@@ -21,7 +21,8 @@ demo: $(VENV)/.run ## rehearse on a synthetic incident in a store of its own
 	@$(BIN)/warroom demo $(DEMO_ARGS)
 
 test: $(VENV)/.dev ## run the tests
-	@$(BIN)/python -m pytest $(TEST_ARGS)
+	@$(BIN)/python -m pytest $(TEST_ARGS) || \
+		{ echo "Once more, one at a time, what failed in company:"; $(BIN)/python -m pytest -n 0 --last-failed --last-failed-no-failures none; }
 
 test-remotes: $(VENV)/.dev ## run the tests that need a Ceph gateway (starts one; as root it installs it from apt)
 	@tests/remotes/ceph.sh $(BIN)/python
