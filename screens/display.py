@@ -44,11 +44,11 @@ def block(text: str, width: int, rows: int = 200, *, unmasked: bool = False) -> 
 
     Args:
         text: anything; its own line breaks are kept.
-        width: terminal cells, at least 1.
+        width: terminal cells; less than 1 is taken for 1: there is no room yet, or not any more.
         rows: the most lines; what does not fit is said in the last line, never dropped in silence.
         unmasked: as it is on the record.
     """
-    shown = (plain.show if unmasked else show)(text, 65_536, lines=True)
+    shown, width = (plain.show if unmasked else show)(text, 65_536, lines=True), max(width, 1)
     lines = [piece for line in shown.text.split("\n") for piece in _fold(line, width)]
     if len(lines) > rows:
         lines[rows - 1 :] = [visible(f"… {many(len(lines) - rows + 1, 'more line')}", width)]

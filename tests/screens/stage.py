@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from textual.pilot import Pilot
@@ -37,6 +38,8 @@ from screens.warroom import WarRoomApp
 
 NOW = parse_iso("2026-11-21T14:02:31Z")
 MINUTE = 60_000_000_000
+PATIENCE = 60
+"""Seconds for anything to come about: what takes that long is not slow but wrong, on the busiest machine too."""
 
 HOSTILE: dict[str, str] = {
     "sgr": "\x1b[41mred\x1b[0m",
@@ -189,7 +192,8 @@ def app(
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool], what: str = "") -> None:
     """Wait until `condition` holds; fail when it does not come about."""
-    for _ in range(400):
+    given_up = monotonic() + PATIENCE
+    while monotonic() < given_up:
         await pilot.pause(0.01)
         try:
             if condition():

@@ -38,6 +38,12 @@ def test_block_keeps_every_line_within_its_width(text: str, width: int, rows: in
     assert all(cell_len(line) <= max(width, 2) for line in lines)
 
 
+@pytest.mark.parametrize("width", [0, -1, -12])
+def test_block_comes_to_an_end_where_there_is_no_room(width: int) -> None:
+    assert block("a word", width) == block("a word", 1)
+    assert block("", width) == ([""], 0)
+
+
 def test_block_says_what_it_leaves_out() -> None:
     lines, escaped = block("\n".join(["\x1bx"] * 50), 40, 10)
     assert lines[-1] == "… 41 more lines"
