@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from console.refusal import Refused
@@ -54,6 +56,11 @@ def refusal(error: Exception) -> tuple[str, str]:
             return f"NOT SAVED: the runbook cannot be used. {error}", "crit"
         case _:
             raise error
+
+
+def perhaps_leaving() -> suppress:
+    """Bear with missing widgets: a screen on its way out has lost some of them already, and nobody sees it any more."""
+    return suppress(NoMatches)
 
 
 def does(name: str) -> Callable[[Deed], Deed]:

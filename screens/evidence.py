@@ -9,6 +9,7 @@ from textual.containers import Container
 from textual.content import Content
 
 from screens.commands import Place, Situation
+from screens.console_screen import perhaps_leaving
 from screens.over_room import OverRoom
 from screens.widgets.evidence import EvidenceList, EvidenceRow, evidence_rows
 from screens.widgets.header import Header
@@ -94,5 +95,6 @@ class EvidenceScreen(OverRoom):
         """Follow the selection."""
         event.stop()
         if self.desk is not None and event.rows.id == "evidence":
-            self._show_detail()
-            self._show_hints()
+            with perhaps_leaving():
+                self._show_detail()
+                self._show_hints()

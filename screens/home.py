@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.css.query import NoMatches
 
 from data.trouble import StoreTrouble
 from screens.background import background
 from screens.commands import Pane, Place, Situation
-from screens.console_screen import ConsoleScreen
+from screens.console_screen import ConsoleScreen, perhaps_leaving
 from screens.display import content, fit
 from screens.times import age, stamp
 from screens.widgets.alerts import Alerts, alert_rows
@@ -136,7 +134,7 @@ class HomeScreen(ConsoleScreen):
         except StoreTrouble as trouble:
             self.say(str(trouble), "crit")
             return
-        with suppress(NoMatches):  # a screen on its way out has lost some widgets already
+        with perhaps_leaving():
             self._list(desk, incidents)
 
     def _list(self, desk: Desk, incidents: list[Incident]) -> None:
@@ -206,14 +204,13 @@ class HomeScreen(ConsoleScreen):
         )
 
     def _show_hints(self) -> None:
-        self.query_one(Hints).update(self.situation(), self.keymap)
+        with perhaps_leaving():
+            self.query_one(Hints).update(self.situation(), self.keymap)
 
     def say(self, text: str, tone: str = "") -> None:
         """Show a message above the keys."""
-        try:
+        with perhaps_leaving():
             self.query_one("#said", StripLines).show(([(content(text, 400).plain, tone, 0)], []))
-        except NoMatches:
-            return
 
     def on_rows_moved(self, event: Rows.Moved) -> None:
         """Follow the selection."""

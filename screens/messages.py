@@ -15,6 +15,7 @@ from console.comms.draft import trace_ids
 from console.comms.state import OVER, WAITING
 from screens.background import background
 from screens.commands import Place, Situation
+from screens.console_screen import perhaps_leaving
 from screens.over_room import OverRoom
 from screens.reading_messages import about_message, about_sender, about_template, in_the_way, promise
 from screens.room import MESSAGE
@@ -212,16 +213,18 @@ class MessagesScreen(OverRoom):
         """Follow the selection."""
         event.stop()
         if self.desk is not None and event.rows.id == "messages":
-            self._show_detail()
-            self._show_hints()
+            with perhaps_leaving():
+                self._show_detail()
+                self._show_hints()
 
     def on_descendant_focus(self) -> None:
         """The keys are others while somebody types."""
         self.call_after_refresh(self._follow_focus)
 
     def _follow_focus(self) -> None:
-        if self.desk is not None and self.is_attached:
-            self._show_hints()
+        if self.desk is not None:
+            with perhaps_leaving():
+                self._show_hints()
 
     # -- editing -----------------------------------------------------------------------------------------
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual import events
-from textual.css.query import NoMatches
 
-from screens.console_screen import ConsoleScreen
+from screens.console_screen import ConsoleScreen, perhaps_leaving
 from screens.display import content
 from screens.widgets.rows import Rows
 from screens.widgets.strips import StripLines
@@ -37,10 +36,8 @@ class OverRoom(ConsoleScreen):
     def say(self, text: str, tone: str = "") -> None:
         """Show a message above the keys."""
         self._message = content(text, 400).plain
-        try:
+        with perhaps_leaving():
             self.query_one("#said", StripLines).show(([(self._message, tone, 0)], []))
-        except NoMatches:
-            return
 
     def unsay(self, about: str) -> None:
         """Take a message back that holds no more."""
@@ -68,4 +65,8 @@ class OverRoom(ConsoleScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         """Words are short where the screen is narrow."""
-        self.call_after_refresh(self.show_clocks)
+        self.call_after_refresh(self._show_at_this_size)
+
+    def _show_at_this_size(self) -> None:
+        with perhaps_leaving():
+            self.show_clocks()

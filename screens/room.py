@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,7 +10,6 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
-from textual.css.query import NoMatches
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -19,7 +17,7 @@ from console.refusal import Refused
 from data.trouble import StoreTrouble
 from screens.background import background
 from screens.commands import Pane, Situation
-from screens.console_screen import ConsoleScreen
+from screens.console_screen import ConsoleScreen, perhaps_leaving
 from screens.display import fit
 from screens.times import SECOND, day_hms, hms
 from screens.widgets.alerts import AlertRow, Alerts, alert_rows
@@ -326,8 +324,9 @@ class RoomScreen(ConsoleScreen):
         """Follow the selection."""
         event.stop()
         if self.desk is not None and event.rows.id == self.pane:
-            self._show_detail()
-            self._show_hints()
+            with perhaps_leaving():
+                self._show_detail()
+                self._show_hints()
 
     def on_rows_opened(self, event: Rows.Opened) -> None:
         """Open what was clicked."""
@@ -369,13 +368,14 @@ class RoomScreen(ConsoleScreen):
         self.call_after_refresh(self._follow_focus)
 
     def _follow_focus(self) -> None:
-        if self.focused is None and not self.has_class("-tiny") and self.is_current:
-            # What had the focus was hidden by a size; the keys belong to the pane in use again.
-            self.focus_pane(self.pane)
-        if self.desk is not None and self.is_attached:
-            self._show_tabs()
-            self._show_detail()
-            self._show_hints()
+        with perhaps_leaving():
+            if self.focused is None and not self.has_class("-tiny") and self.is_current:
+                # What had the focus was hidden by a size; the keys belong to the pane in use again.
+                self.focus_pane(self.pane)
+            if self.desk is not None:
+                self._show_tabs()
+                self._show_detail()
+                self._show_hints()
 
     def on_resize(self, event: events.Resize) -> None:
         """Say so when there is no room for the room."""
@@ -408,15 +408,12 @@ class RoomScreen(ConsoleScreen):
 
     def say(self, text: str, tone: str = "") -> None:
         """Show a message under the write bar."""
-        try:
+        with perhaps_leaving():
             self.query_one(Writer).say(text, tone)
-        except NoMatches:
-            # The screen is on its way out: nobody is left to read it.
-            return
 
     def unsay(self, about: str) -> None:
         """Take a message back that holds no more."""
-        with suppress(NoMatches):
+        with perhaps_leaving():
             writer = self.query_one(Writer)
             if about in writer.message:
                 writer.say("")

@@ -16,7 +16,6 @@ from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
-from textual.css.query import NoMatches
 from textual.filter import LineFilter
 from textual.screen import Screen
 
@@ -25,7 +24,7 @@ from data.trouble import StoreTrouble
 from screens.attention import Attention
 from screens.background import background
 from screens.commands import Command, commands_for, reason
-from screens.console_screen import ConsoleScreen
+from screens.console_screen import ConsoleScreen, perhaps_leaving
 from screens.gate import Printable
 from screens.home import HomeScreen
 from screens.kept import Sight, membership, writer
@@ -346,8 +345,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             self.sight.look(self.desk.room, self.desk.standings)
         for screen in self.screen_stack:
             if isinstance(screen, ConsoleScreen) and screen.is_mounted:
-                # A screen on its way out has lost some widgets already, and nobody sees it any more.
-                with suppress(NoMatches):
+                with perhaps_leaving():
                     show(screen)
 
     async def on_unmount(self) -> None:

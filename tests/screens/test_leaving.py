@@ -7,10 +7,20 @@ import threading
 from pathlib import Path
 
 import pytest
+from textual.events import DescendantFocus, Resize
+from textual.geometry import Size
 
 from console.desk import Desk
+from screens.console_screen import ConsoleScreen
+from screens.evidence import EvidenceScreen
+from screens.home import HomeScreen
+from screens.messages import MessagesScreen
+from screens.room import RoomScreen
 from screens.warroom import WarRoomApp
+from screens.widgets.rows import Rows
+from screens.widgets.writer import Writer
 from tests.screens.stage import facts, home, watch
+from tests.screens.test_room import Opened
 
 
 @pytest.mark.parametrize("turns", [3, 9, 12, 15, 18, 21, 24, 27, 30, 45, 60])
@@ -42,3 +52,24 @@ async def test_whoever_leaves_while_the_record_is_opened_leaves(tmp_path: Path, 
     for reader in readers:
         reader.join(10)  # it may still be on its way out
     assert not any(each.is_alive() for each in readers), "a thread that reads keeps the process from ending"
+
+
+@pytest.mark.parametrize("kind", [EvidenceScreen, HomeScreen, MessagesScreen, RoomScreen])
+async def test_a_screen_that_has_lost_widgets_on_its_way_out_ends_nothing(
+    tmp_path: Path, kind: type[ConsoleScreen]
+) -> None:
+    """It still gets the messages that were under way: where the focus went, what its size is, what was selected."""
+    async with Opened(tmp_path) as stage:
+        screen = kind()
+        stage.console.push_screen(screen)
+        await stage.until(lambda: stage.console.screen is screen and bool(screen.query(Rows)))
+        rows = screen.query(Rows).first()
+        await screen.query_children().exclude(".-textual-system").remove()
+        screen.post_message(DescendantFocus(rows))
+        screen.post_message(Rows.Moved(rows))
+        screen.post_message(Resize(Size(100, 30), Size(100, 30)))
+        screen.say("nobody reads this")
+        await stage.pilot.pause()
+        stage.console.pop_screen()
+        await stage.press("i")
+        await stage.until(lambda: stage.console.screen.query_one(Writer).box.has_focus)
