@@ -122,7 +122,8 @@ def _runbook(profile: str, now: int) -> Iterator[Finding]:
     yield from _baselines(today)
     late = [each for each in documents if each.review_due().isoformat() < today]
     for each in late:
-        text = f"`{each.title}` was to be reviewed by {each.review_due()}; its owner is {each.owner}"
+        due = f"was to be reviewed by {each.review_due()}" if each.reviewed else "names no day of review"
+        text = f"`{each.title}` {due}; its owner is {each.owner}"
         yield Finding("runbook", "note", text, "Review it and set its `last_review`.")
     if not late:
         first = min(each.review_due() for each in documents)

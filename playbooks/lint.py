@@ -31,6 +31,9 @@ MOST = 100
 """Findings of one document that are listed one by one."""
 
 
+NEVER_READ = "Read it, then write `last_review:` with the day, above `containment_playbook:`."
+
+
 class Finding(NamedTuple):
     """One thing that was found.
 
@@ -158,6 +161,10 @@ class _Lint:
         if document.status == "retired":
             return
         where: yaml.Path = ("last_review",)
+        if not document.reviewed:
+            if document.owner != reading.NOBODY:  # of which more is said than this
+                yield self._at(entry, (), "warning", "review", "it names no day of review", NEVER_READ)
+            return
         due = document.review_due()
         if document.last_review > self.today:
             what = f"it was last reviewed on {document.last_review}, which is yet to come"
@@ -175,7 +182,7 @@ class _Lint:
 
     def _owner(self, entry: Entry) -> Iterator[Finding]:
         if entry.document.owner == reading.NOBODY:
-            what = "it names no owner and no day of review"
+            what = "it names no owner" + ("" if entry.document.reviewed else " and no day of review")
             fix = (
                 "Write `owner:`, `corrections:`, `last_review:` and `version:` above `containment_playbook:`."
             )

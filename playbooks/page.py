@@ -88,7 +88,11 @@ def head(document: Document) -> Iterator[str]:
     yield ""
     yield (
         f"{document.id} {document.version}, {document.status}; owner {document.owner}; "
-        f"reviewed {document.last_review}, next by {document.review_due()}"
+        + (
+            f"reviewed {document.last_review}, next by {document.review_due()}"
+            if document.reviewed
+            else "NEVER REVIEWED"
+        )
     )
 
 

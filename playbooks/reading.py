@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import stat
@@ -244,7 +245,7 @@ def containment(tree: yaml.Tree, stem: str, moves: Mapping[str, Move]) -> yaml.T
         "audience": "responders",
         "corrections": NOBODY,
         "version": "0.0",
-        "last_review": "1970-01-01",
+        "last_review": NEVER.isoformat(),
         "review_every_days": 60,
         "status": "template",
         "summary": f"Contain {said}: the steps below, in their order.",
@@ -260,6 +261,8 @@ def containment(tree: yaml.Tree, stem: str, moves: Mapping[str, Move]) -> yaml.T
 
 PRESERVE = "preserve_evidence"
 NOBODY = "nobody yet"
+NEVER = dt.date(1970, 1, 1)
+"""Day of review of a document that names none."""
 """Stands where a containment playbook names no owner; the linter asks for one."""
 
 

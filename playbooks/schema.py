@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from playbooks import duration
+from playbooks.reading import NEVER
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
 Requirement = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{0,15}(-[0-9A-Za-z.]{1,32}){1,4}$")]
@@ -60,6 +61,11 @@ class Document(Part):
     tags: tuple[Id, ...] = ()
     references: tuple[Line, ...] = ()
     requirements: tuple[Requirement, ...] = ()
+
+    @property
+    def reviewed(self) -> bool:
+        """Whether it names a day of review at all; the short form of a playbook need not."""
+        return self.last_review != NEVER
 
     def review_due(self) -> dt.date:
         """The day by which somebody must read the document again."""

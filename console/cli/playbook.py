@@ -96,10 +96,11 @@ def _list(context: Context) -> int:
             document = entry.document
             due = document.review_due()
             late = ", overdue" if due < today and document.status != "retired" else ""
+            review = f"review by {due}{late}" if document.reviewed else "never reviewed"
             broken = library.problems_of(each, document.id)
             context.say(
                 f"{each + '/' + document.id:<36} {document.version:>5}  {_origin(entry):<18} "
-                f"review by {due}{late}  {document.title}" + ("  (your version is broken)" if broken else ""),
+                f"{review}  {document.title}" + ("  (your version is broken)" if broken else ""),
                 {
                     "kind": each,
                     "id": document.id,
@@ -107,7 +108,7 @@ def _list(context: Context) -> int:
                     "version": document.version,
                     "owner": document.owner,
                     "status": document.status,
-                    "review_due": due.isoformat(),
+                    "review_due": due.isoformat() if document.reviewed else "",
                     "overdue": bool(late),
                     "origin": _origin(entry),
                     "file": str(entry.path),
@@ -149,7 +150,8 @@ def _notes(context: Context, entry: Entry) -> list[str]:
         if len(errors) > 3:
             notes.append(f"{len(errors) - 3} more mistakes; `warroom playbook lint` lists them")
     if entry.document.review_due() < _today() and entry.document.status != "retired":
-        notes.append(f"its review was due by {entry.document.review_due()}")
+        due = f"its review was due by {entry.document.review_due()}"
+        notes.append(due if entry.document.reviewed else "it names no day of review")
     return notes
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from console.config import Agent, Config
     from data.home import Home
     from playbooks.library import Library
+    from playbooks.schema import Document
 
 DAY = 86_400_000_000_000
 PROBED_DAYS = 30
@@ -292,12 +293,16 @@ def _cycle(facts: Facts) -> Checked:
     from playbooks.library import KINDS
 
     late = [
-        f"{each.document.title} (by {each.document.review_due()}, {each.document.owner})"
+        f"{each.document.title} ({_due(each.document)}, {each.document.owner})"
         for kind in KINDS
         for each in facts.library.entries(kind)
         if each.document.status != "retired" and each.document.review_due().isoformat() < facts.today
     ]
     return no(f"overdue: {listed(late)}") if late else yes("no document is beyond its review date")
+
+
+def _due(document: Document) -> str:
+    return f"by {document.review_due()}" if document.reviewed else "never reviewed"
 
 
 def _front_matter(facts: Facts) -> Checked:

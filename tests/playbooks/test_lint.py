@@ -152,6 +152,24 @@ def test_a_placeholder_of_the_short_form_is_named_by_its_verb(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("front", "said"),
+    [
+        ("", "it names no owner and no day of review"),
+        ("owner: payments\n", "it names no day of review"),
+        ("last_review: 2026-11-01\n", "it names no owner"),
+        ("owner: payments\nlast_review: 2026-06-01\n", "its review was due by 2026-07-31"),
+    ],
+)
+def test_a_short_form_without_a_day_of_review_is_not_called_overdue(
+    tmp_path: Path, front: str, said: str
+) -> None:
+    steps = "steps:\n    - preserve_evidence: [trace_id]\n"
+    path = put(tmp_path, "responses/a.yaml", f"{front}containment_playbook:\n  trigger: x\n  {steps}")
+    warnings = [each.what for each in found(path) if each.level == "warning"]
+    assert [each for each in warnings if "review" in each or "owner" in each] == [said]
+
+
 @pytest.mark.req("X-23")
 def test_every_section_that_is_taken_over_is_listed(tmp_path: Path) -> None:
     path = put(tmp_path, "responses/a.yaml", playbook())
