@@ -211,6 +211,8 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             return
         if self._left():
             return
+        # Only now: a key between the opening and the first screen would lead to one that the first then replaces.
+        self.desk = desk
         await self._show_first(desk)
         self._state()
         if self._problems and isinstance(self.screen, ConsoleScreen):
@@ -225,16 +227,19 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
 
     async def _open(self) -> Desk:
         """Open the record, and the room to begin with."""
-        self.desk = desk = await self._open_desk()
+        desk = await self._open_desk()
         desk.listen(self._mark)
-        if self._start != "home":
-            try:
+        try:
+            if self._start != "home":
                 await desk.enter(self._start or await self._left_open(desk))
-            except Refused as refused:
-                if self._start:
-                    self._problems.append(str(refused))
-            except StoreTrouble as trouble:
-                self._problems.append(str(trouble))
+        except Refused as refused:
+            if self._start:
+                self._problems.append(str(refused))
+        except StoreTrouble as trouble:
+            self._problems.append(str(trouble))
+        except BaseException:
+            await desk.close()
+            raise
         return desk
 
     async def _show_first(self, desk: Desk) -> None:
@@ -355,11 +360,11 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             self.checking.end()
         if "playing" in vars(self):
             await self.playing.leave()
+        desk, self.desk = self.desk, None
         if self._opening is not None:
             # Not cut off in the middle: the threads of what is half open would keep the process from ending.
             with suppress(Exception):
-                await self._opening
-        desk, self.desk = self.desk, None
+                desk = await self._opening
         if desk is not None:
             await desk.close()
 

@@ -11,6 +11,7 @@ from textual.events import DescendantFocus, Resize
 from textual.geometry import Size
 
 from console.desk import Desk
+from console.room import Room
 from screens.console_screen import ConsoleScreen
 from screens.evidence import EvidenceScreen
 from screens.home import HomeScreen
@@ -18,9 +19,10 @@ from screens.messages import MessagesScreen
 from screens.room import RoomScreen
 from screens.warroom import WarRoomApp
 from screens.widgets.rows import Rows
+from screens.widgets.timeline import Timeline
 from screens.widgets.writer import Writer
-from tests.screens.stage import facts, home, watch
-from tests.screens.test_room import Opened
+from tests.screens.stage import facts, home, staged, watch
+from tests.screens.test_room import Opened, Stage
 
 
 @pytest.mark.parametrize("turns", [3, 9, 12, 15, 18, 21, 24, 27, 30, 45, 60])
@@ -73,3 +75,36 @@ async def test_a_screen_that_has_lost_widgets_on_its_way_out_ends_nothing(
         stage.console.pop_screen()
         await stage.press("i")
         await stage.until(lambda: stage.console.screen.query_one(Writer).box.has_focus)
+
+
+async def test_a_key_pressed_while_the_incident_is_entered_leads_nowhere_that_is_taken_away_again(
+    tmp_path: Path,
+) -> None:
+    home_, entered, go = staged(tmp_path), asyncio.Event(), asyncio.Event()
+
+    async def open_desk() -> Desk:
+        desk = await Desk.open(home_, "ana")
+        enter = desk.enter
+
+        async def slow(name: str = "") -> Room:
+            room = await enter(name)
+            entered.set()
+            await go.wait()
+            return room
+
+        monkeypatch.setattr(desk, "enter", slow)
+        return desk
+
+    console = WarRoomApp(open_desk)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        async with console.run_test(size=(120, 40)) as pilot:
+            stage = Stage(pilot, console)
+            await entered.wait()
+            await stage.press("5")
+            await stage.until_said("The record is being opened")
+            go.set()
+            await stage.until(lambda: stage.console.desk is not None)
+            await stage.press("5")
+            await stage.until(lambda: isinstance(console.screen, EvidenceScreen))
+            await stage.until(lambda: console.screen_stack[-2].query_one(Timeline).count > 0)
+            assert isinstance(console.screen, EvidenceScreen)
