@@ -164,6 +164,8 @@ class Room:
         """Legal regimes whose clocks run once a data security incident is known."""
         self.authority: Mapping[str, tuple[str, ...]] = {}
         """Who holds a standing authority, by its id."""
+        self.links: Mapping[str, str] = {}
+        """Where documents of the organisation are, by name; messages name them."""
         self._close: Callable[[], Awaitable[None]] = reader.close
 
     @classmethod
@@ -731,6 +733,9 @@ class Room:
             left.append(f"{len(untold)} still have to be told: {', '.join(each.who for each in untold)}.")
         if items := len(state.checklist) - state.checked:
             left.append(f"{items} of {len(state.checklist)} checklist items are open.")
+        for play in state.plays.opened.values():
+            if play.open:
+                left.append(f"Playbook {play.id} is open, {play.done} of {len(play.steps)} steps done.")
         untouched = [row for row in state.rollback.values() if row.state == "untouched"]
         working = [row for row in state.rollback.values() if not row.finished and row not in untouched]
         if untouched:

@@ -13,6 +13,7 @@ from console.alerts import Alert
 from console.desk import Desk
 from console.refusal import Refused
 from console.room import Room
+from console.runner.player import Player
 from console.timeline import CORRECTED, RETRACTED, project
 from data.case import Case, found
 from data.clock import ManualClock
@@ -26,6 +27,7 @@ from data.trouble import StoreTrouble
 from data.verify import verify
 from tests.room.strand import SECOND, T0
 from tests.room.test_incident import facts
+from tests.runner.conftest import book, step
 
 
 @pytest.fixture
@@ -212,6 +214,13 @@ async def test_what_is_unfinished_is_listed_and_closing_is_possible(desk: Desk) 
     assert len(room.unfinished()) == 1
     assert room.unfinished()[0].endswith("is open.")
     await room.move_rollback(first, "clear")
+    player = Player(room, room.replica)
+    await player.open(book(step("look"), step("call")))
+    await player.open(book(step("mend"), id="other"))
+    await player.mark("look", "done", playbook="test")
+    await player.close("other", "it is another one")
+    assert room.unfinished() == ["Playbook test is open, 1 of 2 steps done."]
+    await player.close("test", "over")
     assert room.unfinished() == []
 
 
