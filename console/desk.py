@@ -67,6 +67,7 @@ class Desk:
         regimes: legal regimes whose clocks run once an incident is known to be one of data security.
         contacts: who a contact of the routing table is, by name.
         authority: who holds a standing authority, by its id.
+        links: where documents of the organisation are, by name.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Desk:
         self.regimes: tuple[str, ...] = ()
         self.contacts: Mapping[str, tuple[str, ...]] = {}
         self.authority: Mapping[str, tuple[str, ...]] = {}
+        self.links: Mapping[str, str] = {}
         self.watch_trouble = ""
         self.board_trouble: StoreTrouble | None = None
         self.unreadable: dict[str, StoreTrouble] = {}
@@ -152,8 +154,9 @@ class Desk:
         return desk
 
     def organise(self, config: Config) -> None:
-        """Take over whom the configuration names: regimes, contacts, holders of authorities."""
+        """Take over what the configuration names: regimes, contacts, holders of authorities, links."""
         self.regimes, self.contacts, self.authority = config.regulation, config.contacts, config.authority
+        self.links = config.playbooks.links
 
     async def close(self) -> None:
         """Leave the room and let go of everything."""
@@ -385,7 +388,7 @@ class Desk:
             raise
         room = await Room.open(self.home, case, self.actor, self.role)
         room.whole = self.whole
-        room.regimes, room.authority = self.regimes, self.authority
+        room.regimes, room.authority, room.links = self.regimes, self.authority, self.links
         for listener in self._listeners:
             room.listen(listener)
         self.room, self._linked = room, None

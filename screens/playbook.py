@@ -265,7 +265,7 @@ class Playing:
 
         opened = await asyncio.to_thread(Case.open, home.case_dir(shown.case.id), home, project)
         room = await Room.open(home, opened, shown.actor, shown.role)
-        room.regimes, room.authority = shown.regimes, shown.authority
+        room.regimes, room.authority, room.links = shown.regimes, shown.authority, shown.links
         try:
             yield self._made(room)
         finally:

@@ -118,10 +118,11 @@ async def _rollback(room: Room, args: Args) -> str:
 
 async def _draft_update(room: Room, args: Args) -> str:
     from console.comms.messenger import Messenger
-    from console.config import Config
+    from console.config import Config, Playbooks
 
     # Drafting needs no sender: nothing leaves before a person has read it and sends it.
-    made, gaps = await Messenger(room, Config()).draft(_need(args, "template"))
+    config = Config(playbooks=Playbooks(links=dict(room.links)))
+    made, gaps = await Messenger(room, config).draft(_need(args, "template"))
     lacks = ", ".join(gap.name for gap in gaps if gap.needed)
     return f"drafted as message {made.id[:8]}, not sent" + (f"; it lacks {lacks}" if lacks else "")
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from console import events as ev
 from console.comms.draft import Heard, clock, draft, missing, moment_of
 from console.comms.messenger import Messenger, _cadence, _documents, templates
+from console.config import Config, Playbooks
+from console.desk import Desk
 from console.incident import Incident, fold
 from console.refusal import Refused
 from console.room import Room
@@ -276,3 +278,15 @@ async def test_a_step_of_a_playbook_makes_the_draft_and_sends_nothing(room: Room
     assert services.taken == []
     with pytest.raises(Refused, match="open_channel"):
         await player.run("meet", "test", real=True)
+
+
+async def test_a_step_that_drafts_sees_the_links_that_the_configuration_names(desk: Desk, room: Room) -> None:
+    dashboards = "https://grafana.example/refunds"
+    await desk.leave()
+    desk.organise(Config(playbooks=Playbooks(links={"dashboards": dashboards})))
+    room = await desk.enter(room.case.id)
+    player = Player(room, room.replica)
+    await player.open(book(step("tell", action={"verb": "draft_update", "args": {"template": "pins"}})))
+    await player.run("tell", "test", real=True)
+    (made,) = room.incident.messages.drafted.values()
+    assert dashboards in made.body
