@@ -55,6 +55,8 @@ class Playing:
         self._player: Player | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._tended: dict[str, asyncio.Task[None]] = {}
+        self._untended: dict[str, str] = {}
+        """What was said of incidents that cannot be opened for what runs by itself, until that goes well again."""
         self._automatic: set[Automation] = set()
         self._working: set[tuple[str, str, str]] = set()
 
@@ -219,6 +221,7 @@ class Playing:
 
         try:
             async with self._own_room(home, shown) as player:
+                self._untended.pop(shown.case.id, None)
                 automation = Automation(player, self._tell, announced)
                 self._automatic.add(automation)
                 try:
@@ -227,7 +230,10 @@ class Playing:
                     await automation.leave()
                     self._automatic.discard(automation)
         except StoreTrouble as trouble:
-            say(f"Nothing runs by itself: {trouble}", "crit")
+            # It is tried again with every change on the record.
+            if self._untended.get(shown.case.id) != str(trouble):
+                self._untended[shown.case.id] = str(trouble)
+                say(f"Nothing runs by itself: {trouble}", "crit")
         except Exception as error:
             # It stays in the table: what broke once is not begun again and again without a word.
             say(

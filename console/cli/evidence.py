@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.cli import exits
 from console.cli.context import Context
+from console.cli.progress import Progress
 from console.cli.record import give_back
 from console.cli.trouble import complain
 from console.refusal import Refused
@@ -21,7 +22,6 @@ from data.trouble import StoreTrouble
 
 if TYPE_CHECKING:
     from console.desk import Desk
-    from console.evidence.search import Progress
     from console.incident import Exhibit, Incident
     from console.room import Room
     from data.envelope import Event
@@ -55,8 +55,10 @@ async def _preserve(context: Context) -> int:
             ids = await _ids(options, desk, room)
             requests.append((await capture.preserve(room, ids, options.reason)).hash)
         for request in requests:
-            with _Shown() as shown:
-                failed = await capture.finish(room, desk.home, request, shown.progress)
+            with Progress("searching the window") as progress:
+                failed = await capture.finish(
+                    room, desk.home, request, lambda found: progress.show(found.done, found.total)
+                )
             _say_outcome(context, room, request, failed)
     return exits.FAILED if failed else exits.OK
 
@@ -98,26 +100,6 @@ def _say_outcome(context: Context, room: Room, request: str, failed: str) -> Non
         f"{short(made.hash)} kept {made.body.count:,} records, {made.body.since} to {made.body.until}{missing}",
         as_json(made),
     )
-
-
-class _Shown:
-    """How far a search is, on a terminal's stderr."""
-
-    def __init__(self) -> None:
-        self._width = 0
-
-    def __enter__(self) -> _Shown:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._width:
-            print("\r" + " " * self._width + "\r", end="", file=sys.stderr, flush=True)
-
-    def progress(self, progress: Progress) -> None:
-        if sys.stderr.isatty():
-            line = f"searching the window: {progress.done * 100 // max(progress.total, 1)} %"
-            self._width = len(line)
-            print(f"\r{line}", end="", file=sys.stderr, flush=True)
 
 
 # -- attach --------------------------------------------------------------------------------------------

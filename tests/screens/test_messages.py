@@ -89,6 +89,16 @@ class Post:
         """Wait until the dialog is gone."""
         await self.until(lambda: self.stage.console.screen is self.stage.console.base, "no dialog is open")
 
+    async def answers(self, *fields: str) -> None:
+        """Fill in the form that opens, field by field, and send it off; "" leaves a field as it is."""
+        await form(self.stage)
+        for number, text in enumerate(fields):
+            if number:
+                await self.stage.press("tab")
+            await self.stage.type(text)
+        await self.stage.press("enter")
+        await self.gone()
+
 
 class Posting(Opened):
     """`async with Posting(path, services) as post:` the messages screen, with one sender of each type."""
@@ -165,12 +175,7 @@ async def test_a_key_drafts_what_is_missing_is_filled_in_and_it_goes_to_whom_was
         await post.gone()
         assert services.taken == []
         await stage.press("equals_sign")
-        await form(stage)
-        await stage.type("3 % of checkouts are charged twice")
-        await stage.press("tab")
-        await stage.type("4bf92f35")
-        await stage.press("enter")
-        await post.gone()
+        await post.answers("3 % of checkouts are charged twice", "4bf92f35")
         await post.until_what("READY")
         await stage.press("greater_than_sign")
         assert post.message.body.splitlines()[0] in await shown(stage)
@@ -343,10 +348,7 @@ async def test_a_finding_is_waived_with_a_reason_and_a_message_taken_back(
         await post.until_what("READY")
         assert post.message.waived == {"vague:soon": "the words of the vendor"}
         await stage.press("x")
-        await form(stage)
-        await stage.type("said by telephone")
-        await stage.press("enter")
-        await post.gone()
+        await post.answers("said by telephone")
         await post.until_what("taken back")
         await stage.press("greater_than_sign")
         await post.until_said("It was taken back")
@@ -358,13 +360,7 @@ async def test_somebody_is_woken_and_whom_nobody_reaches_is_said(tmp_path: Path,
     async with Posting(tmp_path, services) as post:
         stage = post.stage
         await stage.press("B")
-        await form(stage)
-        await stage.press("tab")
-        await stage.type("security nobody")
-        await stage.press("tab")
-        await stage.type("refunds go on")
-        await stage.press("enter")
-        await post.gone()
+        await post.answers("", "security nobody", "refunds go on")
         await post.until_said("NOBODY PAGES nobody")
         await post.until(lambda: post.what("delivery") == ["SENT"])
         ((event,),) = services.alerts.values()

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from console.runner.automatic import Automation
+from data.case import Case
 from data.clock import ManualClock
+from data.trouble import StoreTrouble
 from screens.home import HomeScreen
 from screens.widgets.header import Header
 from screens.widgets.strips import StripLines
@@ -182,3 +184,30 @@ async def test_leaving_the_console_ends_what_runs_by_itself_and_records_its_end(
         assert [run.outcome for run in state.runs] == ["cancelled"]
     finally:
         await desk.close()
+
+
+async def test_what_keeps_it_from_running_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = 0
+
+    def full(*_: object, **__: object) -> Case:
+        nonlocal tried
+        tried += 1
+        raise StoreTrouble("The disk is full.", "Nothing is lost.", "Make room.")
+
+    async with Opened(tmp_path) as stage:
+        plays = await opened(stage, command("clamp", "true", automatic=True))
+        with monkeypatch.context() as broken:
+            broken.setattr(Case, "open", full)
+            await granted(stage)
+            await stage.until_said("Nothing runs by itself: The disk is full.")
+            stage.screen.say("read and understood")
+            first = tried
+            for number in range(3):
+                await stage.room.note(f"note {number}")
+            await stage.until(lambda: tried > first, "it is tried again")
+            await stage.pilot.pause()
+            assert stage.said == "read and understood"
+        await stage.room.note("there is room again")
+        await announced(stage, plays, "clamp")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
-from tests.terminal.test_terminal import _holds, console, record
+from tests.terminal.test_terminal import console, kill_once_kept, record
 
 
 def test_a_half_filled_form_survives_kill_nine(tmp_path: Path) -> None:
@@ -16,10 +15,7 @@ def test_a_half_filled_form_survives_kill_nine(tmp_path: Path) -> None:
         terminal.until_shows("Which workflow is affected?")
         terminal.send("refunds of the week\r2half a sen")
         terminal.until_shows("half a sen")
-        drafts = next((home / "cases").iterdir()) / "drafts.db"
-        terminal.until(lambda: _holds(drafts, "half a sen"), "the answers are on disk")
-        terminal.process.send_signal(signal.SIGKILL)
-        assert terminal.wait() == -signal.SIGKILL
+        kill_once_kept(terminal, home, "half a sen")
     with console(home) as terminal:
         terminal.until_shows("A form was left half filled")
         terminal.send("I")

@@ -52,10 +52,7 @@ def test_a_draft_survives_kill_nine(tmp_path: Path) -> None:
         terminal.until_shows("Esc  leave")
         terminal.send("!hold the refunds")
         terminal.until_shows("hold the refunds")
-        drafts = next((home / "cases").iterdir()) / "drafts.db"
-        terminal.until(lambda: _holds(drafts, "!hold the refunds"), "the draft is on disk")
-        terminal.process.send_signal(signal.SIGKILL)
-        assert terminal.wait() == -signal.SIGKILL
+        kill_once_kept(terminal, home, "!hold the refunds")
     with console(home) as terminal:
         terminal.until_shows("is back")
         terminal.until_shows("!hold the refunds")
@@ -68,6 +65,14 @@ def test_a_draft_survives_kill_nine(tmp_path: Path) -> None:
     with console(home) as terminal:
         terminal.until_shows("! ana")
         assert "is back" not in terminal.text
+
+
+def kill_once_kept(terminal: Terminal, home: Path, text: str) -> None:
+    """`kill -9` the console as soon as `text` is among its drafts on disk."""
+    drafts = next((home / "cases").iterdir()) / "drafts.db"
+    terminal.until(lambda: _holds(drafts, text), "what was typed is on disk")
+    terminal.process.send_signal(signal.SIGKILL)
+    assert terminal.wait() == -signal.SIGKILL
 
 
 def _holds(drafts: Path, text: str) -> bool:
