@@ -3,14 +3,16 @@
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from math import inf
 from pathlib import Path
 from threading import Event as Signal
 from threading import Thread
 from time import monotonic, sleep
 
-from data import projection
+from data import lock, projection
 from data.line import Projector
+from data.lock import Lock
 from data.log import NAME, connect
 from data.projecting import FAR, Elsewhere, can_be_named
 from data.projection import Projection
@@ -26,8 +28,45 @@ GIVE_WAY_LONGER = 0.25
 """The same once lines come faster than they can be shown anyway."""
 
 CLOSE_SECONDS = 2.0
+SHARE_SECONDS = 0.5
+"""How long a process that only reads holds up whoever wants to write."""
 
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT)
+
+
+def bring_on(directory: Path, project: Projector, seconds: float = SHARE_SECONDS) -> None:
+    """Bring the view of a case that no process writes nearer to its log. Nothing is signed: no key is needed.
+
+    Args:
+        directory: The case directory.
+        project: Turns one event into what it asks of the timeline.
+        seconds: How long at most; whoever wants to write waits meanwhile.
+
+    Raises:
+        StoreTrouble: The view cannot be written.
+    """
+    until = monotonic() + seconds
+    path = directory / projection.NAME
+    try:
+        writer = Lock.take(directory / lock.NAME)
+        if writer is None:
+            return  # it keeps the view up itself
+        try:
+            with closing(connect(directory / NAME)) as log:
+                view = Projection(path, log, project)
+                try:
+                    while view.follow(BATCH) and monotonic() < until:
+                        pass
+                finally:
+                    view.close()
+        except sqlite3.Error as error:
+            if not _damaged(error):
+                raise
+            projection.remove(path)  # the next turn makes it again
+        finally:
+            writer.release()
+    except (sqlite3.Error, OSError) as error:
+        raise explain(error, path) from error
 
 
 class ProjectorThread:
@@ -104,9 +143,7 @@ class ProjectorThread:
                 if view is not None:
                     view.close()
                     view = None
-                code = getattr(error, "sqlite_errorcode", None) or 0
-                damaged = isinstance(error, sqlite3.Error) and code & 0xFF in _DAMAGE
-                if damaged and not remade:
+                if _damaged(error) and not remade:
                     remade = lost = True
                     continue
                 self.trouble = _behind(explain(error, self._path).what)
@@ -152,6 +189,11 @@ class ProjectorThread:
             return os.stat(self._path).st_ino != view.inode
         except FileNotFoundError:
             return True
+
+
+def _damaged(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    return isinstance(error, sqlite3.Error) and code & 0xFF in _DAMAGE
 
 
 def _behind(why: str) -> str:

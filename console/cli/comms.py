@@ -87,7 +87,8 @@ class _Messages:
     async def do(self, action: str) -> int:
         if action == "templates":
             return self._templates()
-        async with self._opened(sends=action in ("send", "resume")) as self._messenger:
+        reading = action in ("list", "show")
+        async with self._opened(sends=action in ("send", "resume"), reading=reading) as self._messenger:
             deed = cast("Callable[[], Awaitable[int | None]]", getattr(self, f"_{action}"))
             code = await deed()
         return exits.OK if code is None else code
@@ -105,7 +106,7 @@ class _Messages:
         return exits.FAILED if lost else code
 
     @asynccontextmanager
-    async def _opened(self, *, sends: bool) -> AsyncIterator[Messenger]:
+    async def _opened(self, *, sends: bool, reading: bool = False) -> AsyncIterator[Messenger]:
         from console.desk import Desk
 
         context = self._context
@@ -116,7 +117,12 @@ class _Messages:
             longest = max((each.timeout / 1e9 for each in context.config.sender), default=0.0)
             outbox = Outbox(home, context.config.sender, redaction=context.redaction, patience=longest)
         desk = await Desk.open(
-            home, context.actor, context.role, profile=context.config.profile, outbox=outbox
+            home,
+            context.actor,
+            context.role,
+            profile=context.config.profile,
+            read_only=reading,
+            outbox=outbox,
         )
         try:
             room = await desk.enter((await context.incident(desk)).case)

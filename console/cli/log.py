@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from argparse import Namespace
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,10 @@ from console.refusal import Refused
 from console.roster import roster
 from console.shown import visible
 from console.timeline import BACKDATED, CORRECTED, DISPUTED, RETRACTED, project, trust
-from data.case import Case
 from data.clock import iso
 from data.envelope import Event, short
-from data.home import Home
 from data.line import Counts
+from data.projector import bring_on
 from data.reader import CaseReader
 from data.trouble import StoreTrouble
 from data.view import SYSTEM, Filter, Line, Patch, Put, ViewLost
@@ -41,14 +40,14 @@ def run(options: Namespace) -> int:
 
 async def _run(context: Context) -> None:
     options = context.options
-    async with context.desk() as desk:
+    async with context.desk(reading=True) as desk:
         state = await context.incident(desk)
-        async with _reader(desk.home, desk.home.case_dir(state.case)) as reader:
+        async with _reader(desk.home.case_dir(state.case)) as reader:
             seen = await reader.last()
             if options.history:
                 await _history(context, reader, options.history)
             else:
-                async for page in _pages(desk.home, reader, options):
+                async for page in _pages(reader, options):
                     outside = await _outside(reader, page)
                     for line in page:
                         _print(context, line, counts=line.id not in outside)
@@ -65,12 +64,12 @@ async def _run(context: Context) -> None:
                 await asyncio.sleep(POLL)
 
 
-async def _pages(home: Home, reader: CaseReader, options: Namespace) -> AsyncIterator[list[Line]]:
+async def _pages(reader: CaseReader, options: Namespace) -> AsyncIterator[list[Line]]:
     """The lines that were asked for. A view that turns out to be damaged is made again, once."""
     lines, start, lost = reader.lines, -1, False
     inverse = options.filter.startswith("!")
     flt = Filter(text=options.filter.removeprefix("!"), inverse=inverse, system=options.system)
-    await _catch_up(home, reader)
+    await _catch_up(reader)
     while True:
         try:
             if options.search:
@@ -83,7 +82,7 @@ async def _pages(home: Home, reader: CaseReader, options: Namespace) -> AsyncIte
             if lost:
                 raise
             lost = True
-            await _catch_up(home, reader)
+            await _catch_up(reader)
             continue
         if page:
             yield page
@@ -119,7 +118,7 @@ async def _outside(reader: CaseReader, page: Sequence[Line]) -> Collection[int]:
 
 
 @asynccontextmanager
-async def _reader(home: Home, directory: Path) -> AsyncIterator[CaseReader]:
+async def _reader(directory: Path) -> AsyncIterator[CaseReader]:
     """Open a case for reading."""
     reader = await CaseReader.open(directory)
     try:
@@ -128,7 +127,7 @@ async def _reader(home: Home, directory: Path) -> AsyncIterator[CaseReader]:
         await reader.close()
 
 
-async def _catch_up(home: Home, reader: CaseReader) -> None:
+async def _catch_up(reader: CaseReader) -> None:
     """Wait until the view has everything that the log has.
 
     Raises:
@@ -137,17 +136,13 @@ async def _catch_up(home: Home, reader: CaseReader) -> None:
     last = await reader.last()
     if await reader.lines.upto() >= last:
         return
-    # Its writer is a moment behind, or there is none: opening the case then brings it up to date.
-    case = await asyncio.to_thread(Case.open, reader.directory, home, project)
-    try:
+    # Its writer is a moment behind, or there is none: whoever reads then brings it up to date.
+    with suppress(StoreTrouble):
         for _ in range(PATIENCE):
+            await asyncio.to_thread(bring_on, reader.directory, project)
             if await reader.lines.upto() >= last:
                 return
-            if case.trouble:
-                break
             await asyncio.sleep(POLL)
-    finally:
-        await asyncio.to_thread(case.close)
     if await reader.lines.upto() < last:
         raise StoreTrouble(
             "The index of the timeline is not up to date, and could not be made so.",

@@ -107,16 +107,16 @@ class _Play:
     async def do(self, action: str) -> int:
         if action == "list":
             return await self._list()
-        async with self._opened() as self._player:
+        async with self._opened(reading=action == "show") as self._player:
             deed = cast("Callable[[], Awaitable[int | None]]", getattr(self, f"_{action}"))
             code = await deed()
         return exits.OK if code is None else code
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[Player]:
+    async def _opened(self, *, reading: bool = False) -> AsyncIterator[Player]:
         context = self._context
         settings = context.config.runner
-        async with context.desk() as desk:
+        async with context.desk(reading=reading) as desk:
             room = await desk.enter((await context.incident(desk)).case)
             player = Player(
                 room,
@@ -128,7 +128,7 @@ class _Play:
                     context.config.playbooks.values,
                 ),
             )
-            for lost in await player.lost():
+            for lost in await (player.abandoned() if reading else player.lost()):
                 complain(
                     f"run {lost.id} of {lost.step} was abandoned, and nobody knows whether it took effect. "
                     f"Look, then: warroom play settle {lost.step} happened|not|repeat --reason WHAT-YOU-SAW"
@@ -145,7 +145,7 @@ class _Play:
         opened: dict[str, Play] = {}
         # Looking through the library needs no incident.
         with suppress(Refused):
-            async with self._opened() as player:
+            async with self._opened(reading=True) as player:
                 opened = dict(player.plays.opened)
         for book in sorted(books, key=lambda each: (each.kind != "scenario", each.number, each.id)):
             play = opened.get(book.id)

@@ -522,10 +522,8 @@ class Player:
         await self.lost()
         return left
 
-    async def lost(self) -> list[Run]:
-        """Say on the record which runs of this console nobody attends any more. Nothing is repeated."""
-        if self.room.read_only:
-            return []
+    async def abandoned(self) -> list[Run]:
+        """Return the runs of this console that nobody attends any more, and whose end is not on the record."""
         gone: list[Run] = []
         for each in list(self.plays.runs.values()):
             state = self.plays.step(each.playbook, each.step)
@@ -537,8 +535,14 @@ class Player:
                 continue
             # Its end was on the record before its lock was given back; perhaps it is not read yet.
             await self.room.refresh()
-            if not self.plays.runs[each.id].running:
-                continue
+            if self.plays.runs[each.id].running:
+                gone.append(each)
+        return gone
+
+    async def lost(self) -> list[Run]:
+        """Say on the record which runs of this console nobody attends any more. Nothing is repeated."""
+        gone: list[Run] = []
+        for each in await self.abandoned() if not self.room.read_only else ():
             alive = await asyncio.to_thread(processes.members, each.id)
             note = "The console that ran it is gone."
             if alive:

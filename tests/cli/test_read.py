@@ -98,6 +98,43 @@ def test_the_log_can_be_read_after_its_view_was_deleted(declared: Warroom) -> No
     assert "still here" in declared.quick("log").out
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("log", "--system"),
+        ("play", "list"),
+        ("play", "show"),
+        ("play", "show", "clamp-tenant"),
+        ("message", "list"),
+        ("message", "show"),
+    ],
+    ids=" ".join,
+)
+def test_looking_needs_no_key_and_makes_none(declared: Warroom, command: tuple[str, ...]) -> None:
+    declared.quick("note", "the refunds are held")
+    declared.quick("play", "open", "cost-runaway")
+    declared.quick("message", "draft", "internal-update")
+    for view in declared.home.glob("cases/*/view.db*"):
+        view.unlink()
+    key = declared.home / "identity.pem"
+    key.unlink()
+    known = (declared.home / "home.json").read_bytes()
+    done = declared.within(*command)
+    assert (done.code, "the next entry makes a new one" in done.err) == (0, True), done.err
+    assert done.out
+    assert not key.exists()
+    assert (declared.home / "home.json").read_bytes() == known
+
+
+def test_a_view_that_is_damaged_is_made_again_by_whoever_reads(declared: Warroom) -> None:
+    declared.quick("note", "still here")
+    (view,) = declared.home.glob("cases/*/view.db")
+    for beside in declared.home.glob("cases/*/view.db-*"):
+        beside.unlink()
+    view.write_bytes(b"SQLite format 3\0" + b"x" * 8192)
+    assert "still here" in declared.quick("log").out
+
+
 def test_a_reader_that_goes_away_is_no_error(declared: Warroom) -> None:
     reader, writer = os.pipe()
     os.close(reader)
