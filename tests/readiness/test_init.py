@@ -187,8 +187,11 @@ def test_ctrl_c_keeps_what_was_answered_and_says_what_is_open(warroom: Warroom) 
     running.stdin.flush()
     text = b""
     while b"status.example.com" not in text:
-        text += os.read(running.stdout.fileno(), 4096)
+        read = os.read(running.stdout.fileno(), 4096)
+        assert read, text
+        text += read
     running.send_signal(signal.SIGINT)
+    running.wait()  # its input stays open meanwhile: the end of that would be another reason to go
     out, err = running.communicate()
     assert (running.returncode, b"Traceback" in err) == (130, False)
     assert b"Open: status-page" in out
