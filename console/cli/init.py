@@ -11,7 +11,8 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, partial
+from importlib import import_module
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -25,6 +26,7 @@ from console.evidence.window import NAME as WINDOW
 from console.readiness import first_run
 from console.readiness.first_run import MINUTE, THRESHOLDS, chosen, declarable, drafted, seen_line
 from console.readiness.observed import Observed, Seen, Use, observe
+from console.readiness.typed import check
 from console.refusal import Refused
 from console.watching.status import running
 from data.home import Home
@@ -94,7 +96,7 @@ class _FirstRun:
         """Ask what is left, in order; returns the exit code."""
         if sys.stdin.isatty():
             with contextlib.suppress(ImportError):
-                import readline  # noqa: F401 - from here on a line can be edited while it is typed
+                import_module("readline")  # from here on a line can be edited while it is typed
         todo = self._todo()
         self._say(
             "Enter leaves a question open, or keeps what is there. Ctrl+C leaves; the next `warroom init` goes on from there."
@@ -225,10 +227,13 @@ class _FirstRun:
                 if value:
                     self._say(f"  now {'.'.join(path)}: {_words(value)}")
 
-            def take(text: str, slot: first_run.Slot = slot) -> None:
-                self._set(slot.paths, slot.value(text))
+            self._until_it_fits(f"{slot.label}>" if slot.label else ">", partial(self._fill, slot))
 
-            self._until_it_fits(f"{slot.label}>" if slot.label else ">", take)
+    def _fill(self, slot: first_run.Slot, text: str) -> None:
+        value = slot.value(text)
+        if value != []:
+            check(slot.paths, value, self._library)
+        self._set(slot.paths, value)
 
     def _set(self, paths: Iterable[tuple[str, ...]], value: object) -> None:
         if value == []:
@@ -273,11 +278,10 @@ class _FirstRun:
             for place in self._pick(
                 "Which of them may run? Numbers such as 1 3-5, or all; Enter: none>", len(offered)
             ):
-                name = declarable(offered[place].agent)
-                self._change(lambda tree, name=name: add(tree, "agent", {"name": name}))  # type: ignore[misc]
+                self._declare_agent(declarable(offered[place].agent))
         for name in self._names():
             if not any(each.owner for each in self._config.agent if each.name == name):
-                self._until_it_fits(f"Who owns {name}?>", lambda text, name=name: self._own(name, text))  # type: ignore[misc]
+                self._until_it_fits(f"Who owns {name}?>", partial(self._own, name))
         if not self._seen():
             self._say(
                 "  No telemetry is kept yet. Let the watcher listen for a day (`warroom watch`; docs/sources.md), then"
@@ -290,11 +294,14 @@ class _FirstRun:
             if not any(fnmatchcase(agent, name) for agent in self._seen()):
                 self._say(f"  {name} was not seen by the watcher so far.")
             try:
-                self._change(lambda tree, name=name: add(tree, "agent", {"name": name}))  # type: ignore[misc]
+                self._declare_agent(name)
             except Refused as refused:
                 complain(str(refused))
                 continue
-            self._until_it_fits(f"Who owns {name}?>", lambda text, name=name: self._own(name, text))  # type: ignore[misc]
+            self._until_it_fits(f"Who owns {name}?>", partial(self._own, name))
+
+    def _declare_agent(self, name: str) -> None:
+        self._change(lambda tree: add(tree, "agent", {"name": name}))
 
     def _own(self, name: str, owner: str) -> None:
         def change(tree: Any) -> None:
@@ -373,13 +380,10 @@ class _FirstRun:
                 ("endpoints", "  Endpoints that it may use (GET api.example.com /v1/*)>"),
                 ("deny", "  Tools that it must never call>"),
             ):
+                self._until_it_fits(prompt, partial(self._declare_listed, name, task, key))
 
-                def take(text: str, key: str = key, task: str = task) -> None:
-                    self._declare(
-                        name, task, **{key: [each.strip() for each in text.split(";") if each.strip()]}
-                    )
-
-                self._until_it_fits(prompt, take)
+    def _declare_listed(self, name: str, task: str, key: str, text: str) -> None:
+        self._declare(name, task, **{key: [each.strip() for each in text.split(";") if each.strip()]})
 
     def _declare(self, name: str, task: str | None, **lists: list[str]) -> None:
         """Add to the entry of an agent and a task, or make it; without a task to the first entry of the agent."""
@@ -431,19 +435,18 @@ class _FirstRun:
                 else f"{duration.say(default) if key == 'review_minimum' else default}, the default"
             )
             self._say(f"{ask}\n  now: {shown}")
-
-            def take(text: str, key: str = key, kind: type = kind) -> None:
-                self._set([("tripwires", key)], _number(text, kind))
-
-            self._until_it_fits(">", take)
+            self._until_it_fits(">", partial(self._limit, key, kind))
         for name in self._names():
             own = [each for each in self._config.agent if each.name == name]
             if any(each.cost_ceiling is not None or each.calls_ceiling is not None for each in own):
                 continue
             self._until_it_fits(
                 f"{name}: most USD and most calls in any hour, such as 50 2000 (Enter: no ceiling)>",
-                lambda text, name=name: self._ceiling(name, text),  # type: ignore[misc]
+                partial(self._ceiling, name),
             )
+
+    def _limit(self, key: str, kind: type, text: str) -> None:
+        self._set([("tripwires", key)], _number(text, kind))
 
     def _ceiling(self, name: str, text: str) -> None:
         words = text.replace(",", " ").replace("/", " ").split()

@@ -236,6 +236,13 @@ def test_a_declared_inventory_is_shown_and_added_to(warroom: Warroom) -> None:
         ("on-call", "x" * 600, "https://ok"),
         ("halt-holders", "a\x07b", "ana, ben, dee"),
         ("halt-holders", " ; , ", "ana, ben, dee"),
+        ("halt-holders", "ana, ben", "ana, ben, dee"),
+        ("halt-holders", "ana, ben, Ana", "ana, ben, dee"),
+        ("time-zone", "Europe/Berlim", "Europe/Berlin"),
+        ("time-zone", "../../etc/passwd", "UTC"),
+        ("business-calendar", "2026-12-25", "mon, wed-fri; 2026-12-25"),
+        ("business-calendar", "mon-fri; 2026-02-30", "mon-fri; 2026-02-28"),
+        ("business-calendar", "mon-fry", "mon-fri"),
         ("legal-contacts", "y" * 501, "l@x"),
     ],
 )
@@ -249,6 +256,25 @@ def test_an_answer_that_does_not_fit_changes_nothing_and_is_asked_again(
     assert "Traceback" not in done.err
     said(warroom, bad, good, ask=(question,))
     assert question not in missing(load(path), LIBRARY)
+
+
+@pytest.mark.parametrize(
+    ("question", "bad", "why"),
+    [
+        ("time-zone", "berlin", "There is no time zone berlin, but Europe/Berlin. Once more, or Enter."),
+        ("time-zone", "europe/berlin", "but Europe/Berlin."),
+        ("business-calendar", "workdays", "workdays is neither weekdays, such as mon-fri, nor a day"),
+        ("business-calendar", "2026-12-25", "It names no weekdays on which you work"),
+        ("halt-holders", "ana, ben", "That is 2, and at least 3 are needed"),
+        ("halt-holders", "ana, ben, ANA", "ana is named twice"),
+    ],
+)
+def test_what_is_wrong_with_an_answer_is_said_and_it_may_stay_empty(
+    warroom: Warroom, question: str, bad: str, why: str
+) -> None:
+    done = said(warroom, bad, "", ask=(question,))
+    assert why in done.err
+    assert not config_of(warroom).exists()
 
 
 def test_a_file_that_is_no_toml_is_left_alone(warroom: Warroom) -> None:
