@@ -87,6 +87,14 @@ class ConsoleScreen(Screen[None]):
         assert hasattr(app, "keymap_in_force")  # noqa: S101 - told to the type checker, true by construction
         return app  # type: ignore[return-value]
 
+    def on_mount(self) -> None:
+        """Begin; an app that is told to end before its first frame has mounted the screen and not its widgets."""
+        with perhaps_leaving():
+            self.begin()
+
+    def begin(self) -> None:
+        """Draw the frame, and what of the state is known."""
+
     def on_screen_resume(self) -> None:
         """The dialog over it is gone."""
         self.app.call_later(self.console_app.uncovered)

@@ -34,7 +34,7 @@ class EvidenceScreen(OverRoom):
         yield StripLines(id="said")
         yield Hints(id="hints")
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         """Draw the frame and the state."""
         self.query_one("#detail", Sheet).can_focus = False
         self.query_one("#detail", Sheet).border_title = Content("Detail")

@@ -108,7 +108,7 @@ class HomeScreen(ConsoleScreen):
         yield StripLines(id="said")
         yield Hints(id="hints")
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         """Draw the frame; the state follows."""
         self.query_one(Incidents).title("Incidents")
         self.query_one(Alerts).title("1 Alerts")

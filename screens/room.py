@@ -102,7 +102,7 @@ class RoomScreen(ConsoleScreen):
         yield Writer(self.now, self.enter)
         yield Hints(id="hints")
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         """Draw the frame; the state follows once the record is open."""
         self.query_one("#detail", Sheet).can_focus = False
         self.query_one("#detail", Sheet).border_title = Content("Detail")

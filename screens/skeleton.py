@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TextIO
 
 
 def draw(words: str) -> None:
@@ -23,6 +25,34 @@ def draw(words: str) -> None:
     stream.flush()
 
 
+ENDS = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that ask the console to end in good order."""
+_asked: list[int] = []
+
+
+def asked_to_end() -> int:
+    """Return the number of the signal that asked to end before the app could listen; 0 = none."""
+    return _asked[-1] if _asked else 0
+
+
+def _ask(number: int, _: object) -> None:
+    if _asked:  # whoever asks twice does not want to wait
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+    _asked.append(number)
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Let signals that ask to end wait for the app: by itself one would leave the terminal as the first frame made it."""
+    before = {number: signal.signal(number, _ask) for number in ENDS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @contextmanager
 def keys_wait() -> Iterator[None]:
     """Let the keys that are pressed before the app reads them wait for it, and give the terminal back at the end.
@@ -33,6 +63,12 @@ def keys_wait() -> Iterator[None]:
     if stream is None or not stream.isatty():
         yield
         return
+    with _signals_wait(), _raw(stream):
+        yield
+
+
+@contextmanager
+def _raw(stream: TextIO) -> Iterator[None]:
     before = termios.tcgetattr(stream)
     early = termios.tcgetattr(stream)
     early[0] &= ~(termios.IXON | termios.ICRNL)

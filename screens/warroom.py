@@ -6,7 +6,6 @@ import asyncio
 import gc
 import importlib
 import os
-import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
@@ -31,6 +30,7 @@ from screens.kept import Sight, membership, writer
 from screens.keyboard import DialogReady, OrderedKeys
 from screens.keymap import resolve, shown
 from screens.room import RoomScreen
+from screens.skeleton import ENDS, asked_to_end
 from screens.themes import DEFAULT, NAMES, THEMES, TOKENS, unknown
 from screens.times import SECOND
 
@@ -184,9 +184,12 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         """Draw the first frame, then open the record."""
         if not self.is_headless:
             loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGHUP):
+            for number in ENDS:
                 # Left to itself the terminal would stay in the alternate screen with the mouse captured.
                 loop.add_signal_handler(number, self.exit, None, 128 + number)
+            if asked := asked_to_end():
+                self.exit(None, 128 + asked)
+                return
             self._write("\x1b[22;2t")
         self.hold_keys()
         room_first = self._expect_room and self._start != "home"

@@ -95,6 +95,37 @@ def test_a_signal_restores_the_terminal(tmp_path: Path, number: signal.Signals) 
         assert b"Traceback" not in terminal.raw
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "moment",
+    [b"opening the record", b"\x1b[22;2t", b"\x1b[?1003h"],
+    ids=["first-ink", "app-begins", "mouse-on"],
+)
+def test_a_signal_before_the_first_screen_restores_the_terminal_too(
+    tmp_path: Path, number: signal.Signals, moment: bytes
+) -> None:
+    with console(record(tmp_path)) as terminal:
+        terminal.until(lambda: moment in terminal.raw)
+        terminal.process.send_signal(number)
+        assert terminal.wait() == 128 + number, terminal.text
+        terminal.until(lambda: terminal.raw.rfind(b"\x1b[?1049l") > terminal.raw.rfind(b"\x1b[?1049h"))
+        terminal.until(lambda: terminal.raw.rfind(b"\x1b[?25h") > terminal.raw.rfind(b"\x1b[?25l"))
+        assert terminal.settings() == terminal.before
+        assert b"Traceback" not in terminal.raw
+
+
+def test_whoever_asks_twice_to_end_does_not_wait(tmp_path: Path) -> None:
+    program = (
+        "from screens.skeleton import keys_wait\nwith keys_wait():\n    print('waits', flush=True)\n"
+        "    while True:\n        input()\n"
+    )
+    with Terminal([sys.executable, "-c", program], PYTHONPATH=str(ROOT)) as terminal:
+        terminal.until_shows("waits")
+        terminal.process.send_signal(signal.SIGTERM)
+        terminal.process.send_signal(signal.SIGHUP)
+        assert terminal.wait() in (-signal.SIGTERM, -signal.SIGHUP)
+
+
 def test_quitting_restores_the_terminal_and_its_title(tmp_path: Path) -> None:
     home = record(tmp_path)
     with console(home) as terminal:
