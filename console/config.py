@@ -240,6 +240,28 @@ class Sender(Struct, frozen=True, forbid_unknown_fields=True):
         return self.audiences or _READERS[self.type]
 
 
+class Point(Struct, frozen=True, forbid_unknown_fields=True):
+    """A point at which something can be stopped (docs/containment.md): one target, or many of the same kind.
+
+    `targets`, and the lines of `targets_file`, are names that its actuator understands; behind a blank may stand the
+    agent that the target belongs to. A point that names no agent, tool, queue and target takes any.
+    """
+
+    name: Annotated[str, Meta(pattern=_LABEL)]
+    actuator: Annotated[str, Meta(pattern=_LABEL)]
+    kind: Annotated[str, Meta(pattern=_LABEL)] = "agent"
+    agent: Annotated[str, Meta(max_length=128)] = ""
+    tool: Annotated[str, Meta(max_length=128)] = ""
+    queue: Annotated[str, Meta(max_length=128)] = ""
+    targets: Annotated[
+        tuple[Annotated[str, Meta(max_length=200, pattern=_LINE)], ...], Meta(max_length=20_000)
+    ] = ()
+    targets_file: Annotated[str, Meta(max_length=4096)] = ""
+    verbs: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
+    canary: bool = False
+    options: dict[Name, Any] = {}
+
+
 class Screen(Struct, frozen=True, forbid_unknown_fields=True):
     """How the console looks and which keys it answers to."""
 
@@ -276,6 +298,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     services: dict[Name, Name] = {}
     remote: tuple[Remote, ...] = ()
     sender: tuple[Sender, ...] = ()
+    points: tuple[Point, ...] = ()
     authority: dict[Name, People] = {}
     contacts: dict[Name, Lines] = {}
     organisation: dict[Name, Lines] = {}
