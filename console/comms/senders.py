@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
+from console import secret
 from console.comms import formats
 from console.comms.formats import Letter, encoded
 from console.evidence.redaction import Redaction
@@ -31,7 +32,6 @@ PAGERDUTY = "https://events.pagerduty.com"
 STATUSPAGE = "https://api.statuspage.io"
 MOST = 1 << 20
 """Bytes of an answer that are read: a list of incidents is long, and more is no answer."""
-TOKEN = 4096
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -100,34 +100,10 @@ def token(setting: Setting) -> str:
     """
     where = f"sender {setting.name}"
     if setting.token_env:
-        text = os.environ.get(setting.token_env, "")
-        if not text:
-            raise Refused(
-                f"The {where} needs {setting.token_env}, which the environment does not hold.",
-                f"Set {setting.token_env}, and start again.",
-            )
-        return _printable(text, where)
+        return secret.of_environment(setting.token_env, where, os.environ)
     if not setting.token_file:
         raise Refused(f"The {where} has no secret.", "Name its variable: token_env, or its file: token_file.")
-    path = Path(setting.token_file).expanduser()
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise Refused(f"The token_file of {where} cannot be read ({error.strerror}): {path}.") from None
-    try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077 or found.st_uid not in (0, os.geteuid()):
-            raise Refused(f"Others can read or change {path}.", f"As in: chmod 600 {path}.")
-        return _printable(os.read(handle, TOKEN + 1).decode("utf-8", "replace"), where)
-    finally:
-        os.close(handle)
-
-
-def _printable(text: str, where: str) -> str:
-    text = text.strip()
-    if not text or len(text) > TOKEN or not (text.isascii() and text.isprintable()):
-        raise Refused(f"The secret of {where} is not one line of ASCII.", "Put it there once more.")
-    return text
+    return secret.of_file(Path(setting.token_file).expanduser(), where)
 
 
 class Answer(NamedTuple):

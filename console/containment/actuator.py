@@ -14,7 +14,15 @@ Observed = Literal["stopped", "running", "unknown"]
 
 
 class Unreachable(Exception):
-    """The system did not answer: nobody knows what it does. The message says why, in words for people."""
+    """The system did not answer, or asks to come later: nobody knows what it does. The message says why, in words.
+
+    Attributes:
+        after: seconds for which it asks to be left alone; 0 = it asked nothing.
+    """
+
+    def __init__(self, why: str, after: float = 0.0) -> None:
+        super().__init__(why)
+        self.after = after
 
 
 class Declined(Exception):

@@ -136,6 +136,7 @@ async def command(
     names: Sequence[str] = (),
     why: Callable[[], str] = str,
     keep: Keep = in_memory,
+    grace: float = processes.GRACE,
 ) -> Ended:
     """Run a program with its own group, no input, an empty directory, and hardly any environment.
 
@@ -150,6 +151,7 @@ async def command(
         names: further variables of the environment that it may see.
         why: called when it was cancelled.
         keep: says where the output of a name is kept as it comes.
+        grace: seconds that it is given to finish when it is ended.
     """
     out, err = (Kept(run, name, tell, keep(name)) for name in OUTPUTS[:2])
     place = await asyncio.to_thread(tempfile.mkdtemp, prefix=_prefix(run))
@@ -166,7 +168,7 @@ async def command(
             )  # fmt: skip
         except (OSError, ValueError, Refused) as error:
             return Ended("failed", note=f"It could not be started: {_reason(error)}.")
-        ended = await _attend(process, run, seconds, (out, err), why)
+        ended = await _attend(process, run, seconds, (out, err), why, grace)
     finally:
         await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
     notes = [ended.note]
@@ -183,7 +185,12 @@ async def command(
 
 
 async def _attend(
-    process: Process, run: str, seconds: float, kept: tuple[Kept, Kept], why: Callable[[], str]
+    process: Process,
+    run: str,
+    seconds: float,
+    kept: tuple[Kept, Kept],
+    why: Callable[[], str],
+    grace: float,
 ) -> Ended:
     assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 - both are pipes
     readers = asyncio.gather(_take(process.stdout, kept[0]), _take(process.stderr, kept[1]))
@@ -200,7 +207,7 @@ async def _attend(
     except asyncio.CancelledError:
         ended = Ended("cancelled", note=why() or "It was stopped.")
     code = process.returncode if ended.outcome == "done" else None
-    left = await unbroken(_over(process, run, readers))
+    left = await unbroken(_over(process, run, readers, grace))
     if left.alive:
         pids = ", ".join(map(str, sorted(left.alive)))
         return Ended("unknown", note=f"{ended.note} It could not be ended: {pids} still run.".strip())
@@ -220,10 +227,12 @@ class _Left(NamedTuple):
     alive: set[int]
 
 
-async def _over(process: Process, run: str, readers: asyncio.Future[tuple[None, None]]) -> _Left:
+async def _over(
+    process: Process, run: str, readers: asyncio.Future[tuple[None, None]], grace: float
+) -> _Left:
     """End what is left of a run, and let go of its outputs."""
     there = await asyncio.to_thread(processes.members, run, process.pid)
-    alive = await processes.end(run, process.pid) if there else set()
+    alive = await processes.end(run, process.pid, grace) if there else set()
     with suppress(asyncio.TimeoutError, asyncio.CancelledError):
         await asyncio.wait_for(readers, 1.0)  # what it had printed by then
     process._transport.close()  # type: ignore[attr-defined] # else a process that got away holds us up
