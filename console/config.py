@@ -262,6 +262,32 @@ class Point(Struct, frozen=True, forbid_unknown_fields=True):
     options: dict[Name, Any] = {}
 
 
+class Warden(Struct, frozen=True, forbid_unknown_fields=True):
+    """The warden (docs/warden.md): where the console asks it, and how `warroom warden run` serves.
+
+    Attributes:
+        url: where it is; empty = there is none.
+        token_file: the file of mode 0600 with its control token; empty = `token` in `directory`.
+        directory: what it keeps; empty = `warden` in the home directory.
+        host: the address at which it listens; beyond loopback it asks guards for a token too.
+        port: at which port; 0 = a free one.
+        lease: for how long agents get leave.
+        longer: agents that are explicitly of low risk, and for how long they get leave instead.
+        agents: patterns of the agents that may run at all.
+        flags: the file that it writes for flagd; empty = `flags.json` in `directory`.
+    """
+
+    url: Annotated[str, Meta(max_length=512)] = ""
+    token_file: Annotated[str, Meta(max_length=4096)] = ""
+    directory: Annotated[str, Meta(max_length=4096)] = ""
+    host: Annotated[str, Meta(min_length=1, max_length=255)] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 4320
+    lease: Duration = Duration(10 * SECOND)
+    longer: dict[Name, Duration] = {}
+    agents: Annotated[tuple[Name, ...], Meta(max_length=1000)] = ("*",)
+    flags: Annotated[str, Meta(max_length=4096)] = ""
+
+
 class Screen(Struct, frozen=True, forbid_unknown_fields=True):
     """How the console looks and which keys it answers to."""
 
@@ -307,6 +333,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     trust: Trust = Trust()
     redaction: Redaction = Redaction()
     runner: Runner = Runner()
+    warden: Warden = Warden()
     screen: Screen = Screen()
     path: str = field(default="", name="-path")
     problems: tuple[Problem, ...] = field(default=(), name="-problems")

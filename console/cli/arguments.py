@@ -48,6 +48,16 @@ def _watch(parser: Parser) -> None:
     add("--until-end", action="store_true", help="read the files to their end, print the alerts and stop")
 
 
+def _warden(parser: Parser) -> None:
+    add = parser.add_argument
+    add("action", nargs="?", choices=("run", "status", "key"), default="status", help="default: status")
+    add(
+        "--after-loss",
+        action="store_true",
+        help="run: begin with everything halted, where it is not known any more what was",
+    )
+
+
 def _demo(parser: Parser) -> None:
     add = parser.add_argument
     add("--scenario", metavar="NAME", default="refund-loop", help="which scenario (default: refund-loop)")
@@ -586,6 +596,9 @@ COMMANDS: dict[str, Command] = {
         ("home", "incident", "as", "role", "playbooks"),
     ),
     "watch": Command("take telemetry in, run the tripwires, record alerts", "watch:run", _watch, STORE),
+    "warden": Command(
+        "give agents leave to act, a few seconds at a time, and take it back", "warden:run", _warden, STORE
+    ),
     "demo": Command(
         "rehearse on a synthetic incident in a home of its own", "demo:run", _demo, ("as", "role")
     ),
