@@ -158,7 +158,7 @@ def who_can(verb: str, incident: Incident | None, known: Standing) -> Who:
     return Who(verb, title, needed, tuple(kept.values()))
 
 
-def refuse(verb: str, actor: str, incident: Incident, known: Standing, said: str = "") -> None:
+def refuse(verb: str, actor: str, incident: Incident | None, known: Standing, said: str = "") -> None:
     """Refuse what somebody has no authority for, saying who can instead.
 
     Where nobody is named for it nothing is refused: an incident does not wait for a list to be filled in. What is
@@ -167,7 +167,7 @@ def refuse(verb: str, actor: str, incident: Incident, known: Standing, said: str
     Args:
         verb: see `who_can`.
         actor: who does it.
-        incident: in which.
+        incident: in which; None: in none yet.
         known: the authorities in force.
         said: the reason that goes on the record with it.
 

@@ -61,6 +61,11 @@ from console.events import (
     MessageTrying,
     MessageWaived,
     MomentRecorded,
+    MoveAnswered,
+    MoveExtended,
+    MoveJudged,
+    MoveOrdered,
+    MoveSeen,
     NoteWritten,
     ObservabilityFound,
     PlaybookClosed,
@@ -110,7 +115,7 @@ from data.clock import iso
 from data.envelope import Event, short
 from data.line import SYSTEM, Counts, Patch, Put, Trust
 
-VERSION = 7
+VERSION = 8
 
 CORRECTED, RETRACTED, BACKDATED, DISPUTED = 2, 4, 8, 16
 """Flags of a line, beside `SYSTEM`."""
@@ -188,6 +193,11 @@ def project(event: Event) -> Sequence[Put | Patch]:
         case ObservabilityFound(owner="", field=field) if field:
             # The line of the capture counts them; a dozen lines would push away what people wrote.
             return ()
+        case MoveExtended(targets=()):
+            return ()
+        case MoveSeen() if not any(each.state == "leaking" for each in body.seen):
+            # Several a second while a halt runs: the receipt and the screen show how far each target is.
+            return ()
         case _:
             return (_line(body),)
 
@@ -210,7 +220,7 @@ _DECISIONS = (
     Declared, SeveritySet, ImpactStated, ContainmentConfirmed, Closed, Reopened,
     EntryDisputed, Erased, Forked, HoldLifted, HoldSet, RemoteAlarmed, RosterRevoked,
     AutomationAnnounced, AutomationGranted, AutomationWithdrawn, FreezeLifted, FreezeSet, StepDecided, StepSettled,
-    SecurityLedSet,
+    SecurityLedSet, MoveJudged, MoveOrdered, MoveSeen,
 )  # fmt: skip
 _DEEDS = (
     RoleAssigned, RollbackMoved, BudgetMet, ItemSet,
@@ -218,6 +228,7 @@ _DEEDS = (
     FreezeExempted, PlaybookClosed, PlaybookOpened, StepApproved, StepFinished, StepSet, StepStarted, StopAsked,
     EscalationTold, EscalationWaived, FormAnswered, TagRemoved, TagSet,
     MessageApproved, MessageCancelled, MessageFailed, MessageQueued, MessageSent, MessageSettled, MessageWaived,
+    MoveAnswered, MoveExtended,
 )  # fmt: skip
 
 
@@ -254,6 +265,14 @@ def _every(seconds: int, channel: str = "") -> str:
     if not seconds:
         return "no regular updates"
     return f"updates every {seconds // 60} min" + (f" on {channel}" if channel else "")
+
+
+def _ordered(body: MoveOrdered) -> str:
+    what = f"{body.verb.replace('_', ' ')}{' ' if body.subject else ''}{body.subject}"
+    lead = "dry run of " if body.dry else ""
+    lifts = f" (takes order {body.lifts} back)" if body.lifts else ""
+    what = what if body.lifts or body.dry else what.upper()
+    return f"{lead}{what}{lifts}{_because(body.reason)}; order {body.order}"
 
 
 def sentence(body: object) -> str:
@@ -301,6 +320,20 @@ def sentence(body: object) -> str:
             return f"rollback {body.action_class} {body.state}{count}{_because(body.note)}"
         case BudgetMet():
             return f"rollback {body.action_class}: {body.budget} finished{_because(body.note)}"
+        case MoveOrdered():
+            return _ordered(body)
+        case MoveExtended():
+            return f"order {body.order}: {_many(len(body.targets), 'further target')}"
+        case MoveSeen():
+            leaking = sum(each.state == "leaking" for each in body.seen)
+            return f"LEAKING: {_many(leaking, 'target')} of order {body.order} acts although stopped"
+        case MoveJudged():
+            still = f"; open: {', '.join(body.open)}" if body.open else ""
+            held = f"{body.held:,} of {_many(body.targets, 'target')} held"
+            return f"{body.verdict.upper()} of order {body.order} after {body.ms / 1000:.1f} s: {held}{still}"
+        case MoveAnswered():
+            shown = f" ({body.evidence})" if body.evidence else ""
+            return f"{body.target} of order {body.order} dealt with: {body.how}{shown}"
         case Closed():
             return f"closed{_because(body.reason)}"
         case Reopened():

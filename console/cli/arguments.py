@@ -509,6 +509,48 @@ def _message(parser: Parser) -> None:
     add("--reason", default="", help="why, or what you saw")
 
 
+def _ordering(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--reason", default="", help="why, in one line")
+    add("--yes", action="store_true", help="do it without asking; needed where there is no terminal")
+
+
+def _halt(parser: Parser) -> None:
+    add = parser.add_argument
+    scopes = ("all", "agent", "tool", "queue")
+    add("scope", nargs="?", choices=scopes, default="all", help="how much is stopped (default: all)")
+    add("subject", metavar="NAME", nargs="*", help="which agent, tool or queue")
+    add("--dry-run", action="store_true", help="show what would be sent, and send nothing")
+    _ordering(parser)
+
+
+def _move(parser: Parser) -> None:
+    add = parser.add_argument
+    add("verb", nargs="?", default="", help="which move, as in disable_mcp_server (default: list them)")
+    add("subject", metavar="SUBJECT", nargs="*", help="what it is applied to")
+    add("--arg", metavar="NAME=VALUE", action="append", default=[], help="what the move needs; repeatable")
+    add("--dry-run", action="store_true", help="show what would be sent, and send nothing")
+    _ordering(parser)
+
+
+def _restore(parser: Parser) -> None:
+    add = parser.add_argument
+    add("order", help="the order to take back, as `containment` lists it")
+    add(
+        "--only", metavar="TARGET", action="append", default=[], help="let only this target go on; repeatable"
+    )
+    _ordering(parser)
+
+
+def _containment(parser: Parser) -> None:
+    add = parser.add_argument
+    add("order", nargs="?", default="", help="show the receipt of this order (default: list all)")
+    add("--answer", metavar="TARGET", default="", help="say that this target was dealt with")
+    add("--how", default="", help="with --answer: what was done about it")
+    add("--evidence", metavar="WHAT", default="", help="with --answer: what shows it")
+    add("--watch", action="store_true", help="go on with what nobody carries, until nothing is open")
+
+
 def _page(parser: Parser) -> None:
     add = parser.add_argument
     add(
@@ -636,6 +678,12 @@ COMMANDS: dict[str, Command] = {
     ),
     "assign": Command("give a role to a person", "record:assign", _assign),
     "contain": Command("confirm containment, which starts the rollback clocks", "record:contain", _contain),
+    "halt": Command("stop agents, a tool or a queue, and see that they stand", "halt:halt", _halt),
+    "move": Command("carry out another containment move", "halt:move", _move),
+    "restore": Command("let go on what was stopped, all or some of it", "halt:restore", _restore),
+    "containment": Command(
+        "what is stopped, what is open, and the receipts", "halt:containment", _containment
+    ),
     "rollback": Command("move an action class of the rollback tracker", "record:rollback", _rollback),
     "updates": Command("set how often updates go out", "record:updates", _updates),
     "moment": Command("record a time of the detection chain or the response", "record:moment", _moment),

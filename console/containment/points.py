@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from console.config import Config, Point, load
-from console.containment.actuator import Actuator, Call
+from console.containment.actuator import Actuator, Answer, Call, Reading
 from console.events import HaltScope, MoveOrdered, Target
 from console.refusal import Refused
 
@@ -38,11 +38,19 @@ VERBS: Mapping[HaltScope, str] = {
 }
 """The verb of each scope, in the priority order of S003."""
 INSTEAD: Mapping[str, tuple[str, ...]] = {
-    "halt_all": ("halt_agent", "scheduler_off"),
-    "restore_all": ("restore_agent", "scheduler_on"),
+    "halt_all": ("halt_agent", "scheduler_off", "quarantine_actions"),
+    "restore_all": ("restore_agent", "scheduler_on", "release_actions"),
 }
-"""What a point does in an order to which its own verbs are narrower: all agents are also each one of them, and what
-would start further runs."""
+"""What a point does in an order to which its own verbs are narrower: all agents are also each one of them, what would
+start further runs, and what waits to be carried out for them."""
+OF_KIND: Mapping[str, tuple[str, ...]] = {
+    "fleet": ("halt_all", "restore_all"),
+    "agent": ("halt_agent", "restore_agent"),
+    "tool": ("halt_tool", "restore_tool"),
+    "queue": ("quarantine_actions", "release_actions"),
+    "scheduler": ("scheduler_off", "scheduler_on"),
+}
+"""What a point of a kind carries out when its configuration names no verbs."""
 _ABOUT: Mapping[str, Literal["agent", "tool", "queue"]] = {
     "halt_agent": "agent",
     "restore_agent": "agent",
@@ -51,6 +59,31 @@ _ABOUT: Mapping[str, Literal["agent", "tool", "queue"]] = {
     "quarantine_actions": "queue",
     "release_actions": "queue",
 }
+
+
+BY_HAND = "by-hand"
+"""The point of what nothing configured can stop: a person does it, and the stopwatch runs all the same."""
+
+
+class ByHand:
+    """Sends nothing: a person does it, and says so."""
+
+    verbs: frozenset[str] = frozenset()
+
+    def plan(self, call: Call) -> str:
+        """Return what is to be done."""
+        return f"By hand: {call.verb.replace('_', ' ')} {call.target}; then say how it was seen."
+
+    async def apply(self, call: Call) -> Answer:
+        """Say that it waits for a person."""
+        return Answer(False, "By hand: nothing that is configured reaches it. It waits for a person's word.")
+
+    async def probe(self, call: Call) -> Reading:
+        """See nothing."""
+        return Reading("unknown")
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
 
 
 class Row(NamedTuple):
@@ -100,10 +133,20 @@ class Points:
     @classmethod
     def of(cls, config: Config, home: Home) -> Points:
         """Return the points for the incidents of `home`; those of a drill are in its own home."""
-        if home.mode == "drill":
-            own = home.path / DRILL_CONFIG
+        return cls.at(config, home.path, home.mode)
+
+    @classmethod
+    def at(cls, config: Config, directory: Path, mode: Literal["live", "drill"]) -> Points:
+        """Return the points for the home in `directory`, which need not be there yet."""
+        if mode == "drill":
+            own = directory / DRILL_CONFIG
             return cls(load(own) if own.exists() else Config(), mode="drill")
         return cls(config)
+
+    @property
+    def config(self) -> Config:
+        """The configuration that they are from: in a drill, that of its home."""
+        return self._config
 
     @property
     def problems(self) -> dict[str, str]:
@@ -165,7 +208,7 @@ class Points:
         setting, actuator = self._known.points.get(point), self._known.actuators.get(point)
         if setting is None or actuator is None:
             return frozenset()
-        return actuator.verbs & frozenset(setting.verbs) if setting.verbs else actuator.verbs
+        return actuator.verbs & _limits(setting) if _limits(setting) else actuator.verbs
 
     def actuator(self, point: str) -> Actuator:
         """Return what reaches a point.
@@ -173,6 +216,8 @@ class Points:
         Raises:
             Refused: there is no such point any more, or it is configured wrongly.
         """
+        if point == BY_HAND:
+            return ByHand()
         found = self._known.actuators.get(point)
         if found is None:
             raise Refused(
@@ -203,7 +248,7 @@ class Points:
         if actuator is None:
             return ""
         able = actuator.verbs
-        limits = frozenset(point.verbs) if limited else frozenset()
+        limits = _limits(point) if limited else frozenset()
         for each in (verb, *INSTEAD.get(verb, ())):
             if each in able and (not limits or each in limits):
                 return each
@@ -240,6 +285,11 @@ class Points:
                     actuator = before.actuators[point.name]
                 else:
                     actuator = self._make(point, self._directory)
+                    if not _limits(point) and {"halt_all", "halt_tool"} <= actuator.verbs:
+                        raise Refused(
+                            f"Point {point.name} does not say what it stops.",
+                            f"Give it `verbs`, or one of the kinds {', '.join(OF_KIND)}.",
+                        )
             except Refused as refused:
                 known.problems[point.name] = f"{refused.what} {refused.next_step}".strip()
                 continue
@@ -302,6 +352,11 @@ def _rows(point: Point, lines: list[str]) -> list[Row]:
             raise Refused(f"A target of point {point.name} has a name that is too long: {name[:40]}...")
         rows.setdefault(target.id, Row(point, target, name, tool, queue))
     return list(rows.values())
+
+
+def _limits(point: Point) -> frozenset[str]:
+    """What a point carries out at most; nothing = whatever its actuator can."""
+    return frozenset(point.verbs or OF_KIND.get(point.kind, ()))
 
 
 def _names(verb: str, row: Row) -> set[str]:

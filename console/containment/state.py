@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from console.events import (
@@ -15,6 +17,7 @@ from console.events import (
     MoveOrdered,
     MoveSeen,
     Reached,
+    Seen,
     Target,
     Unknown,
 )
@@ -28,7 +31,13 @@ TARGETS = 20_000
 
 @dataclass(slots=True)
 class Standing:
-    """One target of an order. `times`: the first milliseconds since the order at which each state was seen."""
+    """One target of an order.
+
+    Attributes:
+        times: the first milliseconds since the order at which each state was seen.
+        answered: who dealt with it, where the console could not hold it.
+        lifted: id of the order that let it go on; empty while this order holds it.
+    """
 
     target: Target
     state: Reached = "requested"
@@ -36,6 +45,7 @@ class Standing:
     note: str = ""
     times: dict[Reached, int] = field(default_factory=dict)
     answered: MoveAnswered | None = None
+    lifted: str = ""
 
     @property
     def held(self) -> bool:
@@ -45,7 +55,7 @@ class Standing:
     @property
     def open(self) -> bool:
         """Whether somebody has to deal with it."""
-        return not self.held and self.answered is None
+        return not self.held and self.answered is None and not self.lifted
 
 
 @dataclass(slots=True)
@@ -61,7 +71,7 @@ class Order:
     epoch: int = 0
     judged: MoveJudged | None = None
     lifted: str = ""
-    """Id of the order that took it back; empty while it holds."""
+    """Id of the order that took the last of it back; empty while it holds anything."""
 
     @property
     def open(self) -> list[Standing]:
@@ -74,6 +84,30 @@ class Order:
     def held(self) -> int:
         """How many targets are proven to stand still."""
         return sum(each.held for each in self.targets)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to wait for. What a person dealt with counts where something is let go on."""
+        return not any(each.open if self.body.lifts else not each.held for each in self.targets)
+
+    @property
+    def states(self) -> Counter[Reached]:
+        """How many targets are in each state."""
+        return Counter(each.state for each in self.targets)
+
+    def extend(self, targets: Sequence[Target]) -> None:
+        """Take further targets in, as far as there is room."""
+        self.targets += [Standing(each) for each in targets[: TARGETS - len(self.targets)]]
+
+    def see(self, seen: Sequence[Seen]) -> None:
+        """Take in how far targets got."""
+        for each in seen:
+            if each.target >= len(self.targets):
+                continue
+            standing = self.targets[each.target]
+            standing.times.setdefault(each.state, each.ms)
+            if each.ms >= standing.ms:
+                standing.state, standing.ms, standing.note = each.state, each.ms, each.note
 
     def standing(self, target: str) -> Standing | None:
         """Return a target by its name."""
@@ -102,11 +136,12 @@ class Moves:
                 self._order(event, body)
             case MoveExtended():
                 if (order := self.orders.get(body.order)) is not None:
-                    _extend(order, body.targets)
+                    order.extend(body.targets)
                     order.epoch = max(order.epoch, body.epoch)
+                    self._lift(order, body.targets)
             case MoveSeen():
                 if (order := self.orders.get(body.order)) is not None:
-                    _see(order, body)
+                    order.see(body.seen)
             case MoveJudged():
                 if (order := self.orders.get(body.order)) is not None and order.judged is None:
                     order.judged = body
@@ -117,26 +152,32 @@ class Moves:
             case _:
                 pass
 
+    def holding(self, but: str = "") -> dict[str, str]:
+        """Return each target that orders in force hold, by its id, with the id of such an order other than `but`."""
+        return {
+            each.target.id: order.body.order
+            for order in self.in_force
+            if order.body.order != but
+            for each in order.targets
+            if not each.lifted
+        }
+
     def _order(self, event: Event, body: MoveOrdered) -> None:
         if body.order in self.orders:
             return
         order = Order(body, event.at, event.actor, event.rep, event.hash, epoch=body.epoch)
-        _extend(order, body.targets)
+        order.extend(body.targets)
         self.orders[body.order] = order
-        lifted = self.orders.get(body.lifts)
-        if lifted is not None and not body.dry:
-            lifted.lifted = body.order
+        self._lift(order, body.targets)
 
-
-def _extend(order: Order, targets: tuple[Target, ...]) -> None:
-    order.targets += [Standing(each) for each in targets[: TARGETS - len(order.targets)]]
-
-
-def _see(order: Order, body: MoveSeen) -> None:
-    for seen in body.seen:
-        if seen.target >= len(order.targets):
-            continue
-        standing = order.targets[seen.target]
-        standing.times.setdefault(seen.state, seen.ms)
-        if seen.ms >= standing.ms:
-            standing.state, standing.ms, standing.note = seen.state, seen.ms, seen.note
+    def _lift(self, order: Order, targets: Sequence[Target]) -> None:
+        """Let go what an order takes back."""
+        lifted = self.orders.get(order.body.lifts)
+        if lifted is None or order.body.dry:
+            return
+        names = {each.id for each in targets}
+        for each in lifted.targets:
+            if each.target.id in names:
+                each.lifted = each.lifted or order.body.order
+        if all(each.lifted for each in lifted.targets):
+            lifted.lifted = order.body.order
