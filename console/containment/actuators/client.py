@@ -145,7 +145,7 @@ class Client:
                 "Use https://, or say that this is wanted: cleartext = true.",
             )
 
-    def plan(self, call: Call, *requests: Request) -> str:
+    def plan(self, *requests: Request) -> str:
         """Return what would be sent, secrets masked."""
         lines: list[str] = []
         for each in requests:

@@ -16,6 +16,9 @@ from console.refusal import Refused
 KINDS: Mapping[str, str] = {
     "http": "any system with an HTTP API: requests as templates",
     "command": "a program with its arguments, without a shell",
+    "flag-file": "a file of flags in flagd's format",
+    "launchdarkly": "a flag of LaunchDarkly",
+    "unleash": "a flag of Unleash",
     "manual": "a step that a person does and confirms",
 }
 """What each kind is for, in one line."""
