@@ -19,6 +19,7 @@ KINDS: Mapping[str, str] = {
     "flag-file": "a file of flags in flagd's format",
     "launchdarkly": "a flag of LaunchDarkly",
     "unleash": "a flag of Unleash",
+    "litellm": "a key, a team or a customer of LiteLLM Proxy, on every instance",
     "manual": "a step that a person does and confirms",
 }
 """What each kind is for, in one line."""
