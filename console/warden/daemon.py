@@ -50,7 +50,8 @@ SPARE = 500
 """File descriptors that streams leave to everybody else."""
 IDLE = 20.0
 """Seconds after which a connection that asks nothing is closed."""
-TICK = 1.0
+TICK = 0.25
+"""Seconds between looks at what is to be written down beside halts."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 

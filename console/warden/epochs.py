@@ -82,6 +82,8 @@ class Epochs:
         """The highest number that was given."""
         self.written = kept.epoch
         """The highest number that may leave this process: it is on the disk."""
+        self.restarted = kept.epoch > GAP
+        """Whether there was a warden here before, whose leases may still be held."""
 
     @classmethod
     def open(cls, path: Path, *, new: bool = False, after_loss: int = 0) -> Epochs:

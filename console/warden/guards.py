@@ -168,6 +168,7 @@ class Guards:
     def granted(self, ask: Ask, valid: float) -> None:
         """Note that a lease of `valid` seconds is given now."""
         guard = self._guards[ask.agent, ask.guard]
+        self.changed = self.changed or guard.valid != valid
         guard.valid = valid
         guard.until = self._now() + valid
 

@@ -132,6 +132,8 @@ class Server:
         self._flag_file, self._clock, self._say = flag_file, clock, say
         self._control, self._guard_token = (token.encode() for token in tokens)
         self.guards = Guards(epochs, now, limits.lease)
+        self._now = now
+        self._strangers = now() + max(limits.lease, *limits.longer.values(), 0) if epochs.restarted else 0.0
         self._disk = asyncio.Lock()
         self._lost = False
         self._news: deque[tuple[int, bytes, str]] = deque(maxlen=NEWS)
@@ -297,7 +299,12 @@ class Server:
 
     async def _standing(self, request: web.Request) -> web.StreamResponse:
         found = self.guards.standing(self._limits.longer.__contains__)
-        standing = Standing(self._epochs.written, self._epochs.in_force, found, list(self._trouble.values()))
+        trouble = list(self._trouble.values())
+        if (left := self._strangers - self._now()) > 0:
+            trouble.append(
+                f"It started a moment ago: guards that it does not know yet may hold leases for {left:.0f} s more."
+            )
+        standing = Standing(self._epochs.written, self._epochs.in_force, found, trouble)
         return _json(msgspec.json.encode(standing))
 
     # How a word gets out.

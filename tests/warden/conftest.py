@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from console.warden.client import Warden, read_token
+from console.warden.guards import GuardStanding
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
@@ -33,6 +34,17 @@ async def soon(what: Callable[[], object], seconds: float = PATIENCE) -> object:
         assert time.monotonic() < end, "it never came to be so"
         await asyncio.sleep(0.01)
     return found
+
+
+async def standing(warden: Warden, what: Callable[[GuardStanding], object], agent: str = "") -> GuardStanding:
+    """Wait until something is so of a guard (of an agent), and return how that one stands."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        found = [each for each in await warden.standing() if agent in ("", each.agent)]
+        if met := [each for each in found if what(each)]:
+            return met[0]
+        assert time.monotonic() < end, found
+        await asyncio.sleep(0.01)
 
 
 class Daemon:
