@@ -10,6 +10,8 @@ from playbooks.response import Name, Sources, Value
 from playbooks.schema import Date, Document, Id, Line, Part, Seconds, Severity, unique
 
 Paragraph = Annotated[str, Field(min_length=1, max_length=4000)]
+Stage = Literal["narrow", "side-effects", "revoke", "fall-back", "preserve"]
+"""The steps of containment in their order (S000-CO-1 to -5)."""
 
 
 class Move(Part):
@@ -17,6 +19,7 @@ class Move(Part):
 
     Attributes:
         family: `halt` and `contain` act on agents and systems; `record` acts on the incident.
+        stage: the step of containment that it is part of; None: it is none, or takes one back.
         target: what it is applied to, such as `mcp server`.
         args: names of what it needs.
         reversible: whether `restore` brings back what was before.
@@ -24,11 +27,14 @@ class Move(Part):
         expect: what should happen.
         verify: how somebody independent sees that it did.
         restore: the verb that takes it back.
+        brings: verbs that are carried out with it, where a point can: what would start again behind its back.
+        spares: what it leaves alone, whatever it stops.
     """
 
     verb: Name
     title: Line
     family: Literal["halt", "contain", "record"]
+    stage: Stage | None = None
     target: Line
     args: tuple[Name, ...] = ()
     reversible: bool = True
@@ -37,6 +43,8 @@ class Move(Part):
     expect: Line
     verify: Line
     restore: Name | None = None
+    brings: tuple[Name, ...] = ()
+    spares: Annotated[str, Field(max_length=500)] = ""
     sources: Sources
 
 
@@ -52,6 +60,9 @@ class Moves(Document):
         for move in self.moves:
             if move.restore is not None and move.restore not in verbs:
                 raise ValueError(f"`{move.verb}` is taken back by `{move.restore}`, which is no verb here")
+            for verb in move.brings:
+                if verb not in verbs or verb == move.verb:
+                    raise ValueError(f"`{move.verb}` brings `{verb}`, which is no other verb here")
         return self
 
 
