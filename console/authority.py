@@ -15,6 +15,7 @@ from console.events import (
     FreezeExempted,
     FreezeLifted,
     FreezeSet,
+    QuarantineDecided,
     RollbackMoved,
     SecurityLedSet,
     StepApproved,
@@ -198,6 +199,8 @@ def asked_for(body: Body, incident: Incident) -> tuple[str, str]:
             return f"rollback-{body.action_class}", body.note
         case SecurityLedSet(led=False):
             return WORST, body.reason
+        case QuarantineDecided(word="release"):
+            return (WORST if incident.severity == 1 else RECOVER), body.reason
         case StepApproved():
             step = incident.plays.step(body.playbook, body.step)
             recovers = step is not None and step.section == "recovery" and incident.severity == 1

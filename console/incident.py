@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from console.comms.state import Messages
+from console.containment.quarantine import Quarantine
 from console.containment.state import Moves
 from console.events import (
     ActionClass,
@@ -64,6 +65,9 @@ from console.events import (
     ObservabilityFound,
     PlaybookClosed,
     PlaybookOpened,
+    QuarantineCarriedOut,
+    QuarantineDecided,
+    QuarantineListed,
     RecordVerified,
     RemoteAlarmed,
     RemoteProbed,
@@ -283,8 +287,11 @@ class Incident:
     checkpoints: dict[str, Checkpointed] = field(default_factory=dict)
     """Replica to its newest checkpoint: what it is a witness of."""
     plays: Plays = field(default_factory=Plays)
-    moves: Moves = field(default_factory=Moves)
     """The playbooks that were opened, and everything that ran."""
+    moves: Moves = field(default_factory=Moves)
+    """Halts and other moves: what was ordered, and how far each target got."""
+    quarantine: Quarantine = field(default_factory=Quarantine)
+    """Actions that are held, and what was decided about each."""
     messages: Messages = field(default_factory=Messages)
     """What was drafted for others, and what became of it."""
     triage: Triage = field(default_factory=Triage)
@@ -494,6 +501,7 @@ def apply(state: Incident, event: Event, body: Body | Unknown) -> None:
         case _:
             state.plays.apply(event, body)
             state.moves.apply(event, body)
+            state.quarantine.apply(event, body)
             state.messages.apply(event, body)
             state.triage.apply(event, body)
 
@@ -668,6 +676,9 @@ LASTING = (
     MessageTrying,
     MessageSent,
     MessageFailed,
+    QuarantineListed,
+    QuarantineDecided,
+    QuarantineCarriedOut,
 )
 """What nobody can take back: without the first there is no incident to be right about, what ran, ran, and what
 went out, went out."""

@@ -70,6 +70,9 @@ from console.events import (
     ObservabilityFound,
     PlaybookClosed,
     PlaybookOpened,
+    QuarantineCarriedOut,
+    QuarantineDecided,
+    QuarantineListed,
     ReadinessAnswered,
     ReadinessFounded,
     RecordVerified,
@@ -220,7 +223,7 @@ _DECISIONS = (
     Declared, SeveritySet, ImpactStated, ContainmentConfirmed, Closed, Reopened,
     EntryDisputed, Erased, Forked, HoldLifted, HoldSet, RemoteAlarmed, RosterRevoked,
     AutomationAnnounced, AutomationGranted, AutomationWithdrawn, FreezeLifted, FreezeSet, StepDecided, StepSettled,
-    SecurityLedSet, MoveJudged, MoveOrdered, MoveSeen,
+    SecurityLedSet, MoveJudged, MoveOrdered, MoveSeen, QuarantineDecided,
 )  # fmt: skip
 _DEEDS = (
     RoleAssigned, RollbackMoved, BudgetMet, ItemSet,
@@ -229,6 +232,7 @@ _DEEDS = (
     EscalationTold, EscalationWaived, FormAnswered, TagRemoved, TagSet,
     MessageApproved, MessageCancelled, MessageFailed, MessageQueued, MessageSent, MessageSettled, MessageWaived,
     MoveAnswered, MoveExtended,
+    QuarantineCarriedOut, QuarantineListed,
 )  # fmt: skip
 
 
@@ -273,6 +277,28 @@ def _ordered(body: MoveOrdered) -> str:
     lifts = f" (takes order {body.lifts} back)" if body.lifts else ""
     what = what if body.lifts or body.dry else what.upper()
     return f"{lead}{what}{lifts}{_because(body.reason)}; order {body.order}"
+
+
+def _quarantine(body: QuarantineListed | QuarantineDecided | QuarantineCarriedOut) -> str:
+    match body:
+        case QuarantineListed():
+            held = f"{_many(len(body.actions), 'action')} held in {body.queue}" if body.actions else ""
+            gone = f"{_many(len(body.gone), 'action')} left {body.queue}" if body.gone else ""
+            return "; ".join(filter(None, (held, gone))) or f"nothing held in {body.queue}"
+        case QuarantineDecided():
+            more = len(body.actions) - 3
+            some = ", ".join(body.actions[:3]) + (f" and {more:,} more" if more > 0 else "")
+            word = "go on holding" if body.word == "hold" else body.word
+            return f"decided to {word} {some} of {body.queue}{_because(body.reason)}"
+        case QuarantineCarriedOut():
+            became = {
+                "done": "released" if body.word == "release" else "dropped",
+                "refused": "REFUSED",
+                "unknown": "of which NOBODY KNOWS whether it happened",
+            }
+            ends = [each.outcome for each in body.results]
+            counts = [f"{ends.count(end):,} {became[end]}" for end in dict.fromkeys(ends)]
+            return f"held actions of {body.queue}: {', '.join(counts)}"
 
 
 def sentence(body: object) -> str:
@@ -492,6 +518,8 @@ def sentence(body: object) -> str:
         case MessageCancelled():
             where = f" to {body.sender}" if body.sender else ""
             return f"message {body.message[:8]}{where} is not to go out{_because(body.reason)}"
+        case QuarantineListed() | QuarantineDecided() | QuarantineCarriedOut():
+            return _quarantine(body)
         case RecordVerified():
             found = _many(body.damage, "damage") if body.damage else "sound"
             return f"record verified: {_many(body.events, 'event')}, {found}"

@@ -116,6 +116,15 @@ from console.events.playbooks import (
     StopAsked,
     ValueFilled,
 )
+from console.events.quarantine import (
+    HELD_AT_ONCE,
+    HeldAction,
+    HeldResult,
+    HeldWord,
+    QuarantineCarriedOut,
+    QuarantineDecided,
+    QuarantineListed,
+)
 from console.events.readiness import ReadinessAnswered, ReadinessFounded
 from console.events.record import (
     Checkpointed,
@@ -150,6 +159,7 @@ from console.events.triage import (
 )
 
 __all__ = [
+    "HELD_AT_ONCE",
     "LARGEST",
     "ActionClass",
     "AlertAcknowledged",
@@ -196,6 +206,9 @@ __all__ = [
     "FreezeSet",
     "Given",
     "HaltScope",
+    "HeldAction",
+    "HeldResult",
+    "HeldWord",
     "HoldLifted",
     "HoldSet",
     "ImpactStated",
@@ -229,6 +242,9 @@ __all__ = [
     "OrderId",
     "PlaybookClosed",
     "PlaybookOpened",
+    "QuarantineCarriedOut",
+    "QuarantineDecided",
+    "QuarantineListed",
     "Reached",
     "ReadinessAnswered",
     "ReadinessFounded",

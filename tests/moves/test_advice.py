@@ -15,7 +15,7 @@ from tests.room.test_incident import facts
 GROUNDS = Grounds(
     (Point("gateway", "fake", targets=("refunds", "mail")), both("halt_agent")),
     (Point("tools", "fake", kind="tool", targets=("pay.refund",)), both("halt_tool")),
-    (Point("approvals", "fake", queue="payouts"), both("quarantine_actions")),
+    (Point("approvals", "fake", kind="queue", queue="payouts"), both("quarantine_actions")),
 )
 SHOWN = dict.fromkeys(("low-reach", "clear", "blast-radius", "isolated", "bundle", "wave"), "yes")
 

@@ -109,7 +109,7 @@ def test_the_screen_goes_through_the_steps_in_their_order_with_the_four_halts_fi
 def test_what_can_carry_a_move_out_stands_with_it_and_what_nothing_can_is_done_by_hand() -> None:
     grounds = Grounds(
         (Point("gateway", "fake", agent="refunds"), both("halt_agent")),
-        (Point("tools", "fake", tool="pay"), both("halt_tool")),
+        (Point("tools", "fake", kind="tool", tool="pay"), both("halt_tool")),
     )
     shown = offers(grounds)
     assert (shown["halt_agent"].points, shown["halt_tool"].points) == (("gateway",), ("tools",))
@@ -144,7 +144,7 @@ def test_what_would_start_by_itself_stops_with_a_halt_of_all() -> None:
     grounds = Grounds(
         (Point("gateway", "fake", agent="refunds"), both("halt_agent")),
         (Point("cron", "fake", kind="scheduler"), both("scheduler_off")),
-        (Point("approvals", "fake", queue="payouts"), both("quarantine_actions")),
+        (Point("approvals", "fake", kind="queue", queue="payouts"), both("quarantine_actions")),
         (Point("mcp", "fake", kind="gateway"), both("disable_mcp_server")),
     )
     assert [each.point for each in grounds.points.targets("halt_all")] == ["gateway", "cron", "approvals"]
