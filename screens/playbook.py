@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from console.config import Runner
     from console.incident import Incident
     from console.room import Room
+    from console.runner.actions import Actuators
     from console.runner.automatic import Automation, Trouble
     from console.runner.output import Progress
     from console.runner.player import Player
@@ -38,6 +39,7 @@ class Playing:
         runner: what the configuration says about runs; None = the defaults.
         news: called when a run printed something.
         constants: values of playbooks that are the same in every incident, by name.
+        actuators: gives what carries out the steps of an incident that halt or contain; None: people do them.
 
     Attributes:
         output: the last lines of a run by its id, as they came: they pass the gate before a terminal sees them.
@@ -48,7 +50,9 @@ class Playing:
         runner: Runner | None = None,
         news: Callable[[], None] = lambda: None,
         constants: Mapping[str, str] = {},
+        actuators: Callable[[Room], Actuators] | None = None,
     ) -> None:
+        self._actuators = actuators
         self.output: dict[str, deque[str]] = {}
         self._runner, self._constants, self._news = runner, constants, news
         self._library: tuple[Playbook, ...] | None = None
@@ -72,7 +76,8 @@ class Playing:
         settings, said = Settings(constants=self._constants), self._runner
         if said is not None:
             settings = Settings(said.environment, int(said.announce), said.two_persons, self._constants)
-        return Player(room, room.replica, settings)
+        actuators = self._actuators(room) if self._actuators is not None else None
+        return Player(room, room.replica, settings, actuators)
 
     # -- the library -------------------------------------------------------------------------------------
 

@@ -15,6 +15,9 @@ from console.cli import exits
 from console.cli.context import Context
 from console.cli.output import printing
 from console.cli.trouble import complain
+from console.containment.ordering import Containing
+from console.containment.points import Points
+from console.containment.steps import Steps
 from console.refusal import Refused
 from console.runner.automatic import Automation
 from console.runner.document import Step
@@ -118,6 +121,8 @@ class _Play:
         settings = context.config.runner
         async with context.desk(reading=reading) as desk:
             room = await desk.enter((await context.incident(desk)).case)
+            points = await asyncio.to_thread(Points.of, context.config, desk.home)
+            containing = Containing(points, authority=desk.authority, actor=desk.actor, clock=desk.clock)
             player = Player(
                 room,
                 desk.home.replica,
@@ -127,13 +132,17 @@ class _Play:
                     settings.two_persons,
                     context.config.playbooks.values,
                 ),
+                Steps(room, containing),
             )
             for lost in await (player.abandoned() if reading else player.lost()):
                 complain(
                     f"run {lost.id} of {lost.step} was abandoned, and nobody knows whether it took effect. "
                     f"Look, then: warroom play settle {lost.step} happened|not|repeat --reason WHAT-YOU-SAW"
                 )
-            yield player
+            try:
+                yield player
+            finally:
+                await containing.close()
 
     # -- what there is -----------------------------------------------------------------------------------
 

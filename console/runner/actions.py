@@ -1,7 +1,7 @@
 """The verbs of playbook steps: what the room does itself, and the door for what acts on agents and systems.
 
-There is no actuator yet. A verb that nothing here can carry out is refused before anything is on the record, and a
-person does it by hand: a step never looks done because nobody objected.
+`console.containment.steps` is behind that door. A verb that nothing configured can carry out is refused before anything
+is on the record, and a person does it by hand: a step never looks done because nobody objected.
 """
 
 from __future__ import annotations
@@ -25,20 +25,38 @@ class Actuators(Protocol):
     def verbs(self) -> Collection[str]:
         """The verbs that it can carry out now."""
 
+    def ready(self, verb: str, args: Args) -> None:
+        """Refuse what would reach nothing, while nothing is on the record (raises Refused)."""
+
+    def plan(self, verb: str, args: Args) -> str:
+        """Say what would be sent: the dry run."""
+
     async def act(self, verb: str, args: Args, run: str) -> Ended:
         """Carry one out; `run` makes a repeat harmless where the other side knows such a thing."""
 
 
 class NoActuators:
-    """The only ones so far: they can do nothing, and say so."""
+    """They can do nothing, and say so."""
 
     def verbs(self) -> Collection[str]:
         """None."""
         return ()
 
+    def ready(self, verb: str, args: Args) -> None:
+        """Refuse."""
+        raise _nothing(verb)
+
+    def plan(self, verb: str, args: Args) -> str:
+        """Say that nothing would be sent."""
+        return str(_nothing(verb))
+
     async def act(self, verb: str, args: Args, run: str) -> Ended:
         """Refuse."""
-        raise Refused(f"No actuator is configured for {verb}.", "Do it by hand and tick it.")
+        raise _nothing(verb)
+
+
+def _nothing(verb: str) -> Refused:
+    return Refused(f"No actuator is configured for {verb}.", "Do it by hand and tick it.")
 
 
 async def _note(room: Room, args: Args) -> str:

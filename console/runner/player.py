@@ -492,6 +492,8 @@ class Player:
         assert filled is not None  # noqa: S101 - a step that acts has something to run
         name = secrets.token_hex(8)
         run.ready(filled, name)
+        if filled.kind == "action" and filled.verb not in actions.RECORD:
+            self.actuators.ready(filled.verb, filled.args)
         bodies: list[Body] = [self._started(play, state, name, filled, real=real, automatic=bool(grant))]
         through = self.plays.freezes and state.step.freeze_exempt and filled.kind != "action"
         if real and through and (play.id, state.step.id) not in self.plays.exempted:
@@ -632,6 +634,9 @@ class Player:
             if filled.kind != "command"
             else "Shown only: it knows no dry run."
         )
+        if filled.kind == "action" and filled.verb not in actions.RECORD:
+            planned = await asyncio.to_thread(self.actuators.plan, filled.verb, filled.args)
+            note = f"{note} {planned}"
         await self._record(started, StepFinished(name, "done", note=note))
         return self.plays.runs[name]
 

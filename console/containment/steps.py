@@ -1,0 +1,179 @@
+"""Steps of playbooks that halt or contain: orders like any other, and the verdict is how the step ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from console.containment.points import INSTEAD
+from console.containment.verdict import spoken
+from console.plain import many
+from console.refusal import Refused
+from console.runner.run import Ended
+
+if TYPE_CHECKING:
+    from console.containment.ordering import Containing
+    from console.containment.state import Order
+    from console.room import Room
+    from playbooks.guidance import Move
+
+Args = Mapping[str, str]
+SHOWN = 20
+"""Targets of a plan that are shown one by one."""
+ALL = "*"
+NO_SUBJECT = frozenset({"mode"})
+"""Arguments that say how, and not what."""
+
+
+class Steps:
+    """What carries out the verbs of playbook steps through the configured points (`Actuators` of the runner).
+
+    What nothing configured reaches is refused before anything is on the record: then a person does it and ticks it.
+
+    Args:
+        room: the incident.
+        containing: what carries orders out.
+    """
+
+    def __init__(self, room: Room, containing: Containing) -> None:
+        self._room, self._containing = room, containing
+
+    def verbs(self) -> frozenset[str]:
+        """Return the verbs that a point carries out; what a canary can does not count."""
+        points = self._containing.points
+        able = frozenset[str]().union(
+            *(points.verbs(each.name) for each in points.settings if not each.canary)
+        )
+        return able | {verb for verb, instead in INSTEAD.items() if able.intersection(instead)}
+
+    def ready(self, verb: str, args: Args) -> None:
+        """Refuse what would reach nothing.
+
+        Raises:
+            Refused: no point knows what it is about, or nothing is held that it could let go.
+        """
+        subject = _subject(_move(verb), args)
+        if _stops(verb) is None:
+            self._targets(verb, subject)
+        elif not list(self._held(verb, subject)):
+            raise Refused(
+                f"No order of {self._room.code} holds {subject or 'anything'} that {verb} could let go.",
+                "Where it was stopped by hand, let it go by hand and tick the step.",
+            )
+
+    def plan(self, verb: str, args: Args) -> str:
+        """Return what would be sent, target by target, secrets masked: the dry run."""
+        subject = _subject(_move(verb), args)
+        try:
+            self.ready(verb, args)
+            if _stops(verb) is None:
+                sent = self._containing.plan(verb, subject, args)
+                lines = [f"{target.id}: {what}" for target, what in sent]
+                head = f"{many(len(lines), 'target')} would be told"
+            else:
+                orders = list(self._held(verb, subject))
+                lines = [
+                    f"{each.target.id}: let go on"
+                    for order in orders
+                    for each in order.targets
+                    if not each.lifted
+                ]
+                head = f"{', '.join(each.body.order for each in orders)} would be taken back"
+        except Refused as refused:
+            return str(refused)
+        more = [f"and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
+        return "\n".join([f"{head}:", *lines[:SHOWN], *more])[:16_000]
+
+    async def act(self, verb: str, args: Args, run: str) -> Ended:
+        """Carry it out and wait for the verdict: `done` is a pass.
+
+        Whoever stops the run stops waiting: the order goes on, because a halt that is half sent is none.
+
+        Raises:
+            Refused: as `ready`, and what an order is refused for.
+        """
+        self.ready(verb, args)
+        subject, reason = _subject(_move(verb), args), self._reason(args, run)
+        if _stops(verb) is None:
+            ordered = [
+                await self._containing.order(
+                    self._room, verb, subject=subject, args=dict(args), reason=reason
+                )
+            ]
+        else:
+            held = [order.body.order for order in self._held(verb, subject)]
+            ordered = [await self._containing.restore(self._room, each, (), reason) for each in held]
+        try:
+            for each in ordered:
+                await self._containing.finished(each)
+        except asyncio.CancelledError:
+            return Ended("cancelled", note=f"Nobody waits for it any more; {_said(ordered)} on.")
+        orders = {each.body.order: each for each in self._containing.orders(self._room)}
+        ends = [orders[each] for each in ordered if each in orders]
+        passed = len(ends) == len(ordered) and all(
+            each.judged is not None and each.judged.verdict == "pass" for each in ends
+        )
+        note = " ".join(f"Order {each.body.order}: {spoken(each)}.{_open(each)}" for each in ends)
+        return Ended("done" if passed else "failed", exit=0 if passed else 1, note=note)
+
+    def _targets(self, verb: str, subject: str) -> None:
+        if self._containing.points.targets(verb, subject):
+            return
+        known = [
+            name for scope in ("agent", "tool", "queue") for name in self._containing.points.subjects(scope)
+        ]
+        names = f"They know {', '.join(known[:5])}." if known else ""
+        raise Refused(
+            f"No point carries out {verb} for {subject or 'anything'}. {names}".strip(),
+            "Do it by hand and tick it.",
+        )
+
+    def _held(self, verb: str, subject: str) -> Iterator[Order]:
+        """The orders that hold what a verb lets go on."""
+        stops = _stops(verb)
+        for order in self._containing.orders(self._room):
+            body = order.body
+            if (
+                body.verb == stops
+                and body.subject == subject
+                and not (body.dry or body.lifts or order.lifted)
+            ):
+                yield order
+
+    def _reason(self, args: Args, run: str) -> str:
+        going = self._room.incident.plays.runs.get(run)
+        where = (
+            f"playbook {going.playbook}, step {going.step}" if going is not None else "a step of a playbook"
+        )
+        return f"{args['reason']} ({where})" if args.get("reason") else where
+
+
+def _move(verb: str) -> Move | None:
+    from playbooks import load
+
+    return load.moves().get(verb)
+
+
+def _stops(verb: str) -> str | None:
+    """The verb that `verb` takes back; None: it takes none back."""
+    from playbooks import load
+
+    return next((move.verb for move in load.moves().values() if move.restore == verb), None)
+
+
+def _subject(move: Move | None, args: Args) -> str:
+    """What a step is about: its first argument, unless that says how; empty = all."""
+    first = move.args[0] if move is not None and move.args else ""
+    said = "" if first in NO_SUBJECT else args.get(first, "").strip()
+    return "" if said == ALL else said
+
+
+def _said(ordered: list[str]) -> str:
+    return f"order {ordered[0]} goes" if len(ordered) == 1 else f"orders {', '.join(ordered)} go"
+
+
+def _open(order: Order) -> str:
+    names = [f"{each.target.id} ({each.state.replace('_', ' ')})" for each in order.open]
+    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    return f" Open: {', '.join(names[:5])}{more}." if names else ""
