@@ -12,6 +12,7 @@ from screens.skeleton import draw, keys_wait
 if TYPE_CHECKING:
     from console.comms.messenger import Messenger
     from console.config import Runner
+    from console.containment.ordering import Containing
     from console.desk import Desk
     from console.room import Room
 
@@ -29,6 +30,7 @@ def run(
     runner: Runner | None = None,
     constants: Mapping[str, str] = {},
     messenger: Callable[[Room], Messenger] | None = None,
+    containing: Callable[[], Containing] | None = None,
 ) -> int:
     """Run the console on this terminal until it is left. Returns the exit status.
 
@@ -44,6 +46,7 @@ def run(
         runner: what it says about steps of playbooks that run.
         constants: values of playbooks that are the same in every incident, by name.
         messenger: makes what drafts and sends the messages of an incident.
+        containing: makes what carries halts and other moves out.
     """
     # Threads that share and search take turns with the screen every millisecond instead of every five.
     sys.setswitchinterval(0.001)
@@ -63,6 +66,7 @@ def run(
             runner=runner,
             constants=constants,
             messenger=messenger,
+            containing=containing,
             driver_class=TolerantDriver,
         )
         app.run()

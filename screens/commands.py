@@ -7,11 +7,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 Pane = Literal[
-    "", "alerts", "timeline", "checklist", "rollback", "incidents", "evidence", "playbook", "messages"
+    "",
+    "alerts",
+    "timeline",
+    "checklist",
+    "rollback",
+    "incidents",
+    "evidence",
+    "playbook",
+    "messages",
+    "containment",
 ]
-Place = Literal["everywhere", "incident", "room", "evidence", "messages", "home"]
+Place = Literal["everywhere", "incident", "room", "evidence", "messages", "containment", "home"]
 """Where a command exists; `incident`: in the room and on the screens that lie over it."""
-SCREENS: tuple[Place, ...] = ("room", "evidence", "messages", "home")
+OVER: tuple[Place, ...] = ("evidence", "messages", "containment")
+"""The screens that lie over the room."""
+SCREENS: tuple[Place, ...] = ("room", *OVER, "home")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,8 @@ class Situation:
     """What can be done with the selected message."""
     running: bool = False
     """Whether a step of a playbook runs, or will by itself."""
+    holding: frozenset[str] = frozenset()
+    """What can be done with the selected or marked rows of the containment screen."""
     contained: bool = False
     closed: bool = False
     filtered: bool = False
@@ -118,6 +131,15 @@ def _message(can: str, why: str) -> Possible:
         if now.row not in ("message", "delivery"):
             return "No message is selected: N drafts one."
         return "" if can in now.message else why
+
+    return possible
+
+
+def _holding(can: str, why: str, *, writes: bool = True) -> Possible:
+    def possible(now: Situation) -> str:
+        if writes and not now.writable:
+            return _write(now)
+        return "" if can in now.holding else why
 
     return possible
 
@@ -215,6 +237,7 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
+    Command("halt", "f9,x", "HALT", "Stop agents: a digit for how much, Enter; also from every dialog, and F9 while typing. Opens an incident when there is none. Nobody needs a second person.", "HALT", "everywhere", "halt", _write, typing=True),
     Command("write.note", "i", "Write an entry", "Go to the write bar; Enter saves, Esc leaves.", "write", "incident", "write", _write),
     Command("write.decision", "exclamation_mark", "Write a decision", "Go to the write bar with the decision mark.", "", "incident", "decision", _write),
     Command("alert.ack", "a", "Acknowledge the alert", "Say that somebody works on the selected alert.", "ack", "everywhere", "ack", _alert),
@@ -225,7 +248,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("open", "enter", "Open the selection", "Show everything about the selected row and what can be done with it.", "open", "everywhere", possible=_selected),
     Command("check.done", "space", "Tick the item", "The selected checklist item, or step of a playbook, is done; again: it is open.", "done", name="done", possible=_item_or_step),
     Command("check.claim", "b", "Claim the item", "I work on this item; again: nobody does.", "claim", name="claim", possible=_item),
-    Command("check.skip", "x", "Not applicable", "The selected checklist item, or step of a playbook, does not apply here, with a reason.", "n/a", name="na", possible=_item_or_step),
+    Command("check.skip", "minus", "Not applicable", "The selected checklist item, or step of a playbook, does not apply here, with a reason.", "n/a", name="na", possible=_item_or_step),
     Command("rollback.move", "r", "Move the rollback on", "Choose the next state of the selected class.", "act", name="rollback", possible=_class),
     Command("rollback.verify", "v", "Verify the rollback", "The effects of the selected class are undone, and that was checked.", "verify", name="verify", possible=_class),
     Command("rollback.hold", "h", "Hold the rollback", "Do not undo the selected class for now, with a reason.", "hold", name="hold", possible=_class),
@@ -298,14 +321,21 @@ COMMANDS: tuple[Command, ...] = (
     Command("message.waive", "w", "Let a finding stand", "Let something stand that the check found, with a reason.", "waive", "messages", "letstand", _message("waive", "Nothing about this message can be waived.")),
     Command("message.approve", "Y", "Approve the message", "Let the selected message go out, in exactly these words.", "approve", "messages", "approvemessage", _message("approve", "This message needs no approval now.")),
     Command("message.send", "greater_than_sign", "Send the message", "Show the words, choose the senders; Enter sends it.", "SEND", "messages", "send", _message("send", "It was taken back: N drafts a new one.")),
-    Command("message.cancel", "x", "Take the message back", "Keep the selected message from going out, as far as it has not; on a delivery: from there only.", "take back", "messages", "cancel", _message("cancel", "Nothing of it can be taken back; N drafts a correction.")),
+    Command("message.cancel", "minus", "Take the message back", "Keep the selected message from going out, as far as it has not; on a delivery: from there only.", "take back", "messages", "cancel", _message("cancel", "Nothing of it can be taken back; N drafts a correction.")),
     Command("message.settle", "u", "Settle the delivery", "Say what became of a message of which nobody knows whether it went out.", "settle", "messages", "settledelivery", _message("settle", "Nothing is unknown about this message.")),
     Command("message.resume", "", "Go on sending", "Go on with the messages that are on their way, and say when the next try is.", "", "incident", "resume", _write),
+    Command("focus.containment", "0", "Containment", "What was ordered to stop, how far each target is, what nobody dealt with yet, the other moves, what is held in queues, and what has no working stop; again: back to the room.", "containment", "incident", "containment"),
+    Command("containment.mark", "space", "Mark the row", "Mark the selected row; what is done next is done with all that are marked. Again: no mark.", "mark", "containment", "markrow", _holding("mark", "This row cannot be marked.", writes=False)),
+    Command("containment.answer", "u", "Deal with a target", "Say how a target was dealt with that the console could not hold, and what shows it.", "dealt with", "containment", "dealt", _holding("answer", "This works on a target that is not held.")),
+    Command("containment.restore", "r", "Let it go on", "Let the marked targets, or the one under the cursor, go on again, with a reason; on an order: all of it.", "restore", "containment", "restore", _holding("restore", "This works on an order, or a target, that holds.")),
+    Command("containment.receipt", "o", "Show the receipt", "Who ordered what and why, the times of every state of each target, and the verdict.", "receipt", "containment", "receipt", _holding("receipt", "This works on an order or one of its targets.", writes=False)),
+    Command("containment.plan", "p", "Dry run", "Show what the selected move would send, and to whom; nothing is sent.", "dry run", "containment", "plan", _holding("carry", "This works on a move.", writes=False)),
+    Command("containment.carry", "greater_than_sign", "Carry it out", "Carry the selected move out, after everything that it would send was shown.", "FOR REAL", "containment", "carryout", _holding("carry", "This works on a move.")),
     Command("view.zoom", "plus", "Bigger, or back", "Give the pane in use the whole screen; again: all panes.", "zoom", name="zoom"),
     Command("view.freeze", "f", "Freeze, or go on", "Hold the alerts or the timeline still while you read; arrivals are counted. Again: go on.", "freeze", name="freeze", possible=_freezable),
     Command("mark.set", "m", "Mark the entry", "Mark the selected timeline entry for as long as this room is open; again: no mark.", "", name="mark", possible=_reading),
     Command("mark.next", "apostrophe", "Next mark", "Go to the next marked entry; after the last, to the first.", ""),
-    Command("home", "0", "All incidents", "Leave this room; the draft stays where it is.", "home", "incident", "inc"),
+    Command("home", "less_than_sign", "All incidents", "Leave this room; the draft stays where it is.", "home", "incident", "inc"),
     Command("contacts.open", "8", "Links and contacts", "Whom and what your organisation filled in: who is told, dashboards and other links, who may.", "", "everywhere", "contacts"),
     Command("readiness.open", "9", "Readiness", "Which questions about readiness are answered, what is missing, and who closes the gap; y, n and u answer one.", "", "everywhere", "readiness"),
     Command("copy", "y", "Copy", "Copy the id of the selection to the clipboard of the terminal.", "", "everywhere", "copy", _selected),
@@ -328,7 +358,7 @@ def commands_for(place: Place) -> list[Command]:
 def exists(command: Command, place: Place) -> bool:
     """Return whether `command` is one of `place`."""
     return command.place in (place, "everywhere") or (
-        command.place == "incident" and place in ("room", "evidence", "messages")
+        command.place == "incident" and place in ("room", *OVER)
     )
 
 
@@ -342,7 +372,8 @@ ELSEWHERE: dict[Place, str] = {
     "incident": "This belongs to an incident: open one with Enter.",
     "evidence": "This belongs to the evidence screen: press 5 first.",
     "messages": "This belongs to the messages: press 7 first.",
-    "home": "This belongs to the list of incidents: press 0.",
+    "containment": "This belongs to the containment screen: press 0 first.",
+    "home": "This belongs to the list of incidents: press <.",
 }
 """Why a command that belongs to another place is not possible here."""
 

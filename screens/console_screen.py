@@ -26,7 +26,7 @@ Deed = Callable[["ConsoleScreen", str], None]
 DEEDS: dict[str, Deed] = {}
 """Command id to what it does. `screens.deeds` fills it when it is imported, after the first frame."""
 
-AT_ONCE = frozenset({"quit", "help", "write.note", "write.decision"})
+AT_ONCE = frozenset({"halt", "quit", "help", "write.note", "write.decision"})
 """Commands that do not wait for the record: nobody keeps a thought until a disk is ready."""
 
 

@@ -17,7 +17,7 @@ from screens.console_screen import ConsoleScreen, perhaps_leaving
 from screens.display import content, fit
 from screens.times import age, stamp
 from screens.widgets.alerts import Alerts, alert_rows
-from screens.widgets.header import alert_pieces, mode_piece, watcher_piece
+from screens.widgets.header import alert_pieces, halt_pieces, mode_piece, watcher_piece
 from screens.widgets.hints import Hints
 from screens.widgets.rows import Cells, ListRows, Rows
 from screens.widgets.strips import StripLines
@@ -159,11 +159,13 @@ class HomeScreen(ConsoleScreen):
         if desk is None:
             return
         now = desk.clock.now()
+        stopped = halt_pieces(desk.room.incident.moves, now) if desk.room is not None else []
         self.query_one("#header", StripLines).show(
             (
                 [
                     ("warroom", "strong", 0),
                     mode_piece(desk.home.mode),
+                    *stopped,
                     (stamp(now)[:16] + "Z", "quiet", 1),
                     (f"as {fit(desk.actor, 20).strip()}", "quiet", 3),
                 ],

@@ -2,7 +2,8 @@
 
 The toolkit hands a key to the widget that has the focus when the key arrives, and acts on it later. Whoever types
 ahead would have `j a` acknowledge the row above, and the words after `i` taken for commands. Here a command is done
-before the next key is looked at, and keys that arrive while a dialog opens wait for it.
+before the next key is looked at, and keys that arrive while a dialog opens wait for it. The halt waits for nothing:
+its key is done at once, whatever is open, and its dialog takes keys from the first moment.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from textual.widgets import TextArea
 
 from screens.commands import BY_ID, exists
 from screens.console_screen import ConsoleScreen
+
+HALT = "halt"
+"""The command that stops agents."""
 
 
 class DialogReady(Message):
@@ -40,6 +44,14 @@ class TakesKeys(Protocol):
         """Act on a key. Returns whether it was one for this widget."""
 
 
+@runtime_checkable
+class Urgent(Protocol):
+    """A dialog that takes keys before it has been drawn; none of them waits for anything."""
+
+    def press(self, event: events.Key) -> bool:
+        """Act on a key. Returns whether it was one for this dialog, and not for a text box in it."""
+
+
 class OrderedKeys(App[None], inherit_bindings=False):
     """An app whose keys keep their order. `commands_of`: key to the ids of commands, one for each place."""
 
@@ -48,6 +60,8 @@ class OrderedKeys(App[None], inherit_bindings=False):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._held: list[events.Key] | None = None
+        self._aside: list[events.Key] = []
+        """Keys that waited for a dialog when an urgent one came over it."""
 
     @property
     def base(self) -> ConsoleScreen | None:
@@ -58,7 +72,9 @@ class OrderedKeys(App[None], inherit_bindings=False):
 
     def push_screen(self, screen: Any, *args: Any, **options: Any) -> Any:
         """Push a screen; keys wait until it can take them."""
-        if isinstance(screen, ModalScreen) or (isinstance(screen, ConsoleScreen) and self.base is not None):
+        if isinstance(screen, Urgent):
+            self._aside, self._held = [*self._aside, *(self._held or [])], None
+        elif isinstance(screen, ModalScreen) or (isinstance(screen, ConsoleScreen) and self.base is not None):
             self._wait_for(screen)
         return super().push_screen(screen, *args, **options)
 
@@ -79,6 +95,13 @@ class OrderedKeys(App[None], inherit_bindings=False):
         """Put a key before those that wait, for the dialog that comes next."""
         self._held = [event, *(self._held or [])]
 
+    def urgent_over(self) -> None:
+        """An urgent dialog is gone: what was typed before it goes where it was meant to."""
+        aside, self._aside = self._aside, []
+        if aside:
+            self._held = [*aside, *(self._held or [])]
+            self.post_message(DialogReady())
+
     async def on_dialog_ready(self) -> None:
         """Give the dialog what was typed meanwhile."""
         held, self._held = self._held or [], None
@@ -89,21 +112,29 @@ class OrderedKeys(App[None], inherit_bindings=False):
     async def on_event(self, event: events.Event) -> None:
         """Do a command at once; pass on everything else."""
         if isinstance(event, events.Key) and not event.is_forwarded:
-            if self._held is not None:
+            if self._held is not None and not self._is_urgent(event):
                 self._held.append(event)
                 return
             focused: object = self.focused
             screen: object = self.screen
+            if isinstance(screen, Urgent) and screen.press(event):
+                return
             if isinstance(screen, Decides) and screen.decides(event):
                 self._held = []
             if self._command(self.screen, event) or (isinstance(focused, TakesKeys) and focused.take(event)):
                 return
         await super().on_event(event)
 
+    def _is_urgent(self, event: events.Key) -> bool:
+        """Return whether `event` is the key that stops agents, and there is a screen to do it on."""
+        base = self.base
+        halts = HALT in self.commands_of.get(event.key, ()) and not event.is_printable
+        return halts and base is not None and base.is_mounted
+
     def _command(self, screen: Screen[Any], event: events.Key) -> bool:
         names = self.commands_of.get(event.key, ())
-        if "quit" in names and self.base is not None:
-            # The one command that a dialog does not take for itself.
+        if self.base is not None and ("quit" in names or self._is_urgent(event)):
+            # The two commands that a dialog does not take for itself.
             screen = self.base
         if not names or not isinstance(screen, ConsoleScreen):
             return False

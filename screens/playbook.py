@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from console.refusal import Refused
 from data.trouble import StoreTrouble
+from screens.own_room import own_room
 from screens.times import SECOND
 from screens.widgets.playbook import Book
 
@@ -269,14 +270,7 @@ class Playing:
 
     @asynccontextmanager
     async def _own_room(self, home: Home, shown: Room) -> AsyncIterator[Player]:
-        """A room beside the one on the screen, which may be left meanwhile. The same rules hold in it."""
-        from console.room import Room
-        from console.timeline import project
-        from data.case import Case
-
-        opened = await asyncio.to_thread(Case.open, home.case_dir(shown.case.id), home, project)
-        room = await Room.open(home, opened, shown.actor, shown.role)
-        room.regimes, room.authority, room.links = shown.regimes, shown.authority, shown.links
+        room = await own_room(home, shown)
         try:
             yield self._made(room)
         finally:

@@ -24,7 +24,7 @@ NEXT: dict[str, str] = {
     "READY": "> chooses the senders, and sends it.",
     "FAILED": "> sends it again.",
     "UNKNOWN": "Look whether it came, then u says so; it is never repeated by itself.",
-    "TRIES AGAIN": "It goes on by itself; x takes it back.",
+    "TRIES AGAIN": "It goes on by itself; - takes it back.",
 }
 """What to do about a message, by how it stands."""
 
@@ -62,7 +62,7 @@ def hindrance(obstacle: Obstacle, finding: Finding | None) -> str:
         "unknown": "Look there, then u says what became of it.",
         "queued": "It goes on by itself.",
         "trying": "It goes on by itself.",
-        "retry": "It goes on by itself; x takes it back.",
+        "retry": "It goes on by itself; - takes it back.",
         "cancelled": "N drafts a new one.",
     }
     return f"{obstacle.what} {fix.get(obstacle.code, obstacle.fix)}".strip()

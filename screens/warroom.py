@@ -22,7 +22,7 @@ from console.refusal import Refused
 from data.trouble import StoreTrouble
 from screens.attention import Attention
 from screens.background import background
-from screens.commands import Command, commands_for, reason
+from screens.commands import OVER, Command, commands_for, reason
 from screens.console_screen import ConsoleScreen, perhaps_leaving
 from screens.gate import Printable
 from screens.home import HomeScreen
@@ -37,11 +37,13 @@ from screens.times import SECOND
 if TYPE_CHECKING:
     from console.comms.messenger import Messenger
     from console.config import Runner
+    from console.containment.ordering import Containing
     from console.desk import Desk
     from console.room import Room
     from screens.checking import Checking
     from screens.correspondence import Correspondence
     from screens.playbook import Playing
+    from screens.stopping import Stopping
 
 LAST_VIEWED = "last-viewed"
 """File in the home directory: the case id of the incident that was on the screen last."""
@@ -102,6 +104,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         runner: what the configuration says about steps that run.
         constants: values of playbooks that are the same in every incident, by name.
         messenger: makes what drafts and sends the messages of an incident; None = there are no senders.
+        containing: makes what carries halts and other moves out; None = nothing is configured that could be stopped.
         expect_room: draw the frame of the room first, because an incident is likely to be open.
     """
 
@@ -127,6 +130,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         runner: Runner | None = None,
         constants: Mapping[str, str] = {},
         messenger: Callable[[Room], Messenger] | None = None,
+        containing: Callable[[], Containing] | None = None,
         driver_class: Any = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
@@ -136,7 +140,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self._standing = ""
         self.sight = Sight()
         self._runner, self._constants = runner, constants
-        self._messenger = messenger
+        self._messenger, self._containing = messenger, containing
         self._attention = Attention(bell, os.environ)
         self.commands_of: dict[str, list[str]] = {}
         for name, keys_ in self.keymap_in_force.items():
@@ -222,11 +226,27 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             self.screen.say("  ".join(self._problems), "high")
         # Dialogs and pages are loaded while the person reads, not when they press the first key.
         await asyncio.to_thread(importlib.import_module, "screens.deeds")
+        background(self, self._prepare_to_stop, desk)
         if not self.is_headless:
             gc.freeze()  # what is loaded by now stays; each search for cycles in it stopped the screen for 30 ms
         while True:
             await asyncio.sleep(BEAT)
             await self._beat(desk)
+
+    async def _prepare_to_stop(self, desk: Desk) -> None:
+        """Know what can be stopped before anybody asks for it."""
+        try:
+            await self.stopping.ready(desk)
+        except Refused as refused:
+            self.say(f"Nothing can be stopped from here: {refused}", "crit")
+        except StoreTrouble as trouble:
+            self.say(str(trouble), "crit")
+
+    async def opened(self) -> Desk:
+        """Return the desk as soon as it is open: whoever stops agents waits for nothing else."""
+        while self._opening is None:
+            await asyncio.sleep(0.01)
+        return self.desk or await asyncio.shield(self._opening)
 
     async def _open(self) -> Desk:
         """Open the record, and the room to begin with."""
@@ -254,7 +274,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         others = [] if self._start else [s for s in await desk.incidents() if s.open and s.case != here]
         if others:
             codes = ", ".join(state.code for state in others[:3])
-            self._problems.append(f"This is {desk.room.code}; open too: {codes}. 0 lists all.")
+            self._problems.append(f"This is {desk.room.code}; open too: {codes}. < lists all.")
 
     async def _left_open(self, desk: Desk) -> str:
         """Return the case that was on the screen last, if that incident is still open; empty = the newest."""
@@ -311,6 +331,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self._draw(lambda screen: screen.show_state())
         self._call_for_attention()
         self._look_for_newcomers()
+        self._look_for_verdicts()
 
     def _look_for_newcomers(self) -> None:
         """Introduce every console that writes here for the first time: now is when its words are compared."""
@@ -331,6 +352,18 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             for screen in self.screen_stack:
                 if isinstance(screen, ConsoleScreen):
                     screen.unsay(f"({introduced[0][:8]}): ")
+
+    def _look_for_verdicts(self) -> None:
+        """Say what an order came to, whoever gave it."""
+        room = self.desk.room if self.desk is not None else None
+        if room is None or "stopping" not in vars(self):
+            return
+        for order in self.stopping.news(room):
+            from screens.reading_containment import verdict
+
+            self.say(*verdict(order, room.incident))
+        if self.stopping.busy:
+            background(self, self.stopping.tend, group="tend", latest=True)
 
     async def _introduce(self, room: Room, replica: str) -> None:
         try:
@@ -363,6 +396,8 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             self.checking.end()
         if "playing" in vars(self):
             await self.playing.leave()
+        if "stopping" in vars(self):
+            await self.stopping.close()
         desk, self.desk = self.desk, None
         if self._opening is not None:
             # Not cut off in the middle: the threads of what is half open would keep the process from ending.
@@ -398,6 +433,13 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         return Playing(self._runner, self._mark, self._constants)
 
     @cached_property
+    def stopping(self) -> Stopping:
+        """What can be stopped and what is being stopped from here; orders go on whatever is looked at."""
+        from screens.stopping import Stopping
+
+        return Stopping(self._containing)
+
+    @cached_property
     def correspondence(self) -> Correspondence:
         """The messages of the open incident."""
         from screens.correspondence import Correspondence
@@ -420,6 +462,12 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         else:
             self._lay_over(MessagesScreen(chosen, said, tone))
 
+    def show_containment(self) -> None:
+        """Show what is stopped over the room."""
+        from screens.containment import ContainmentScreen
+
+        self._lay_over(ContainmentScreen())
+
     def _lay_over(self, screen: ConsoleScreen) -> None:
         if self.base is not self.screen:
             self._uncovered.append(partial(self._lay_over, screen))
@@ -430,7 +478,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
 
     @property
     def _over_room(self) -> bool:
-        return isinstance(self.screen, ConsoleScreen) and self.screen.place in ("evidence", "messages")
+        return isinstance(self.screen, ConsoleScreen) and self.screen.place in OVER
 
     def back_to_room(self) -> RoomScreen | None:
         """Go back to the room from what lies over it; returns the room."""

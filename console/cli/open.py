@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from console.child import Child
     from console.comms.messenger import Messenger
     from console.comms.outbox import Outbox
+    from console.containment.ordering import Containing
     from console.desk import Desk
     from console.room import Room
     from data.home import Home
@@ -109,6 +110,12 @@ def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config
 
         return Messenger(room, config)
 
+    def containing() -> Containing:
+        from console.containment.ordering import Containing  # nobody waits for it before the first frame
+        from console.containment.points import Points
+
+        return Containing(Points.of(config, home), authority=config.authority)
+
     return run_screens(
         open_desk,
         start=start,
@@ -120,6 +127,7 @@ def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config
         runner=config.runner,
         constants=config.playbooks.values,
         messenger=messenger,
+        containing=containing,
         expect_room=bool(home.cases()),
     )
 

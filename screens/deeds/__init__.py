@@ -3,6 +3,7 @@
 from screens.deeds import (
     alerts,
     checklist,
+    containment,
     evidence,
     incident,
     messages,
@@ -18,6 +19,7 @@ from screens.deeds import (
 __all__ = [
     "alerts",
     "checklist",
+    "containment",
     "evidence",
     "incident",
     "messages",

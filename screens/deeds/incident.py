@@ -97,10 +97,12 @@ def contain(screen: ConsoleScreen, words: str = "") -> None:
         event = await room.contain(said.note.text, said.at if said.backdated else None)
         screen.say(f"contained at {day_hms(event.at, now)}Z; the rollback clocks run", "ok")
 
+    from screens.reading_containment import proposal_words
+
     how = Text(
         "how",
         "What was stopped, and how you know; 14:05 or -5m in front gives the time",
-        words,
+        words or proposal_words(room.incident),
         "Containment needs the how, in one line.",
     )
     screen.app.push_screen(

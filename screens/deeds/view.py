@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from screens.commands import BY_ID, Pane
 from screens.console_screen import ConsoleScreen, does
+from screens.containment import ContainmentScreen
 from screens.deeds.alerts import selected_alert
+from screens.deeds.containment import open_row as open_hold
 from screens.deeds.evidence import open_row
 from screens.deeds.messages import open_row as open_message
 from screens.deeds.playbook import open_row as open_play
@@ -98,6 +100,9 @@ def open_selection(screen: ConsoleScreen, words: str = "") -> None:
     if isinstance(screen, MessagesScreen):
         open_message(screen)
         return
+    if isinstance(screen, ContainmentScreen):
+        open_hold(screen)
+        return
     if pane == "alerts" and (alert := selected_alert(screen)) is not None:
         names = ["alert.ack", "alert.ack_note", "alert.silence", "incident.declare", "copy"]
         if isinstance(screen, RoomScreen):
@@ -143,6 +148,8 @@ def copy(screen: ConsoleScreen, words: str = "") -> None:
         _copy(screen, case)
     elif isinstance(screen, EvidenceScreen) and (entry := screen.selected) is not None:
         _copy(screen, entry.id)
+    elif isinstance(screen, ContainmentScreen) and (hold := screen.selected) is not None:
+        _copy(screen, hold.id)
     elif isinstance(screen, MessagesScreen) and (message := screen.selected) is not None:
         _copy(screen, message.id)
 
@@ -210,7 +217,7 @@ def leave(screen: ConsoleScreen, words: str = "") -> None:
     form = app.screen if isinstance(app.screen, Form) else None
     answers = form.typed if form is not None else ""
     text = "\n".join(filter(None, (screen.typed.strip(), answers)))
-    if app.screen.id == "quit" or not (text or app.playing.busy):
+    if app.screen.id == "quit" or not (text or app.playing.busy or app.stopping.busy):
         app.exit()
         return
     if not text:
@@ -242,9 +249,9 @@ def _ask_to_end_runs(screen: ConsoleScreen) -> None:
         if chosen["what"] == "leave":
             screen.console_app.exit()
 
-    options = (
-        Option("s", "stay", "stay until it is over"),
-        Option("q", "leave", "end it and quit; its effect is unknown then"),
-    )
-    choice = Choice("what", "A step of a playbook runs on this console", options, "stay")
+    what, end = "A step of a playbook runs on this console", "end it and quit; its effect is unknown then"
+    if screen.console_app.stopping.busy:
+        what, end = "A halt is under way from this console", "quit; the next console goes on with it"
+    options = (Option("s", "stay", "stay until it is over"), Option("q", "leave", end))
+    choice = Choice("what", what, options, "stay")
     screen.app.push_screen(Form("Quit", (choice,), submit, verb="do it", id="quit"))

@@ -13,6 +13,7 @@ from screens.widgets.strips import FLEX, Piece, StripLines
 
 if TYPE_CHECKING:
     from console.alerts import Board
+    from console.containment.state import Moves, Order
     from console.desk import Desk
     from console.incident import Incident
     from console.room import Room
@@ -51,6 +52,55 @@ def mode_piece(mode: str) -> Piece:
     return (" DRILL ", "drill", 0) if mode == "drill" else ("LIVE", "quiet", 5)
 
 
+def halt_pieces(moves: Moves, now: int) -> list[Piece]:
+    """Return the header's words on what is being stopped: the stopwatch, then the verdict, then who is not held.
+
+    What leaks or cannot be reached stays there by name until somebody dealt with it.
+    """
+    if not moves.orders:
+        return []
+    pieces: list[Piece] = []
+    going = [
+        each
+        for each in moves.orders.values()
+        if each.judged is None and not each.body.dry and not each.lifted
+    ]
+    holding = moves.in_force
+    for order in going[-1:]:
+        more = f" +{len(going) - 1}" if len(going) > 1 else ""
+        counts = f"{order.held:,}/{len(order.targets):,}"
+        pieces.append((f" {_name(order)} {clock(now - order.at)} {counts}{more} ", "alarm", 0))
+    judged = [each for each in holding if each.judged is not None]
+    if judged:
+        failed = [each for each in judged if each.judged is not None and each.judged.verdict == "fail"]
+        order = (failed or judged)[-1]
+        verdict = "FAIL" if failed else "PASS"
+        counts = f"{order.held:,}/{len(order.targets):,}"
+        pieces.append((f"{_name(order)} {verdict} {counts}", "crit" if failed else "ok", 0 if failed else 1))
+    worst = _unheld(holding)
+    if worst:
+        word, names = worst[0]
+        shown = ", ".join(fit(name, 20).strip() for name in names[:2])
+        rest = sum(len(each) for _, each in worst) - len(names[:2])
+        pieces.append((f"{word} {shown}" + (f" +{rest:,}" if rest else ""), "crit", 0))
+    return pieces
+
+
+def _name(order: Order) -> str:
+    return "RESTORE" if order.body.lifts else "HALT" if order.body.scope else "MOVE"
+
+
+def _unheld(orders: list[Order]) -> list[tuple[str, list[str]]]:
+    """Return whom nobody holds, by what is known of them, the worst first; after the verdict everybody who is open."""
+    words = {"leaking": "LEAKING", "unreachable": "UNREACHED", "refused": "REFUSED"}
+    found: dict[str, list[str]] = {word: [] for word in (*words.values(), "NOT HELD")}
+    for order in orders:
+        for each in order.targets:
+            if each.open and (each.state in words or order.judged is not None):
+                found[words.get(each.state, "NOT HELD")].append(each.target.id)
+    return [(word, list(dict.fromkeys(names))) for word, names in found.items() if names]
+
+
 class Header(StripLines):
     """Two lines above everything, one when the terminal is low."""
 
@@ -75,7 +125,7 @@ class Header(StripLines):
         )
 
     def _clocks(self, state: Incident, now: int) -> list[Piece]:
-        pieces: list[Piece] = []
+        pieces = halt_pieces(state.moves, now)
         if (coming := state.plays.coming) is not None:
             wait = f" in {clock(coming[0] - now)}" if coming[0] > now else ""
             pieces.append((f" BY ITSELF{wait}, T stops ", "alarm", 0))

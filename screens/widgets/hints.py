@@ -48,6 +48,16 @@ ORDER: dict[str, tuple[str, ...]] = {
         "open",
         "message.page",
     ),
+    "containment": (
+        "containment.answer",
+        "containment.restore",
+        "containment.mark",
+        "containment.receipt",
+        "containment.carry",
+        "containment.plan",
+        "open",
+        "containment.confirm",
+    ),
     "incidents": ("open", "incident.declare"),
     "evidence": (
         "exhibit.show",
@@ -62,6 +72,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
 }
 ALWAYS = (
+    "halt",
     "severity.set",
     "containment.confirm",
     "update.write",
@@ -99,6 +110,6 @@ class Hints(StripLines):
         for place, name in enumerate(wanted):
             command = BY_ID[name]
             if command.hint and keymap[name] and not reason(command, now):
-                keep = 0 if name in ("help", "command.line") else place + 1
+                keep = 0 if name in ("halt", "help", "command.line") else place + 1
                 pieces.append((f"{shown(keymap[name][0])} {command.hint}", "", keep))
         self.show((pieces, []))

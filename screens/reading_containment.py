@@ -1,0 +1,243 @@
+"""What there is to read about an order, a target and a move, and what is said of a verdict."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from screens.display import many
+from screens.stopping import receipt_words
+from screens.times import SECOND, clock, day_hms, hms
+from screens.widgets.containment import DEALT, WORDS, big, many_held, title, verdict_word
+from screens.widgets.sheet import Para
+from screens.widgets.strips import FLEX, Piece
+
+if TYPE_CHECKING:
+    from console.containment.catalogue import Offer
+    from console.containment.state import Moves, Order, Standing
+    from console.incident import Incident
+
+NAMED = 3
+"""Targets that are named in one line."""
+LISTED = 100
+"""Targets that are listed on a page; the list of the screen has all of them."""
+
+
+def verdict(order: Order, incident: Incident) -> tuple[str, str]:
+    """Return what is said when a verdict comes, and its tone."""
+    judged = order.judged
+    if judged is None:
+        return "", ""
+    took = f"after {judged.ms / 1000:.1f} s: {many_held(order)}"
+    if judged.verdict == "fail":
+        return (
+            f"FAIL, {title(order)} {took}; not held: {_names(order.open)}. 0, then u says how it was dealt with.",
+            "crit",
+        )
+    confirm = "; C confirms containment" if not order.body.lifts and incident.contained_at is None else ""
+    return f"PASS, {title(order)} {took}{confirm}", "ok"
+
+
+def resumes(orders: Sequence[Order]) -> str:
+    """Return what is said when a console goes on with what another left behind."""
+    said = "; ".join(f"{title(order)} of {hms(order.at)}Z, {many_held(order)}" for order in orders)
+    return f"An earlier console ended in the middle; this one goes on with it: {said}. 0 shows each target."
+
+
+def _names(open_: Sequence[Standing]) -> str:
+    shown = ", ".join(f"{WORDS[each.state][0]} {each.target.id}" for each in open_[:NAMED])
+    return shown + (f" and {len(open_) - NAMED:,} more" if len(open_) > NAMED else "") or "nobody"
+
+
+def chief(moves: Moves) -> Order | None:
+    """Return the order that matters most: one under way, else one that failed, else the newest."""
+    force = [each for each in moves.orders.values() if not each.body.dry and not each.lifted]
+    going = [each for each in force if each.judged is None]
+    failed = [each for each in force if each.open]
+    newest = going or failed or [each for each in force if not each.body.lifts] or force
+    return newest[-1] if newest else None
+
+
+Lines = tuple[tuple[list[Piece], list[Piece]], ...]
+
+
+def verdict_lines(incident: Incident, now: int, *, low: bool) -> Lines:
+    """Return the top of the screen: the verdict, or the stopwatch, in letters that are read across the room.
+
+    `low`: there is one line for it.
+    """
+    order = chief(incident.moves)
+    if order is None:
+        return (
+            ([("NOTHING IS STOPPED", "strong", 0), ("F9 stops agents", "quiet", 1)], []),
+            ([], []),
+            ([], []),
+        )
+    word, tone = verdict_word(order)
+    since = now - order.at
+    late = order.judged is None and since > order.body.budget * SECOND
+    face = word if order.judged is not None else f"{since // SECOND // 60}:{since // SECOND % 60:02}"
+    counts = Counter(WORDS[each.state][0].lower() for each in order.targets if each.held)
+    how = ", ".join(f"{count:,} {state}" for state, count in counts.most_common())
+    held = many_held(order) + (f": {how}" if how else "")
+    given = f"{title(order)}, by {order.by} {day_hms(order.at, now)}Z"
+    last: Piece = (
+        _rest(order, incident),
+        "crit" if order.open and order.judged is not None else "quiet",
+        FLEX,
+    )
+    if low:
+        lead = word if order.judged is not None else clock(since)
+        return (([(lead, "alarm" if tone == "crit" else tone, 0), (held, "strong", 0), last], []),)
+    shown = big(face)
+    aside: tuple[Piece, ...] = (
+        (given, "strong", FLEX),
+        (held + ("  NO VERDICT AFTER 30 s" if late else ""), tone, FLEX),
+        last,
+    )
+    return tuple(([(letters, tone, 0), piece], []) for letters, piece in zip(shown, aside, strict=True))
+
+
+def _rest(order: Order, incident: Incident) -> str:
+    if order.judged is None:
+        counts = Counter(WORDS[each.state][0].lower() for each in order.targets if not each.held)
+        going = ", ".join(f"{count:,} {state}" for state, count in counts.most_common())
+        return f"{going}; the verdict comes {order.body.budget} s after the order at the latest"
+    if order.open:
+        return f"{len(order.open):,} not held: {_names(order.open)}"
+    if incident.contained_at is None and not order.body.lifts:
+        return "C confirms containment, which starts the rollback clocks"
+    return "everything that was stopped is held"
+
+
+def about_order(order: Order, now: int) -> list[Para]:
+    """Return the receipt of an order as far as it goes."""
+    body = order.body
+    word, tone = verdict_word(order)
+    took = f" after {order.judged.ms / 1000:.1f} s" if order.judged is not None else ""
+    paras = [
+        Para(title(order), "order", "strong"),
+        Para(f"{word}{took}; {many_held(order)}", "verdict", tone),
+        Para(f"{order.by}, {day_hms(order.at, now)}Z", "by"),
+        Para(body.reason or "no reason was given", "reason", "" if body.reason else "quiet"),
+    ]
+    if body.advice:
+        paras.append(Para(body.advice, "aid said"))
+    if order.epoch:
+        paras.append(Para(str(order.epoch), "epoch", "quiet"))
+    if order.lifted:
+        paras.append(Para(f"by order {order.lifted}", "taken back", "quiet"))
+    for state, (word, tone) in WORDS.items():
+        found = [each for each in order.targets if each.state == state]
+        if found:
+            last = max(each.ms for each in found) / 1000
+            paras.append(Para(f"{len(found):,}, the last after {last:.1f} s", word.lower(), tone))
+    return [*paras, Para(f"{body.verb}, {body.order}", "id", "quiet")]
+
+
+def receipt_page(order: Order, now: int) -> list[Para]:
+    """Return everything about an order, target by target, the worst first."""
+    rank = {state: place for place, state in enumerate(WORDS)}
+    targets = sorted(order.targets, key=lambda each: rank[each.state])
+    paras = [*about_order(order, now), Para("")]
+    for each in targets[:LISTED]:
+        times = ", ".join(f"{WORDS[state][0].lower()} {ms / 1000:.2f} s" for state, ms in each.times.items())
+        note = f"; {each.note}" if each.note else ""
+        paras.append(Para(f"{each.target.id} through {each.target.point}: {times or 'requested'}{note}",
+                          WORDS[each.state][0].lower(), WORDS[each.state][1]))  # fmt: skip
+        if each.answered is not None:
+            paras.append(Para(each.answered.how, DEALT[0], "info"))
+    if len(targets) > LISTED:
+        paras.append(Para(f"and {len(targets) - LISTED:,} more; the list has all of them", "", "quiet"))
+    return paras
+
+
+def about_target(each: Standing, order: Order, now: int) -> list[Para]:
+    """Return how far one target got, and what is to be done about it."""
+    word, tone = WORDS[each.state]
+    paras = [
+        Para(each.target.id, "target", "strong"),
+        Para(f"{word} after {each.ms / 1000:.2f} s", "state", tone),
+        Para(each.target.point + (f", {each.target.actuator}" if each.target.actuator else ""), "through"),
+    ]
+    if each.target.agent:
+        paras.append(Para(each.target.agent, "agent"))
+    if each.note:
+        paras.append(Para(each.note, "it says", agent=True))
+    paras += [
+        Para(f"{ms / 1000:.2f} s after the order", WORDS[state][0].lower())
+        for state, ms in each.times.items()
+    ]
+    if each.answered is not None:
+        shows = f" ({each.answered.evidence})" if each.answered.evidence else ""
+        paras.append(Para(f"{each.answered.how}{shows}", DEALT[0], "info"))
+    elif not each.held and order.judged is not None:
+        paras.append(
+            Para(
+                "It is tried and looked at again until it holds. u says how somebody dealt with it.",
+                "",
+                "high",
+            )
+        )
+    paras.append(Para(MEANS[each.state], "means", "quiet"))
+    return paras
+
+
+MEANS = {
+    "requested": "the order went out; nothing came back yet",
+    "accepted": "it said that it will; nobody saw that it did",
+    "effective": "it says that it stopped; nobody else saw it",
+    "verified": "somebody else saw that it stands still",
+    "lease_expired": "nobody reached it; its leave to act has run out",
+    "refused": "it answered that it will not",
+    "unreachable": "nobody knows what it does",
+    "leaking": "it acts although it was stopped",
+}
+
+
+def about_move(offer: Offer) -> list[Para]:
+    """Return what the catalogue says of a move, and what can carry it out."""
+    move, proof = offer.move, offer.proof
+    through = ", ".join(offer.points) or (
+        "no point carries it out: by hand" if offer.by_hand else "the record only"
+    )
+    paras = [
+        Para(move.title, "move", "strong"),
+        Para(through, "through", "" if offer.points else "high" if offer.by_hand else "quiet"),
+        Para(move.target, "stops"),
+        Para(move.expect, "expect"),
+        Para(move.verify, "seen by"),
+        Para(str(offer.who), "who may"),
+    ]
+    if not move.reversible:
+        paras.append(Para("It cannot be taken back.", "", "crit"))
+    elif move.restore:
+        paras.append(Para(move.restore, "taken back"))
+    if move.destroys_evidence:
+        paras.append(Para("It destroys evidence: keep what is needed first (K).", "", "crit"))
+    if proof is None:
+        paras.append(Para("never", "last proven", "high"))
+    else:
+        held = "held" if proof.held else f"DID NOT HOLD: {proof.note}"
+        paras.append(
+            Para(
+                f"{hms(proof.at)}Z by {proof.by}, {proof.how}: {held}",
+                "last proven",
+                "ok" if proof.held else "crit",
+            )
+        )
+    return [*paras, Para(move.verb, "verb", "quiet")]
+
+
+def proposal_words(incident: Incident) -> str:
+    """Return the words with which containment may be confirmed: what the newest order that passed has proved."""
+    passed = [
+        each for each in incident.moves.in_force if each.judged is not None and each.judged.verdict == "pass"
+    ]
+    return receipt_words(passed[-1]) if passed else ""
+
+
+def many_targets(count: int) -> str:
+    """Return a number of targets in words."""
+    return many(count, "target")

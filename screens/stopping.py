@@ -1,0 +1,288 @@
+"""What the console stops: it knows what can be reached, and orders go on whatever is looked at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from console.refusal import Refused
+from data.trouble import StoreTrouble
+from screens.display import many
+from screens.own_room import own_room
+
+if TYPE_CHECKING:
+    from console.alerts import Alert
+    from console.containment.advice import Advice
+    from console.containment.catalogue import Offer
+    from console.containment.ordering import Containing
+    from console.containment.state import Order
+    from console.desk import Desk
+    from console.events import HaltScope, MoveOrdered
+    from console.incident import Incident
+    from console.room import Room
+
+WORST = 1
+"""The severity of an incident that begins with a halt."""
+SAMPLES = 6
+"""Points of which the dry run shows what would be sent."""
+
+
+class Foreseen(NamedTuple):
+    """What an order would reach.
+
+    Attributes:
+        targets: how many.
+        points: through which points, and how many of them through each.
+        unreached: agents of the incident that it means and that no point stops.
+        troubles: what is wrong with points, in words.
+        sends: what would be sent to the first target of each point, secrets masked.
+    """
+
+    targets: int
+    points: tuple[tuple[str, int], ...] = ()
+    unreached: tuple[str, ...] = ()
+    troubles: tuple[str, ...] = ()
+    sends: tuple[str, ...] = ()
+
+
+class _Later:
+    """Work that begins when somebody awaits it, and never when nobody does."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, Room]]) -> None:
+        self._work = work
+
+    def __await__(self) -> Generator[Any, Any, Room]:
+        return self._work().__await__()
+
+
+class Stopping:
+    """What this console can stop, and what it is stopping.
+
+    Args:
+        made: makes what carries orders out; it may read files. None = nothing is configured.
+    """
+
+    def __init__(self, made: Callable[[], Containing] | None = None) -> None:
+        self._made = made
+        self._containing: Containing | None = None
+        self._making: asyncio.Future[Containing] | None = None
+        self._rooms: dict[str, Room] = {}
+        self._turn = asyncio.Lock()
+        self._told: dict[str, set[str]] = {}
+
+    # -- what can be stopped -----------------------------------------------------------------------------
+
+    @property
+    def known(self) -> Containing | None:
+        """What carries orders out; None while it is being made."""
+        return self._containing
+
+    async def ready(self, desk: Desk) -> Containing:
+        """Return what carries orders out, made once, beside the keyboard.
+
+        Raises:
+            Refused: the configuration cannot be read.
+        """
+        if self._containing is None:
+            if self._making is None or (self._making.done() and self._making.exception() is not None):
+                self._making = asyncio.ensure_future(asyncio.to_thread(self._make, desk))
+            self._containing = await asyncio.shield(self._making)
+            await self._containing.prepare()
+        return self._containing
+
+    def _make(self, desk: Desk) -> Containing:
+        if self._made is not None:
+            return self._made()
+        from console.config import Config
+        from console.containment.ordering import Containing
+        from console.containment.points import Points
+
+        return Containing(Points.of(Config(), desk.home))
+
+    def subjects(self, scope: HaltScope, room: Room | None, alerts: Sequence[Alert]) -> list[str]:
+        """Return what a halt of `scope` can be about: what the alerts name, then what points know."""
+        facts = [each.facts for each in alerts if room is None or each.id in room.incident.alerts]
+        if room is not None:
+            known = {each.id for each in facts}
+            facts += [each for id_, each in room.incident.alerts.items() if id_ not in known]
+        named: list[str] = []
+        if scope == "agent":
+            named = [each.agent for each in facts]
+        elif scope == "tool":
+            named = [action.name for each in facts for action in each.sample if action.kind == "tool"]
+        points = self._containing.points.subjects(scope) if self._containing is not None else []
+        return [each for each in dict.fromkeys([*named, *points]) if each]
+
+    def foresee(self, scope: HaltScope, subject: str, agents: Sequence[str]) -> Foreseen:
+        """Return what an order would reach; nothing is sent. For a thread: it goes through all targets.
+
+        `agents`: those of the incident.
+        """
+        from console.containment.points import VERBS
+
+        containing = self._containing
+        if containing is None:
+            return Foreseen(0)
+        points, verb = containing.points, VERBS[scope]
+        targets = points.targets(verb, subject)
+        firsts = {each.point: each for each in reversed(targets)}
+        sends: list[str] = []
+        order = self._dry(verb, subject)
+        for point, target in [*firsts.items()][::-1][:SAMPLES]:
+            # What cannot be shown may well be sent.
+            with suppress(Exception):
+                sends.append(f"{point}: {points.actuator(point).plan(points.call(order, target))}")
+        meant = agents if scope == "all" else [subject] if scope == "agent" else ()
+        reached = {each.agent for each in targets}
+        whole = any(not each.agent for each in targets)
+        unreached = tuple(each for each in meant if each not in reached and not whole)
+        troubles = tuple(f"{name}: {why}" for name, why in points.problems.items())
+        return Foreseen(
+            len(targets),
+            tuple(Counter(each.point for each in targets).most_common()),
+            unreached,
+            troubles,
+            tuple(sends),
+        )
+
+    def _dry(self, verb: str, subject: str) -> MoveOrdered:
+        from console.events import MoveOrdered
+
+        return MoveOrdered("0" * 16, verb, subject=subject)
+
+    def advise(self, incident: Incident | None, agents: Sequence[str]) -> Advice | None:
+        """Return what the decision aid says with what is known; None while points are not. For a thread: it reads the library."""
+        from console.containment.advice import advise
+
+        return advise(incident, self._containing.points, agents) if self._containing is not None else None
+
+    async def offers(
+        self, desk: Desk, incident: Incident, people: Mapping[str, tuple[str, ...]]
+    ) -> list[Offer]:
+        """Return the moves of the catalogue in the order of containment, with what carries each out.
+
+        Args:
+            desk: where the incident is open.
+            incident: whose roles count, and whose orders prove something.
+            people: who holds an authority, by its id.
+
+        Raises:
+            PlaybookTrouble: a document is broken.
+        """
+        from console import authority
+        from console.containment.catalogue import catalogue
+        from console.containment.proof import tried
+
+        points = (await self.ready(desk)).points
+        proofs = tried(incident.moves, incident.code)
+        known = await asyncio.to_thread(authority.standing, people)
+        return await asyncio.to_thread(catalogue, points, known, incident, proofs)
+
+    # -- orders ------------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether an order of this console waits for its verdict."""
+        return self._containing is not None and self._containing.busy
+
+    async def halt(
+        self,
+        desk: Desk,
+        scope: HaltScope,
+        subject: str,
+        *,
+        reason: str,
+        advice: str,
+        opened: Callable[[], None],
+    ) -> str:
+        """Order a halt in the incident that is open; opens one when there is none. Returns the id of the order.
+
+        The first requests leave before an incident is declared. `opened`: called when one was.
+
+        Raises:
+            Refused: nothing reaches it, or others are named for it.
+        """
+        from console.containment.points import VERBS
+
+        containing = await self.ready(desk)
+
+        async def room() -> Room:
+            shown = desk.room
+            if shown is None or not shown.incident.open:
+                shown = await desk.declare(
+                    f"Halt of {what(scope, subject)}", WORST, reason="agents were halted"
+                )
+                opened()
+            return await self.own(desk, shown)
+
+        return await containing.order(
+            _Later(room), VERBS[scope], scope=scope, subject=subject, reason=reason, advice=advice
+        )
+
+    async def own(self, desk: Desk, shown: Room) -> Room:
+        """Return the room in which orders of an incident are carried out: it stays when the screen leaves."""
+        async with self._turn:
+            room = self._rooms.get(shown.case.id)
+            if room is None:
+                room = self._rooms[shown.case.id] = await own_room(desk.home, shown)
+            else:
+                await room.refresh()
+            return room
+
+    async def resume(self, desk: Desk, shown: Room) -> list[str]:
+        """Go on with orders that a console left behind when it ended. Returns their ids."""
+        containing = await self.ready(desk)
+        return await containing.resume(await self.own(desk, shown))
+
+    def news(self, room: Room) -> list[Order]:
+        """Return the orders whose verdict has come since the last look."""
+        orders = room.incident.moves.orders
+        judged = {name for name, order in orders.items() if order.judged is not None}
+        known = self._told.get(room.case.id)
+        self._told[room.case.id] = judged
+        # What was judged before this console looked for the first time is no news.
+        return [] if known is None else [orders[name] for name in orders if name in judged - known]
+
+    async def tend(self) -> None:
+        """Read what others wrote about orders that go on here."""
+        if self.busy:
+            for room in list(self._rooms.values()):
+                # It is read again the next time; the order goes on without.
+                with suppress(StoreTrouble):
+                    await room.refresh()
+
+    async def close(self) -> None:
+        """End what goes on here; the next console resumes it."""
+        if self._making is not None:
+            with suppress(Exception):
+                await self._making
+        if self._containing is not None:
+            await self._containing.close()
+        for room in self._rooms.values():
+            with suppress(StoreTrouble):
+                await room.close()
+        self._rooms.clear()
+
+
+def what(scope: str, subject: str) -> str:
+    """Return what a halt is about, in words: `all agents`, `tool pay.refund`."""
+    if scope == "queue":
+        return f"queue {subject}" if subject else "queued actions"
+    return f"{scope} {subject}" if scope != "all" else "all agents"
+
+
+def receipt_words(order: Order) -> str:
+    """Return what an order proved, in one line, as it is said when containment is confirmed."""
+    judged = order.judged
+    if judged is None:
+        raise Refused("There is no verdict yet.", "It comes 30 s after the order at the latest.")
+    states = Counter(each.state for each in order.targets if each.held)
+    held = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in states.most_common())
+    about = f"halt of {what(order.body.scope, order.body.subject)}" if order.body.scope else order.body.verb
+    return (
+        f"{about}: {judged.verdict.upper()} after {judged.ms / 1000:.1f} s, "
+        f"{judged.held:,} of {many(judged.targets, 'target')} held ({held or 'none'}), order {order.body.order}"
+    )

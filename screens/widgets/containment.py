@@ -1,0 +1,269 @@
+"""The list of the containment screen: orders with their targets, the worst first, and the moves of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from console.events import Reached
+from screens.display import fit, many
+from screens.stopping import what
+from screens.times import hms
+from screens.widgets.rows import Cells, SectionRows
+
+if TYPE_CHECKING:
+    from console.containment.catalogue import Offer
+    from console.containment.state import Moves, Order, Standing
+
+Kind = Literal["heading", "order", "target", "move", "none"]
+WORDS: dict[Reached, tuple[str, str]] = {
+    "leaking": ("LEAKING", "crit"),
+    "unreachable": ("UNREACHABLE", "crit"),
+    "refused": ("REFUSED", "crit"),
+    "requested": ("requested", "high"),
+    "accepted": ("accepted", "high"),
+    "effective": ("effective", "high"),
+    "lease_expired": ("LEASE OVER", "ok"),
+    "verified": ("VERIFIED", "ok"),
+}
+"""Every state in a word and its tone, the worst first. Only the last two are proof."""
+DEALT = ("dealt with", "info")
+RANK: dict[Reached, int] = {state: place for place, state in enumerate(WORDS)}
+SHORT: dict[Reached, str] = {
+    "accepted": "acc",
+    "effective": "eff",
+    "verified": "ver",
+    "lease_expired": "lease",
+    "refused": "refused",
+    "unreachable": "unreached",
+    "leaking": "LEAK",
+}
+STATE = 12
+"""Cells of the word that says how a target stands."""
+GLYPHS: dict[str, tuple[str, str, str]] = {
+    "P": ("█▀█", "█▀▀", "▀  "),
+    "A": ("▄▀▄", "█▀█", "▀ ▀"),
+    "S": ("█▀▀", "▀▀█", "▀▀▀"),
+    "F": ("█▀▀", "█▀ ", "▀  "),
+    "I": ("█", "█", "▀"),
+    "L": ("█  ", "█  ", "▀▀▀"),
+    "0": ("█▀█", "█ █", "▀▀▀"),
+    "1": ("▀█ ", " █ ", "▀▀▀"),
+    "2": ("▀▀█", "█▀▀", "▀▀▀"),
+    "3": ("▀▀█", " ▀█", "▀▀▀"),
+    "4": ("█ █", "▀▀█", "  ▀"),
+    "5": ("█▀▀", "▀▀█", "▀▀▀"),
+    "6": ("█▀▀", "█▀█", "▀▀▀"),
+    "7": ("▀▀█", "  █", "  ▀"),
+    "8": ("█▀█", "█▀█", "▀▀▀"),
+    "9": ("█▀█", "▀▀█", "▀▀▀"),
+    ":": ("▄", "▄", " "),
+}
+"""Letters of three lines: a verdict is read across the room, and without colours."""
+
+
+def big(text: str) -> tuple[str, str, str]:
+    """Return `text` in letters of three lines; characters that there are none of are blank."""
+    letters = [GLYPHS.get(char, (" ", " ", " ")) for char in text]
+    one, two, three = (" ".join(letter[line] for letter in letters) for line in range(3))
+    return one, two, three
+
+
+class HoldRow(NamedTuple):
+    """One line.
+
+    Attributes:
+        kind: what it is about.
+        id: of the order, target, or verb.
+        order: the order of a target.
+        text: of a heading.
+        standing: of a target.
+        of: of an order row, or of the order that a target belongs to.
+        offer: of a move.
+    """
+
+    kind: Kind
+    id: str
+    order: str = ""
+    text: str = ""
+    standing: Standing | None = None
+    of: Order | None = None
+    offer: Offer | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What it is about, whatever became of it."""
+        return self.kind, self.order, self.id
+
+
+def title(order: Order) -> str:
+    """Return what an order is called: `HALT all agents`, `RESTORE agent etl-7`, `scale_to_zero shop`."""
+    body = order.body
+    lead = "RESTORE" if body.lifts else "HALT" if body.scope else body.verb
+    about = what(body.scope, body.subject) if body.scope else body.subject
+    return f"{'DRY RUN ' if body.dry else ''}{lead} {about}".strip()
+
+
+def verdict_word(order: Order) -> tuple[str, str]:
+    """Return how an order stands, in a word, and its tone."""
+    if order.body.dry:
+        return "dry run", "quiet"
+    if order.lifted:
+        return "taken back", "quiet"
+    if order.judged is None:
+        return "UNDER WAY", "high"
+    passed = order.judged.verdict == "pass"
+    return ("PASS", "ok") if passed else ("FAIL", "crit")
+
+
+def hold_rows(moves: Moves, offers: Sequence[Offer] | None) -> list[HoldRow]:
+    """Return the list: what is in force with its targets, the newest first; then the moves; then what is over.
+
+    `offers`: the catalogue; None while it is being read.
+    """
+    current = [
+        each for each in moves.orders.values() if not each.lifted and (not each.body.dry) and _shown(each)
+    ]
+    rows = [HoldRow("heading", "ORDERS", text=f"ORDERS  {len(current)}")]
+    if not current:
+        rows.append(HoldRow("none", "ORDERS", text="Nothing is stopped: F9 stops agents, from everywhere."))
+    for order in reversed(current):
+        rows += _order(order)
+    rows += _moves(offers)
+    over = [each for each in moves.orders.values() if each not in current]
+    if over:
+        rows.append(HoldRow("heading", "EARLIER", text=f"EARLIER  {len(over)}"))
+        rows += [HoldRow("order", each.body.order, of=each) for each in reversed(over)]
+    return rows
+
+
+def _shown(order: Order) -> bool:
+    """A taking back is shown until everything of it was seen to run again."""
+    return not order.body.lifts or order.judged is None or bool(order.open)
+
+
+def _order(order: Order) -> Iterator[HoldRow]:
+    name = order.body.order
+    yield HoldRow("order", name, of=order)
+    groups: dict[tuple[int, str], list[HoldRow]] = {}
+    for each in order.targets:
+        if each.answered is not None and not each.held:
+            group = RANK["lease_expired"] - 1, DEALT[0].upper()
+        else:
+            group = RANK[each.state], WORDS[each.state][0].upper()
+        groups.setdefault(group, []).append(HoldRow("target", each.target.id, name, "", each, order))
+    for (place, word), rows in sorted(groups.items(), key=lambda each: each[0]):
+        yield HoldRow("heading", f"{name}/{place}/{word}", text=f"  {word}  {len(rows):,}")
+        yield from rows
+
+
+def _moves(offers: Sequence[Offer] | None) -> Iterator[HoldRow]:
+    if offers is None:
+        yield HoldRow("heading", "MOVES", text="MOVES")
+        yield HoldRow("none", "MOVES", text="being read…")
+        return
+    from console.containment.catalogue import STAGES
+
+    stage = ""
+    for offer in offers:
+        if offer.stage != stage:
+            stage = offer.stage
+            number = [*STAGES].index(offer.stage) + 1
+            yield HoldRow("heading", f"MOVES {stage}", text=f"{number}. {STAGES[offer.stage].upper()}")
+        yield HoldRow("move", offer.move.verb, offer=offer)
+
+
+class HoldList(SectionRows[HoldRow]):
+    """Orders, targets and moves. `marks`: the keys of rows that are marked."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.marks: set[tuple[str, str, str]] = set()
+
+    def key(self, row: HoldRow) -> Hashable:
+        """Return what the row is about."""
+        return row.key
+
+    def selectable(self, row: HoldRow | None) -> bool:
+        """Return whether the cursor may stand there: not on a heading."""
+        return row is not None and row.kind not in ("heading", "none")
+
+    def heads(self, row: HoldRow) -> bool:
+        """Return whether a section begins with `row`."""
+        return row.kind == "heading"
+
+    def empty(self) -> str:
+        """Return what an empty pane says."""
+        return "opening the record…"
+
+    def paint(self, row: HoldRow, width: int) -> Cells:
+        """Return the line of one row."""
+        if row.of is not None and row.standing is not None:
+            return self._target(row, row.standing, width)
+        if row.of is not None:
+            return _paint_order(row.of, width)
+        if row.offer is not None:
+            return _paint_move(row.offer, width)
+        return [(fit(row.text, width), "strong" if row.kind == "heading" else "quiet")]
+
+    def _target(self, row: HoldRow, each: Standing, width: int) -> Cells:
+        dealt = each.answered is not None and not each.held
+        word, tone = DEALT if dealt else WORDS[each.state]
+        right = 36 if width >= 90 else 0
+        said = each.answered.how if dealt and each.answered is not None else each.note
+        times = " ".join(
+            f"{SHORT[state]} {ms / 1000:.1f}" for state, ms in each.times.items() if state in SHORT
+        )
+        name = each.target.id + (f" ({each.target.agent})" if _differs(each) else "")
+        rest = max(width - 2 - STATE - 8 - right, 8)
+        return [
+            ("* " if row.key in self.marks else "  ", "strong"),
+            (fit(word, STATE), tone),
+            (fit(f"{each.ms / 1000:.1f} s", 7, right=True) + " ", "quiet"),
+            (fit(f"{name}{f': {said}' if said else ''}", rest), "" if each.held or dealt else "strong"),
+            (fit(f" {times}", right), "quiet"),
+        ]
+
+
+def _differs(each: Standing) -> bool:
+    target = each.target
+    return bool(target.agent) and not target.id.endswith(target.agent)
+
+
+def _paint_order(order: Order, width: int) -> Cells:
+    word, tone = verdict_word(order)
+    took = f"{order.judged.ms / 1000:.1f} s" if order.judged is not None else ""
+    right = f"{order.held:,}/{len(order.targets):,} held  {hms(order.at)}Z"
+    by = f"  by {order.by}" if width >= 70 else ""
+    name = max(width - STATE - 9 - len(right) - 1, 8)
+    return [
+        (fit(word, STATE), tone),
+        (fit(took, 8, right=True) + " ", tone),
+        (fit(f"{title(order)}{by}", name) + " ", "strong"),
+        (right, "quiet"),
+    ]
+
+
+def _paint_move(offer: Offer, width: int) -> Cells:
+    through = ", ".join(offer.points[:3]) + (f" +{len(offer.points) - 3}" if len(offer.points) > 3 else "")
+    how, tone = (
+        (through, "ok")
+        if offer.points
+        else ("on the record", "quiet")
+        if not offer.by_hand
+        else ("BY HAND", "high")
+    )
+    marks = "" if offer.move.reversible else "  CANNOT BE TAKEN BACK"
+    marks += "  DESTROYS EVIDENCE" if offer.move.destroys_evidence else ""
+    right = 24 if width >= 80 else 12
+    name = max(width - right - 3, 8)
+    return [
+        ("  ", ""),
+        (fit(f"{offer.move.title}{marks}", name) + " ", ""),
+        (fit(how, right, right=True), tone),
+    ]
+
+
+def many_held(order: Order) -> str:
+    """Return how many targets hold, in words."""
+    return f"{order.held:,} of {many(len(order.targets), 'target')} held"
