@@ -30,7 +30,7 @@ def run(
     runner: Runner | None = None,
     constants: Mapping[str, str] = {},
     messenger: Callable[[Room], Messenger] | None = None,
-    containing: Callable[[], Containing] | None = None,
+    containing: Callable[[Desk], Containing] | None = None,
 ) -> int:
     """Run the console on this terminal until it is left. Returns the exit status.
 

@@ -94,14 +94,16 @@ class ContainmentScreen(OverRoom):
         room, desk = self.room, self.desk
         if room is None or desk is None:
             return
-        now, state = self.now(), room.incident
-        self.query_one(Header).update(room, desk, self.console_app.sight, now)
+        now, state, moves = self.now(), room.incident, self.console_app.moves(room)
+        self.query_one(Header).update(room, desk, self.console_app.sight, now, moves)
         low = self.has_class("-short") or self.has_class("-low")
-        self.query_one("#verdict", StripLines).show(*verdict_lines(state, now, low=low))
-        mark = (room.case.id, _mark(state.moves), self._offers)
+        self.query_one("#verdict", StripLines).show(
+            *verdict_lines(moves, now, contained=state.contained_at is not None, low=low)
+        )
+        mark = (room.case.id, _mark(moves), self._offers)
         if mark != self._mark:
             self._mark = mark
-            self.rows.show(hold_rows(state.moves, self._offers))
+            self.rows.show(hold_rows(moves, self._offers))
         self._show_detail()
         self._show_hints()
 
@@ -197,10 +199,18 @@ class ContainmentScreen(OverRoom):
             self._show_hints()
 
 
+def _holds(row: HoldRow) -> bool:
+    """Return whether an order, or a target of it, can be let go on."""
+    body, over = (row.of.body, row.of.lifted) if row.of is not None else (None, "")
+    lifted = row.standing is not None and row.standing.lifted
+    return body is not None and not (over or lifted or body.lifts or body.dry)
+
+
 def _mark(moves: Moves) -> object:
     """Return what the list shows of the orders, short enough to be compared every second."""
     return tuple(
         (name, order.judged is None, order.lifted, len(order.targets), sum(each.ms for each in order.targets),
-         sum(hash(each.state) for each in order.targets), sum(each.answered is not None for each in order.targets))
+         sum(hash(each.state) for each in order.targets),
+         sum((each.answered is not None) + 2 * bool(each.lifted) for each in order.targets))
         for name, order in moves.orders.items()
     )  # fmt: skip

@@ -49,7 +49,7 @@ class EvidenceScreen(OverRoom):
         if room is None or desk is None:
             return
         app, now = self.console_app, self.now()
-        self.query_one(Header).update(room, desk, app.sight, now)
+        self.query_one(Header).update(room, desk, app.sight, now, app.moves(room))
         rows = self.query_one(EvidenceList)
         rows.update(evidence_rows(room, desk, app.checking, now))
         self._show_detail()

@@ -159,7 +159,7 @@ class HomeScreen(ConsoleScreen):
         if desk is None:
             return
         now = desk.clock.now()
-        stopped = halt_pieces(desk.room.incident.moves, now) if desk.room is not None else []
+        stopped = halt_pieces(self.console_app.moves(desk.room), now)
         self.query_one("#header", StripLines).show(
             (
                 [

@@ -136,7 +136,7 @@ class MessagesScreen(OverRoom):
         if room is None or desk is None:
             return
         now = self.now()
-        self.query_one(Header).update(room, desk, self.console_app.sight, now)
+        self.query_one(Header).update(room, desk, self.console_app.sight, now, self.console_app.moves(room))
         self.query_one("#promise", StripLines).show((promise(room.incident, now), []))
         rows = self.query_one(MessageList)
         senders = list(self.known.messenger(room).senders.values())

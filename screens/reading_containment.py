@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from screens.display import many
-from screens.stopping import receipt_words
+from console.containment.verdict import WORDS as MEANINGS
+from console.containment.verdict import receipt, spoken, summary
 from screens.times import SECOND, clock, day_hms, hms
-from screens.widgets.containment import DEALT, WORDS, big, many_held, title, verdict_word
+from screens.widgets.containment import DEALT, LABELS, big, label, many_held, title, verdict_word
 from screens.widgets.sheet import Para
 from screens.widgets.strips import FLEX, Piece
 
@@ -39,14 +39,19 @@ def verdict(order: Order, incident: Incident) -> tuple[str, str]:
     return f"PASS, {title(order)} {took}{confirm}", "ok"
 
 
-def resumes(orders: Sequence[Order]) -> str:
-    """Return what is said when a console goes on with what another left behind."""
+def resumes(orders: Sequence[Order]) -> tuple[str, str]:
+    """Return what is said when a console goes on with what another left behind, and its tone."""
     said = "; ".join(f"{title(order)} of {hms(order.at)}Z, {many_held(order)}" for order in orders)
-    return f"An earlier console ended in the middle; this one goes on with it: {said}. 0 shows each target."
+    if any(order.judged is None for order in orders):
+        return (
+            f"An earlier console ended in the middle; this one goes on: {said}. 0 shows each target.",
+            "crit",
+        )
+    return f"What was stopped is looked at again from here: {said}.", "high"
 
 
 def _names(open_: Sequence[Standing]) -> str:
-    shown = ", ".join(f"{WORDS[each.state][0]} {each.target.id}" for each in open_[:NAMED])
+    shown = ", ".join(f"{LABELS[each.state][0]} {each.target.id}" for each in open_[:NAMED])
     return shown + (f" and {len(open_) - NAMED:,} more" if len(open_) > NAMED else "") or "nobody"
 
 
@@ -62,12 +67,12 @@ def chief(moves: Moves) -> Order | None:
 Lines = tuple[tuple[list[Piece], list[Piece]], ...]
 
 
-def verdict_lines(incident: Incident, now: int, *, low: bool) -> Lines:
+def verdict_lines(moves: Moves, now: int, *, contained: bool, low: bool) -> Lines:
     """Return the top of the screen: the verdict, or the stopwatch, in letters that are read across the room.
 
-    `low`: there is one line for it.
+    `contained`: whether containment is confirmed. `low`: there is one line for it.
     """
-    order = chief(incident.moves)
+    order = chief(moves)
     if order is None:
         return (
             ([("NOTHING IS STOPPED", "strong", 0), ("F9 stops agents", "quiet", 1)], []),
@@ -78,12 +83,12 @@ def verdict_lines(incident: Incident, now: int, *, low: bool) -> Lines:
     since = now - order.at
     late = order.judged is None and since > order.body.budget * SECOND
     face = word if order.judged is not None else f"{since // SECOND // 60}:{since // SECOND % 60:02}"
-    counts = Counter(WORDS[each.state][0].lower() for each in order.targets if each.held)
+    counts = Counter(LABELS[each.state][0].lower() for each in order.targets if each.held)
     how = ", ".join(f"{count:,} {state}" for state, count in counts.most_common())
     held = many_held(order) + (f": {how}" if how else "")
     given = f"{title(order)}, by {order.by} {day_hms(order.at, now)}Z"
     last: Piece = (
-        _rest(order, incident),
+        _rest(order, contained),
         "crit" if order.open and order.judged is not None else "quiet",
         FLEX,
     )
@@ -99,14 +104,14 @@ def verdict_lines(incident: Incident, now: int, *, low: bool) -> Lines:
     return tuple(([(letters, tone, 0), piece], []) for letters, piece in zip(shown, aside, strict=True))
 
 
-def _rest(order: Order, incident: Incident) -> str:
+def _rest(order: Order, contained: bool) -> str:
     if order.judged is None:
-        counts = Counter(WORDS[each.state][0].lower() for each in order.targets if not each.held)
+        counts = Counter(LABELS[each.state][0].lower() for each in order.targets if not each.held)
         going = ", ".join(f"{count:,} {state}" for state, count in counts.most_common())
         return f"{going}; the verdict comes {order.body.budget} s after the order at the latest"
     if order.open:
         return f"{len(order.open):,} not held: {_names(order.open)}"
-    if incident.contained_at is None and not order.body.lifts:
+    if not contained and not order.body.lifts:
         return "C confirms containment, which starts the rollback clocks"
     return "everything that was stopped is held"
 
@@ -128,7 +133,7 @@ def about_order(order: Order, now: int) -> list[Para]:
         paras.append(Para(str(order.epoch), "epoch", "quiet"))
     if order.lifted:
         paras.append(Para(f"by order {order.lifted}", "taken back", "quiet"))
-    for state, (word, tone) in WORDS.items():
+    for state, (word, tone) in LABELS.items():
         found = [each for each in order.targets if each.state == state]
         if found:
             last = max(each.ms for each in found) / 1000
@@ -136,26 +141,20 @@ def about_order(order: Order, now: int) -> list[Para]:
     return [*paras, Para(f"{body.verb}, {body.order}", "id", "quiet")]
 
 
-def receipt_page(order: Order, now: int) -> list[Para]:
-    """Return everything about an order, target by target, the worst first."""
-    rank = {state: place for place, state in enumerate(WORDS)}
-    targets = sorted(order.targets, key=lambda each: rank[each.state])
-    paras = [*about_order(order, now), Para("")]
-    for each in targets[:LISTED]:
-        times = ", ".join(f"{WORDS[state][0].lower()} {ms / 1000:.2f} s" for state, ms in each.times.items())
-        note = f"; {each.note}" if each.note else ""
-        paras.append(Para(f"{each.target.id} through {each.target.point}: {times or 'requested'}{note}",
-                          WORDS[each.state][0].lower(), WORDS[each.state][1]))  # fmt: skip
-        if each.answered is not None:
-            paras.append(Para(each.answered.how, DEALT[0], "info"))
-    if len(targets) > LISTED:
-        paras.append(Para(f"and {len(targets) - LISTED:,} more; the list has all of them", "", "quiet"))
+def receipt_page(order: Order) -> list[Para]:
+    """Return the receipt, whose first lines are those that need somebody."""
+    lines = receipt(order).split("\n")
+    paras = [Para(line, "", "crit" if line.startswith("  !") else "") for line in lines[:LISTED]]
+    if len(lines) > LISTED:
+        paras.append(
+            Para(f"and {len(lines) - LISTED:,} more; `warroom containment` prints all of it", "", "quiet")
+        )
     return paras
 
 
 def about_target(each: Standing, order: Order, now: int) -> list[Para]:
     """Return how far one target got, and what is to be done about it."""
-    word, tone = WORDS[each.state]
+    word, tone = label(each)
     paras = [
         Para(each.target.id, "target", "strong"),
         Para(f"{word} after {each.ms / 1000:.2f} s", "state", tone),
@@ -166,13 +165,13 @@ def about_target(each: Standing, order: Order, now: int) -> list[Para]:
     if each.note:
         paras.append(Para(each.note, "it says", agent=True))
     paras += [
-        Para(f"{ms / 1000:.2f} s after the order", WORDS[state][0].lower())
+        Para(f"{ms / 1000:.2f} s after the order", LABELS[state][0].lower())
         for state, ms in each.times.items()
     ]
     if each.answered is not None:
         shows = f" ({each.answered.evidence})" if each.answered.evidence else ""
         paras.append(Para(f"{each.answered.how}{shows}", DEALT[0], "info"))
-    elif not each.held and order.judged is not None:
+    elif each.open and order.judged is not None:
         paras.append(
             Para(
                 "It is tried and looked at again until it holds. u says how somebody dealt with it.",
@@ -180,20 +179,8 @@ def about_target(each: Standing, order: Order, now: int) -> list[Para]:
                 "high",
             )
         )
-    paras.append(Para(MEANS[each.state], "means", "quiet"))
+    paras.append(Para(MEANINGS[each.state], "means", "quiet"))
     return paras
-
-
-MEANS = {
-    "requested": "the order went out; nothing came back yet",
-    "accepted": "it said that it will; nobody saw that it did",
-    "effective": "it says that it stopped; nobody else saw it",
-    "verified": "somebody else saw that it stands still",
-    "lease_expired": "nobody reached it; its leave to act has run out",
-    "refused": "it answered that it will not",
-    "unreachable": "nobody knows what it does",
-    "leaking": "it acts although it was stopped",
-}
 
 
 def about_move(offer: Offer) -> list[Para]:
@@ -230,14 +217,10 @@ def about_move(offer: Offer) -> list[Para]:
     return [*paras, Para(move.verb, "verb", "quiet")]
 
 
-def proposal_words(incident: Incident) -> str:
+def proposal_words(moves: Moves) -> str:
     """Return the words with which containment may be confirmed: what the newest order that passed has proved."""
-    passed = [
-        each for each in incident.moves.in_force if each.judged is not None and each.judged.verdict == "pass"
-    ]
-    return receipt_words(passed[-1]) if passed else ""
-
-
-def many_targets(count: int) -> str:
-    """Return a number of targets in words."""
-    return many(count, "target")
+    passed = [each for each in moves.in_force if each.judged is not None and each.judged.verdict == "pass"]
+    if not passed:
+        return ""
+    order = passed[-1]
+    return f"{title(order)}: {spoken(order)} ({summary(order)}), order {order.body.order}"

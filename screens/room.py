@@ -142,7 +142,7 @@ class RoomScreen(ConsoleScreen):
         if room is None or desk is None:
             return
         now, state = self.now(), room.incident
-        self.query_one(Header).update(room, desk, self.console_app.sight, now)
+        self.query_one(Header).update(room, desk, self.console_app.sight, now, self.console_app.moves(room))
         if 0 <= now - self._panes_at < PANES_EVERY:
             return
         self._panes_at = now
@@ -230,7 +230,7 @@ class RoomScreen(ConsoleScreen):
             from screens.reading_containment import resumes
 
             orders = room.incident.moves.orders
-            self.say(resumes([orders[name] for name in resumed if name in orders]), "crit")
+            self.say(*resumes([orders[name] for name in resumed if name in orders]))
 
     # -- selection -----------------------------------------------------------------------------------------
 

@@ -8,9 +8,7 @@ from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from console.refusal import Refused
 from data.trouble import StoreTrouble
-from screens.display import many
 from screens.own_room import own_room
 
 if TYPE_CHECKING:
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from console.containment.advice import Advice
     from console.containment.catalogue import Offer
     from console.containment.ordering import Containing
-    from console.containment.state import Order
+    from console.containment.state import Moves, Order
     from console.desk import Desk
     from console.events import HaltScope, MoveOrdered
     from console.incident import Incident
@@ -63,15 +61,23 @@ class Stopping:
 
     Args:
         made: makes what carries orders out; it may read files. None = nothing is configured.
+        changed: called when more is known of an order.
     """
 
-    def __init__(self, made: Callable[[], Containing] | None = None) -> None:
-        self._made = made
+    def __init__(
+        self,
+        made: Callable[[Desk], Containing] | None = None,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._made, self._changed = made, changed
         self._containing: Containing | None = None
         self._making: asyncio.Future[Containing] | None = None
         self._rooms: dict[str, Room] = {}
         self._turn = asyncio.Lock()
+        self._tending = False
         self._told: dict[str, set[str]] = {}
+        self._given: list[str] = []
+        """Ids of the orders that were given here."""
 
     # -- what can be stopped -----------------------------------------------------------------------------
 
@@ -89,18 +95,21 @@ class Stopping:
         if self._containing is None:
             if self._making is None or (self._making.done() and self._making.exception() is not None):
                 self._making = asyncio.ensure_future(asyncio.to_thread(self._make, desk))
-            self._containing = await asyncio.shield(self._making)
-            await self._containing.prepare()
+            made = await asyncio.shield(self._making)
+            if self._containing is None:
+                self._containing = made
+                made.listen(self._changed)
+                await made.prepare()
         return self._containing
 
     def _make(self, desk: Desk) -> Containing:
         if self._made is not None:
-            return self._made()
+            return self._made(desk)
         from console.config import Config
         from console.containment.ordering import Containing
         from console.containment.points import Points
 
-        return Containing(Points.of(Config(), desk.home))
+        return Containing(Points.of(Config(), desk.home), actor=desk.actor, clock=desk.clock)
 
     def subjects(self, scope: HaltScope, room: Room | None, alerts: Sequence[Alert]) -> list[str]:
         """Return what a halt of `scope` can be about: what the alerts name, then what points know."""
@@ -218,9 +227,11 @@ class Stopping:
                 opened()
             return await self.own(desk, shown)
 
-        return await containing.order(
+        given = await containing.order(
             _Later(room), VERBS[scope], scope=scope, subject=subject, reason=reason, advice=advice
         )
+        self._given.append(given)
+        return given
 
     async def own(self, desk: Desk, shown: Room) -> Room:
         """Return the room in which orders of an incident are carried out: it stays when the screen leaves."""
@@ -237,9 +248,35 @@ class Stopping:
         containing = await self.ready(desk)
         return await containing.resume(await self.own(desk, shown))
 
+    # -- what is known -----------------------------------------------------------------------------------
+
+    @property
+    def trouble(self) -> str:
+        """What the record does not take of the orders of this console, one sentence; empty when it takes everything."""
+        return self._containing.trouble if self._containing is not None else ""
+
+    def moves(self, room: Room | None) -> Moves:
+        """Return the orders of an incident as they are known here, which may be more than is on the record.
+
+        Without an incident: those that were given here.
+        """
+        from console.containment.state import Moves
+
+        containing = self._containing
+        known = dict(room.incident.moves.orders) if room is not None else {}
+        if containing is not None:
+            own = self._rooms.get(room.case.id) if room is not None else None
+            carried = containing.orders(own) if own is not None else []
+            names = [each.body.order for each in carried] if own is not None else self._given
+            for name in names:
+                order = containing.under_way(name)
+                if order is not None and (room is None or any(each is order for each in carried)):
+                    known[name] = order
+        return Moves(dict(sorted(known.items(), key=lambda each: each[1].at)))
+
     def news(self, room: Room) -> list[Order]:
         """Return the orders whose verdict has come since the last look."""
-        orders = room.incident.moves.orders
+        orders = self.moves(room).orders
         judged = {name for name, order in orders.items() if order.judged is not None}
         known = self._told.get(room.case.id)
         self._told[room.case.id] = judged
@@ -247,12 +284,21 @@ class Stopping:
         return [] if known is None else [orders[name] for name in orders if name in judged - known]
 
     async def tend(self) -> None:
-        """Read what others wrote about orders that go on here."""
-        if self.busy:
-            for room in list(self._rooms.values()):
-                # It is read again the next time; the order goes on without.
-                with suppress(StoreTrouble):
-                    await room.refresh()
+        """Take in what others wrote about orders that go on here, whatever is looked at."""
+        if self._tending:
+            return
+        self._tending = True
+        try:
+            await self._catch_up()
+        finally:
+            self._tending = False
+
+    async def _catch_up(self) -> None:
+        for room in list(self._rooms.values()):
+            # A record that cannot be read now is read the next time; the order goes on without.
+            with suppress(StoreTrouble):
+                if await room.refresh() and self._containing is not None:
+                    await self._containing.resume(room)
 
     async def close(self) -> None:
         """End what goes on here; the next console resumes it."""
@@ -272,17 +318,3 @@ def what(scope: str, subject: str) -> str:
     if scope == "queue":
         return f"queue {subject}" if subject else "queued actions"
     return f"{scope} {subject}" if scope != "all" else "all agents"
-
-
-def receipt_words(order: Order) -> str:
-    """Return what an order proved, in one line, as it is said when containment is confirmed."""
-    judged = order.judged
-    if judged is None:
-        raise Refused("There is no verdict yet.", "It comes 30 s after the order at the latest.")
-    states = Counter(each.state for each in order.targets if each.held)
-    held = ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in states.most_common())
-    about = f"halt of {what(order.body.scope, order.body.subject)}" if order.body.scope else order.body.verb
-    return (
-        f"{about}: {judged.verdict.upper()} after {judged.ms / 1000:.1f} s, "
-        f"{judged.held:,} of {many(judged.targets, 'target')} held ({held or 'none'}), order {order.body.order}"
-    )

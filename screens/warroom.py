@@ -23,7 +23,7 @@ from data.trouble import StoreTrouble
 from screens.attention import Attention
 from screens.background import background
 from screens.commands import OVER, Command, commands_for, reason
-from screens.console_screen import ConsoleScreen, perhaps_leaving
+from screens.console_screen import ConsoleScreen, perhaps_leaving, refusal
 from screens.gate import Printable
 from screens.home import HomeScreen
 from screens.kept import Sight, membership, writer
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from console.comms.messenger import Messenger
     from console.config import Runner
     from console.containment.ordering import Containing
+    from console.containment.state import Moves
     from console.desk import Desk
     from console.room import Room
     from screens.checking import Checking
@@ -130,14 +131,14 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         runner: Runner | None = None,
         constants: Mapping[str, str] = {},
         messenger: Callable[[Room], Messenger] | None = None,
-        containing: Callable[[], Containing] | None = None,
+        containing: Callable[[Desk], Containing] | None = None,
         driver_class: Any = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
         self.desk: Desk | None = None
         self.keymap_in_force, self._problems = resolve(keys or {})
         self._problems.extend(problems)
-        self._standing = ""
+        self._standing = self._unrecorded = ""
         self.sight = Sight()
         self._runner, self._constants = runner, constants
         self._messenger, self._containing = messenger, containing
@@ -210,9 +211,8 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
     async def _live(self) -> None:
         if self._left():
             return  # before the first frame
-        self._opening = asyncio.ensure_future(self._open())
         try:
-            desk = await asyncio.shield(self._opening)
+            desk = await self.opened()
         except (Refused, StoreTrouble) as trouble:
             self.exit(return_code=1, message=Content(str(trouble)).plain)
             return
@@ -237,15 +237,13 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         """Know what can be stopped before anybody asks for it."""
         try:
             await self.stopping.ready(desk)
-        except Refused as refused:
-            self.say(f"Nothing can be stopped from here: {refused}", "crit")
-        except StoreTrouble as trouble:
-            self.say(str(trouble), "crit")
+        except Exception as error:
+            self.say(f"Nothing can be stopped from here: {refusal(error)[0]}", "crit")
 
     async def opened(self) -> Desk:
         """Return the desk as soon as it is open: whoever stops agents waits for nothing else."""
-        while self._opening is None:
-            await asyncio.sleep(0.01)
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._open())
         return self.desk or await asyncio.shield(self._opening)
 
     async def _open(self) -> Desk:
@@ -356,14 +354,26 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
     def _look_for_verdicts(self) -> None:
         """Say what an order came to, whoever gave it."""
         room = self.desk.room if self.desk is not None else None
-        if room is None or "stopping" not in vars(self):
+        if "stopping" not in vars(self):
             return
-        for order in self.stopping.news(room):
-            from screens.reading_containment import verdict
+        if room is not None:
+            for order in self.stopping.news(room):
+                from screens.reading_containment import verdict
 
-            self.say(*verdict(order, room.incident))
-        if self.stopping.busy:
-            background(self, self.stopping.tend, group="tend", latest=True)
+                self.say(*verdict(order, room.incident))
+        trouble = self.stopping.trouble
+        if trouble and trouble != self._unrecorded:
+            self.say(f"The halt goes on all the same: {trouble}", "crit")
+        self._unrecorded = trouble
+        background(self, self.stopping.tend)
+
+    def moves(self, room: Room | None) -> Moves:
+        """Return what is being stopped in an incident, as far as it is known here; without one, what is from here."""
+        if "stopping" in vars(self):
+            return self.stopping.moves(room)
+        from console.containment.state import Moves
+
+        return room.incident.moves if room is not None else Moves()
 
     async def _introduce(self, room: Room, replica: str) -> None:
         try:
@@ -437,7 +447,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         """What can be stopped and what is being stopped from here; orders go on whatever is looked at."""
         from screens.stopping import Stopping
 
-        return Stopping(self._containing)
+        return Stopping(self._containing, self._mark)
 
     @cached_property
     def correspondence(self) -> Correspondence:

@@ -110,11 +110,12 @@ def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config
 
         return Messenger(room, config)
 
-    def containing() -> Containing:
+    def containing(desk: Desk) -> Containing:
         from console.containment.ordering import Containing  # nobody waits for it before the first frame
         from console.containment.points import Points
 
-        return Containing(Points.of(config, home), authority=config.authority)
+        points = Points.of(config, home)
+        return Containing(points, authority=config.authority, actor=desk.actor, clock=desk.clock)
 
     return run_screens(
         open_desk,

@@ -14,7 +14,8 @@ from screens.containment import ContainmentScreen
 from screens.dialogs.form import Field, Form, Text
 from screens.dialogs.halt import SCOPES, Halt
 from screens.dialogs.page import Page
-from screens.reading_containment import many_targets, receipt_page
+from screens.display import many
+from screens.reading_containment import receipt_page
 from screens.widgets.containment import title
 from screens.widgets.sheet import Para
 
@@ -82,7 +83,7 @@ def receipt(screen: ConsoleScreen, words: str = "") -> None:
     """Show the receipt of the selected order."""
     row = screen.selected if isinstance(screen, ContainmentScreen) else None
     if row is not None and row.of is not None:
-        screen.app.push_screen(Page("Receipt", receipt_page(row.of, screen.now()), (), screen.keymap))
+        screen.app.push_screen(Page("Receipt", receipt_page(row.of), (), screen.keymap))
 
 
 @does("containment.answer")
@@ -99,7 +100,7 @@ def answer(screen: ConsoleScreen, words: str = "") -> None:
         for row in rows:
             await containing.answer(own, row.order, row.id, answers["how"], answers["evidence"])
         screen.unmark()
-        screen.say(f"{many_targets(len(rows))} dealt with", "ok")
+        screen.say(f"{many(len(rows), 'target')} dealt with", "ok")
 
     fields = (
         Text("how", "How it was dealt with", words, "Say in one line how it was dealt with."),
@@ -115,7 +116,7 @@ def restore(screen: ConsoleScreen, words: str = "") -> None:
     room, desk = screen.room, screen.desk
     if not isinstance(screen, ContainmentScreen) or room is None or desk is None:
         return
-    rows = [row for row in screen.chosen if row.of is not None and not row.of.lifted]
+    rows = [row for row in screen.chosen if row.of is not None and not (row.standing and row.standing.lifted)]
     order = rows[0].of if rows else None
     if order is None:
         return
@@ -128,11 +129,11 @@ def restore(screen: ConsoleScreen, words: str = "") -> None:
         containing, own = await stopping.ready(desk), await stopping.own(desk, room)
         await containing.restore(own, order.body.order, targets, answers["reason"])
         screen.unmark()
-        screen.say(f"{many_targets(count)} may go on; it is looked whether they do", "high")
+        screen.say(f"{many(count, 'target')} may go on; it is looked whether they do", "high")
 
     why = Text("reason", "Why they may go on", words, "Letting something go on needs a reason, in one line.")
     named = ", ".join(targets[:10]) or "everything that it stopped"
-    lines = (f"{title(order)[:120]}: {many_targets(count)} of {len(order.targets):,} may go on.",)
+    lines = (f"{title(order)[:120]}: {many(count, 'target')} of {len(order.targets):,} may go on.",)
     screen.app.push_screen(Form("Let go on", (why,), submit, about=named, lines=lines, verb="LET THEM GO ON"))
 
 
@@ -149,9 +150,7 @@ def plan(screen: ConsoleScreen, words: str = "") -> None:
 
 async def _plan(screen: ConsoleScreen, desk: Desk, offer: Offer, subject: str) -> None:
     found = await _foreseen(screen, desk, offer, subject, {})
-    if not found:
-        screen.say("No point of the configuration carries this out: by hand.", "high")
-    else:
+    if found:
         screen.app.push_screen(Page(f"Dry run: {offer.move.verb}", found, (), screen.keymap))
 
 
@@ -175,9 +174,6 @@ def carry(screen: ConsoleScreen, words: str = "") -> None:
         return
     if row.offer.move.family == "record":
         screen.say("This is done on the record, with a key of its own: ? lists them.", "high")
-        return
-    if not row.offer.points:
-        screen.say("No point of the configuration carries this out: by hand, and write it down.", "high")
         return
     background(screen, _carry, screen, desk, room, row.offer)
 

@@ -102,7 +102,7 @@ def contain(screen: ConsoleScreen, words: str = "") -> None:
     how = Text(
         "how",
         "What was stopped, and how you know; 14:05 or -5m in front gives the time",
-        words or proposal_words(room.incident),
+        words or proposal_words(screen.console_app.moves(room)),
         "Containment needs the how, in one line.",
     )
     screen.app.push_screen(

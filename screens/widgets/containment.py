@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from console.containment.verdict import ORDER
 from console.events import Reached
 from screens.display import fit, many
 from screens.stopping import what
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from console.containment.state import Moves, Order, Standing
 
 Kind = Literal["heading", "order", "target", "move", "none"]
-WORDS: dict[Reached, tuple[str, str]] = {
+LABELS: dict[Reached, tuple[str, str]] = {
     "leaking": ("LEAKING", "crit"),
     "unreachable": ("UNREACHABLE", "crit"),
     "refused": ("REFUSED", "crit"),
@@ -26,9 +27,12 @@ WORDS: dict[Reached, tuple[str, str]] = {
     "lease_expired": ("LEASE OVER", "ok"),
     "verified": ("VERIFIED", "ok"),
 }
-"""Every state in a word and its tone, the worst first. Only the last two are proof."""
+"""Every state in a word and its tone. Only the last two are proof."""
 DEALT = ("dealt with", "info")
-RANK: dict[Reached, int] = {state: place for place, state in enumerate(WORDS)}
+LET_GO = ("let go on", "quiet")
+RANK: dict[Reached, int] = {state: place for place, state in enumerate(ORDER)}
+AFTER = RANK["effective"]
+"""The place of targets that nobody has to deal with any more, though they are not proven: before those that are."""
 SHORT: dict[Reached, str] = {
     "accepted": "acc",
     "effective": "eff",
@@ -147,14 +151,19 @@ def _order(order: Order) -> Iterator[HoldRow]:
     yield HoldRow("order", name, of=order)
     groups: dict[tuple[int, str], list[HoldRow]] = {}
     for each in order.targets:
-        if each.answered is not None and not each.held:
-            group = RANK["lease_expired"] - 1, DEALT[0].upper()
-        else:
-            group = RANK[each.state], WORDS[each.state][0].upper()
-        groups.setdefault(group, []).append(HoldRow("target", each.target.id, name, "", each, order))
+        word = label(each)[0].upper()
+        rank = RANK[each.state] * 2 if each.open or (each.held and not each.lifted) else AFTER * 2 + 1
+        groups.setdefault((rank, word), []).append(HoldRow("target", each.target.id, name, "", each, order))
     for (place, word), rows in sorted(groups.items(), key=lambda each: each[0]):
         yield HoldRow("heading", f"{name}/{place}/{word}", text=f"  {word}  {len(rows):,}")
         yield from rows
+
+
+def label(each: Standing) -> tuple[str, str]:
+    """Return how a target stands, in a word, and its tone: what a person did about it goes before what was seen."""
+    if each.lifted:
+        return LET_GO
+    return DEALT if each.answered is not None and not each.held else LABELS[each.state]
 
 
 def _moves(offers: Sequence[Offer] | None) -> Iterator[HoldRow]:
@@ -207,10 +216,9 @@ class HoldList(SectionRows[HoldRow]):
         return [(fit(row.text, width), "strong" if row.kind == "heading" else "quiet")]
 
     def _target(self, row: HoldRow, each: Standing, width: int) -> Cells:
-        dealt = each.answered is not None and not each.held
-        word, tone = DEALT if dealt else WORDS[each.state]
+        word, tone = label(each)
         right = 36 if width >= 90 else 0
-        said = each.answered.how if dealt and each.answered is not None else each.note
+        said = each.answered.how if each.answered is not None and not each.held else each.note
         times = " ".join(
             f"{SHORT[state]} {ms / 1000:.1f}" for state, ms in each.times.items() if state in SHORT
         )
@@ -220,7 +228,7 @@ class HoldList(SectionRows[HoldRow]):
             ("* " if row.key in self.marks else "  ", "strong"),
             (fit(word, STATE), tone),
             (fit(f"{each.ms / 1000:.1f} s", 7, right=True) + " ", "quiet"),
-            (fit(f"{name}{f': {said}' if said else ''}", rest), "" if each.held or dealt else "strong"),
+            (fit(f"{name}{f': {said}' if said else ''}", rest), "strong" if each.open else ""),
             (fit(f" {times}", right), "quiet"),
         ]
 

@@ -104,8 +104,8 @@ def _unheld(orders: list[Order]) -> list[tuple[str, list[str]]]:
 class Header(StripLines):
     """Two lines above everything, one when the terminal is low."""
 
-    def update(self, room: Room, desk: Desk, sight: Sight, now: int) -> None:
-        """Show the state at `now` (ns UTC). `sight`: knows what of it is shared."""
+    def update(self, room: Room, desk: Desk, sight: Sight, now: int, moves: Moves) -> None:
+        """Show the state at `now` (ns UTC). `sight`: knows what of it is shared; `moves`: what is being stopped."""
         state = room.incident
         label = fit(state.label, 20).strip()
         severity = f"SEV{state.severity}" + (
@@ -121,11 +121,11 @@ class Header(StripLines):
         record = record_pieces(room, desk, sight, now, self.size.width)
         self.show(
             (first, [watcher_piece(desk), *alert_pieces(desk.board, now), *record]),
-            (self._clocks(state, now), self._people(state)),
+            ([*halt_pieces(moves, now), *self._clocks(state, now)], self._people(state)),
         )
 
     def _clocks(self, state: Incident, now: int) -> list[Piece]:
-        pieces = halt_pieces(state.moves, now)
+        pieces: list[Piece] = []
         if (coming := state.plays.coming) is not None:
             wait = f" in {clock(coming[0] - now)}" if coming[0] > now else ""
             pieces.append((f" BY ITSELF{wait}, T stops ", "alarm", 0))
