@@ -127,6 +127,7 @@ class Halt(ModalScreen[None]):
         over: called when the dialog is gone.
     """
 
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back", show=False)]
     DEFAULT_CSS = """
     Halt { align: center middle; background: $background 60%;
@@ -460,7 +461,7 @@ def reach(
     if foreseen.targets:
         lines.append(([(f"reaches {many(foreseen.targets, 'target')}", "strong", 0), (f"through {points}", "", -1)], []))  # fmt: skip
     else:
-        lines.append(([("REACHES NOTHING: no point of the configuration stops this", "crit", 0)], []))
+        lines.append(([("NO POINT STOPS THIS: a person does it by hand, and the stopwatch runs", "crit", 0)], []))
     if foreseen.unreached:
         names = content(", ".join(foreseen.unreached), 200).plain
         lines.append(([(f"NOT REACHED, {len(foreseen.unreached)}:", "crit", 0), (names, "crit", -1)], []))

@@ -50,7 +50,7 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "declare": ("D",),
     "rollback": ("4", "r"),
     "help": ("question_mark",),
-    "home": ("0",),
+    "home": ("less_than_sign",),
     "severity": ("S",),
     "roles": ("R",),
     "item": ("3", "enter"),

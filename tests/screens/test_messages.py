@@ -347,7 +347,7 @@ async def test_a_finding_is_waived_with_a_reason_and_a_message_taken_back(
         await post.gone()
         await post.until_what("READY")
         assert post.message.waived == {"vague:soon": "the words of the vendor"}
-        await stage.press("x")
+        await stage.press("minus")
         await post.answers("said by telephone")
         await post.until_what("taken back")
         await stage.press("greater_than_sign")

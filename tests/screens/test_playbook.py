@@ -127,7 +127,7 @@ async def test_a_playbook_is_worked_through_beside_the_timeline(tmp_path: Path) 
         await plays.until(lambda: plays.state("look").standing == "done")
         assert plays.state("look").evidence == "graph 12"
         await plays.choose("mend")
-        await stage.press("x")
+        await stage.press("minus")
         await form(stage)
         await stage.type("another team")
         await stage.press("enter")

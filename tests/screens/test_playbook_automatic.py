@@ -122,7 +122,7 @@ async def test_it_goes_on_when_the_incident_is_left_and_is_announced_there_too(t
         code, clock = stage.room.code, clock_of(stage)
         await granted(stage)
         await announced(stage, plays, "clamp")
-        await stage.press("0")
+        await stage.press("less_than_sign")
         await stage.until(lambda: isinstance(stage.console.screen, HomeScreen))
         clock.advance(31 * SECOND)
         await stage.until(mark.exists, "it ran")

@@ -570,7 +570,7 @@ async def test_checklist_tick_claim_skip_and_waive(tmp_path: Path) -> None:
         second = checklist.selected
         assert second is not None
         await stage.until(lambda: stage.room.incident.checklist[second.id].claimed == "ana")
-        await stage.press("x", "enter")
+        await stage.press("minus", "enter")
         await stage.until(lambda: "reason" in stage.console.screen.query_one("#form-says", StripLines).words)
         await stage.type("no such thing here")
         await stage.press("enter")

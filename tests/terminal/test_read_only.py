@@ -36,7 +36,7 @@ def test_it_refuses_what_would_write_and_leaves_no_trace(tmp_path: Path) -> None
         terminal.until_shows("Esc back")
         terminal.send("q")
         terminal.until_gone("Esc back")
-        terminal.send("0")
+        terminal.send("<")
         terminal.until_shows("Incidents  1 open")
         terminal.send("D")
         terminal.until_shows("opened for reading only")

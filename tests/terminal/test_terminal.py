@@ -298,7 +298,7 @@ def test_hostile_text_reaches_no_terminal_from_any_screen(tmp_path: Path, size: 
         terminal.send("again")
         terminal.until_shows("Find  ")
         terminal.send(b"\x1b[27u")
-        terminal.send("0")
+        terminal.send("<")
         terminal.until_shows("Incidents  1 open")
         terminal.send(b"\x11")
         assert terminal.wait() == 0, terminal.text
