@@ -242,9 +242,11 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
 
     async def opened(self) -> Desk:
         """Return the desk as soon as it is open: whoever stops agents waits for nothing else."""
+        if self.desk is not None:
+            return self.desk
         if self._opening is None:
             self._opening = asyncio.ensure_future(self._open())
-        return self.desk or await asyncio.shield(self._opening)
+        return await asyncio.shield(self._opening)
 
     async def _open(self) -> Desk:
         """Open the record, and the room to begin with."""

@@ -461,7 +461,9 @@ def reach(
     if foreseen.targets:
         lines.append(([(f"reaches {many(foreseen.targets, 'target')}", "strong", 0), (f"through {points}", "", -1)], []))  # fmt: skip
     else:
-        lines.append(([("NO POINT STOPS THIS: a person does it by hand, and the stopwatch runs", "crit", 0)], []))
+        lines.append(
+            ([("NO POINT STOPS THIS: a person does it by hand, and the stopwatch runs", "crit", 0)], [])
+        )
     if foreseen.unreached:
         names = content(", ".join(foreseen.unreached), 200).plain
         lines.append(([(f"NOT REACHED, {len(foreseen.unreached)}:", "crit", 0), (names, "crit", -1)], []))

@@ -120,7 +120,9 @@ class Halting:
 
     async def choose(self, name: str) -> None:
         """Put the cursor on a row by its id."""
-        await self.until(lambda: name in [row.id for row in self.rows if row.kind in ("target", "order", "move")], name)
+        await self.until(
+            lambda: name in [row.id for row in self.rows if row.kind in ("target", "order", "move")], name
+        )
         place = next(at for at, row in enumerate(self.rows) if row.id == name and row.kind != "heading")
         self.screen.rows.go(place)
 
@@ -138,7 +140,9 @@ def stopped(fleet: Fleet) -> list[bool]:
 
 
 @pytest.mark.req("S003-KS-1", "S003-KS-5")
-async def test_f9_a_digit_and_enter_stop_all_agents_and_the_verdict_is_said(tmp_path: Path, fleet: Made) -> None:
+async def test_f9_a_digit_and_enter_stop_all_agents_and_the_verdict_is_said(
+    tmp_path: Path, fleet: Made
+) -> None:
     agents = fleet(*["good"] * 5)
     async with halting(tmp_path, agents) as stage:
         halt = Halting(stage)
@@ -157,7 +161,9 @@ async def test_f9_works_while_typing_and_what_is_typed_stays(tmp_path: Path, fle
         halt = Halting(stage)
         await stage.press("i", *"exit ", "f9", "1", "enter", *"x")
         await halt.until(lambda: all(stopped(agents)), "every agent stands still")
-        await halt.until(lambda: stage.writer.text == "exit x", "the words stay, and the next key belongs to them")
+        await halt.until(
+            lambda: stage.writer.text == "exit x", "the words stay, and the next key belongs to them"
+        )
 
 
 async def test_x_halts_outside_text_only(tmp_path: Path, fleet: Made) -> None:
@@ -183,7 +189,9 @@ async def test_it_opens_over_a_dialog_whose_words_stay(tmp_path: Path, fleet: Ma
         assert form.values["reason"] == "because"
 
 
-async def test_a_dialog_that_waits_for_the_record_does_not_keep_it_waiting(tmp_path: Path, fleet: Made) -> None:
+async def test_a_dialog_that_waits_for_the_record_does_not_keep_it_waiting(
+    tmp_path: Path, fleet: Made
+) -> None:
     agents = fleet("good")
     never = asyncio.Event()
     async with halting(tmp_path, agents) as stage:
