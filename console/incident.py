@@ -15,9 +15,10 @@ from console.comms.state import Messages
 from console.containment.quarantine import Quarantine
 from console.containment.state import Moves
 from console.events import (
-    ActionClass,
     AlertFacts,
     AlertLinked,
+    AuditClosed,
+    AuditOpened,
     AutomationGranted,
     Body,
     Budget,
@@ -30,6 +31,12 @@ from console.events import (
     Confidence,
     ContainmentConfirmed,
     Declared,
+    EffectReconciled,
+    EffectsClassed,
+    EffectsEnded,
+    EffectsListed,
+    EffectsMoved,
+    EffectsStarted,
     EntryAmended,
     EntryDisputed,
     EntryReinstated,
@@ -49,6 +56,7 @@ from console.events import (
     HoldLifted,
     HoldSet,
     ImpactStated,
+    IncidentExtended,
     Item,
     ItemClaimed,
     ItemSet,
@@ -76,7 +84,6 @@ from console.events import (
     RoleReleased,
     RollbackAdopted,
     RollbackMoved,
-    RollbackState,
     RosterAsked,
     SecurityLedSet,
     SeveritySet,
@@ -96,6 +103,8 @@ from console.events import (
     instant,
     read,
 )
+from console.rollback.ledger import Ledger
+from console.rollback.state import Rollback
 from console.roster import ROSTER, Roster, founds, roster
 from console.runner.state import Plays
 from console.triage import Triage
@@ -111,8 +120,6 @@ COMMANDER = "ic"
 SECURITY_LEAD = "security"
 FIRST_RESPONSE = 15 * 60
 """Seconds from the declaration within which every item of the first response is due (X-5, S004-M15-1)."""
-UNDONE: frozenset[RollbackState] = frozenset({"verified", "waived", "clear"})
-"""Rollback states in which nothing is left to do for a class."""
 
 
 @dataclass(slots=True)
@@ -137,31 +144,6 @@ class Check:
     claimed: str = ""
     evidence: str = ""
     """What shows that it is done."""
-
-
-@dataclass(slots=True)
-class Rollback:
-    """An action class and where undoing its effects stands."""
-
-    action_class: ActionClass
-    state: RollbackState = "untouched"
-    effects: int | None = None
-    note: str = ""
-    by: str = ""
-    at: int = 0
-    met: dict[str, int] = field(default_factory=dict)
-    """Budget id to when its work was finished, ns UTC."""
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing is left to do for this class."""
-        return self.state in UNDONE
-
-    def running(self) -> list[Budget]:
-        """Return the budgets whose clocks run, shortest first: those of an opened, unfinished class."""
-        if self.state == "untouched" or self.finished:
-            return []
-        return sorted((b for b in self.action_class.budgets if b.id not in self.met), key=lambda b: b.seconds)
 
 
 @dataclass(slots=True)
@@ -292,6 +274,8 @@ class Incident:
     """Halts and other moves: what was ordered, and how far each target got."""
     quarantine: Quarantine = field(default_factory=Quarantine)
     """Actions that are held, and what was decided about each."""
+    ledger: Ledger = field(default_factory=Ledger)
+    """What the agents did outside, and how far undoing each effect is."""
     messages: Messages = field(default_factory=Messages)
     """What was drafted for others, and what became of it."""
     triage: Triage = field(default_factory=Triage)
@@ -436,11 +420,18 @@ def apply(state: Incident, event: Event, body: Body | Unknown) -> None:
             state.rollback = {c.id: held.get(c.id, Rollback(c)) for c in body.classes}
             for c in body.classes:
                 state.rollback[c.id].action_class = c
+                if c.id not in held:
+                    state.rollback[c.id].follow(event, state.ledger.tally(c.id))
         case RollbackMoved():
             row = state.rollback.get(body.action_class)
             if row is not None:
-                row.state, row.note, row.by, row.at = body.state, body.note, event.actor, event.at
-                row.effects = row.effects if body.effects is None else body.effects
+                row.move(event, body, state.ledger.tally(body.action_class))
+        case AuditOpened():
+            if (row := state.rollback.get(body.action_class)) is not None:
+                row.open_audit(event, body)
+        case AuditClosed():
+            if (row := state.rollback.get(body.action_class)) is not None:
+                row.close_audit(event, body)
         case BudgetMet():
             row = state.rollback.get(body.action_class)
             if row is not None:
@@ -502,6 +493,9 @@ def apply(state: Incident, event: Event, body: Body | Unknown) -> None:
             state.plays.apply(event, body)
             state.moves.apply(event, body)
             state.quarantine.apply(event, body)
+            for name in state.ledger.apply(event, body):
+                if (row := state.rollback.get(name)) is not None:
+                    row.follow(event, state.ledger.tally(name))
             state.messages.apply(event, body)
             state.triage.apply(event, body)
 
@@ -634,6 +628,11 @@ UNDOABLE = (
     ItemClaimed,
     RollbackMoved,
     BudgetMet,
+    EffectsMoved,
+    EffectsClassed,
+    EffectReconciled,
+    AuditClosed,
+    IncidentExtended,
     SeveritySet,
     RoleAssigned,
     RoleReleased,
@@ -671,6 +670,9 @@ LASTING = (
     PlaybookOpened,
     StepStarted,
     StepFinished,
+    EffectsListed,
+    EffectsStarted,
+    EffectsEnded,
     MessageDrafted,
     MessageQueued,
     MessageTrying,

@@ -6,6 +6,7 @@ would look different, so that views made by an older version are rebuilt.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from console.events import (
@@ -16,6 +17,8 @@ from console.events import (
     AlertMoved,
     AlertOpened,
     AlertSilenced,
+    AuditClosed,
+    AuditOpened,
     AutomationAnnounced,
     AutomationGranted,
     AutomationWithdrawn,
@@ -26,6 +29,12 @@ from console.events import (
     Closed,
     ContainmentConfirmed,
     Declared,
+    EffectReconciled,
+    EffectsClassed,
+    EffectsEnded,
+    EffectsListed,
+    EffectsMoved,
+    EffectsStarted,
     EntryAmended,
     EntryDisputed,
     EntryReinstated,
@@ -47,6 +56,7 @@ from console.events import (
     HoldLifted,
     HoldSet,
     ImpactStated,
+    IncidentExtended,
     IntakeRefused,
     ItemClaimed,
     ItemSet,
@@ -223,13 +233,14 @@ _DECISIONS = (
     Declared, SeveritySet, ImpactStated, ContainmentConfirmed, Closed, Reopened,
     EntryDisputed, Erased, Forked, HoldLifted, HoldSet, RemoteAlarmed, RosterRevoked,
     AutomationAnnounced, AutomationGranted, AutomationWithdrawn, FreezeLifted, FreezeSet, StepDecided, StepSettled,
-    SecurityLedSet, MoveJudged, MoveOrdered, MoveSeen, QuarantineDecided,
+    SecurityLedSet, MoveJudged, MoveOrdered, MoveSeen, QuarantineDecided, EffectReconciled, IncidentExtended,
 )  # fmt: skip
 _DEEDS = (
     RoleAssigned, RollbackMoved, BudgetMet, ItemSet,
     EntrySettled, EvidenceCaptured, EvidenceFailed, Exported, RemoteWithheld, RosterAdded, RosterRemoved, RosterRotated, Unmasked,
     FreezeExempted, PlaybookClosed, PlaybookOpened, StepApproved, StepFinished, StepSet, StepStarted, StopAsked,
     EscalationTold, EscalationWaived, FormAnswered, TagRemoved, TagSet,
+    AuditClosed, AuditOpened, EffectsClassed, EffectsEnded, EffectsListed, EffectsMoved, EffectsStarted,
     MessageApproved, MessageCancelled, MessageFailed, MessageQueued, MessageSent, MessageSettled, MessageWaived,
     MoveAnswered, MoveExtended,
     QuarantineCarriedOut, QuarantineListed,
@@ -254,6 +265,25 @@ project.trust = trust  # type: ignore[attr-defined]
 
 def _many(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def _effects(ids: tuple[str, ...]) -> str:
+    named = ", ".join(each[:8] for each in ids[:3])
+    return f"{_many(len(ids), 'effect')} ({named}{', ...' if len(ids) > 3 else ''})"
+
+
+def _listed(body: EffectsListed) -> str:
+    counts = Counter(each.action_class or "no class" for each in body.rows)
+    classes = ", ".join(f"{count:,} {name}" for name, count in counts.most_common(8))
+    how = {"drafted": "", "downstream": ", found downstream", "added": ", written down by hand"}[body.why]
+    return f"{_many(len(body.rows), 'effect')} listed{how}: {classes}" + (
+        f"; {body.source}" if body.source else ""
+    )
+
+
+def _outcomes(body: EffectsEnded) -> str:
+    counts = Counter(each.outcome.replace("_", " ") for each in body.results)
+    return ", ".join(f"{count:,} {name}" for name, count in counts.most_common()) or "nothing was begun"
 
 
 def _because(reason: str) -> str:
@@ -360,6 +390,33 @@ def sentence(body: object) -> str:
         case MoveAnswered():
             shown = f" ({body.evidence})" if body.evidence else ""
             return f"{body.target} of order {body.order} dealt with: {body.how}{shown}"
+        case EffectsListed():
+            return _listed(body)
+        case EffectsClassed():
+            return f"{_effects(body.ids)} belong to {body.action_class or 'no class'}{_because(body.note)}"
+        case EffectsMoved():
+            shown = f" ({body.evidence})" if body.evidence else ""
+            instead = f"; instead: {body.substitute}" if body.substitute else ""
+            said = "nothing to undo" if body.state == "nothing" else body.state
+            return f"{body.action_class}: {_effects(body.ids)} {said}{shown}{instead}{_because(body.note)}"
+        case EffectReconciled():
+            what = "its reversal" if body.about == "reversal" else "it"
+            word = "happened" if body.happened else "did NOT happen"
+            return f"effect {body.effect[:8]} looked into: {what} {word}{_because(body.how)}"
+        case EffectsStarted():
+            deed = "reversal" if body.deed == "reverse" else "check"
+            how = f"dry run of a {deed}" if body.dry else f"{deed} for real"
+            return f"{body.action_class}: {how} of {_effects(body.ids)} ({body.run}){_because(body.reason)}"
+        case EffectsEnded():
+            return f"run {body.run}: {_outcomes(body)}{_because(body.note)}"
+        case AuditOpened():
+            return f"audit {body.audit} of {body.action_class} is open{_because(body.note)}"
+        case AuditClosed():
+            return f"audit {body.audit} of {body.action_class} closed ({body.evidence}){_because(body.note)}"
+        case IncidentExtended():
+            agents = ", ".join(each.agent for each in body.suspects[:5])
+            more = f" and {len(body.suspects) - 5} more" if len(body.suspects) > 5 else ""
+            return f"INCIDENT EXTENDED{' to ' + agents + more if agents else ''}{_because(body.reason)}"
         case Closed():
             return f"closed{_because(body.reason)}"
         case Reopened():

@@ -20,7 +20,8 @@ from console.events import (
     instant,
     read,
 )
-from console.incident import Check, Incident, Rollback
+from console.incident import Check, Incident
+from console.rollback.state import Rollback
 from console.timeline import project
 from data.envelope import Event
 from data.view import Put

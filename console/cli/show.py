@@ -16,7 +16,8 @@ from data.clock import iso
 if TYPE_CHECKING:
     from console.alerts import Alert
     from console.events import AlertFacts
-    from console.incident import Incident, Rollback
+    from console.incident import Incident
+    from console.rollback.state import Rollback
 
 SECOND = 1_000_000_000
 BOX = {"open": "[ ]", "done": "[x]", "not_applicable": "[-]", "waived": "[w]"}

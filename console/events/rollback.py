@@ -14,11 +14,15 @@ RollbackState = Literal[
 
 
 class Budget(Struct, frozen=True, omit_defaults=True):
-    """One clock of an action class. `seconds` run from containment (X-22)."""
+    """One clock of an action class. `seconds` run from containment (X-22).
+
+    `audit`: it is the clock of an audit, which opens when the effects of the class are undone.
+    """
 
     id: Name
     name: Short
     seconds: Seconds
+    audit: bool = False
 
 
 class ActionClass(Struct, frozen=True, omit_defaults=True):

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from console.events import EntryAmended, EntryReinstated, EntryRetracted, read
-from console.incident import Incident, Rollback, fold
+from console.incident import Incident, fold
 from console.reports.markdown import inert, table
+from console.rollback.state import Rollback
 from console.roster import roster
 from console.routing import escalations, limits
 from console.timeline import BACKDATED, CORRECTED, DISPUTED, RETRACTED, project

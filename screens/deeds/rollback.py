@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import cast
 
 from console.events import RollbackState
-from console.incident import Rollback
 from console.refusal import Refused
+from console.rollback.state import Rollback
 from screens.console_screen import ConsoleScreen, does
 from screens.dialogs.form import Choice, Form, Option, Text
 from screens.widgets.rollback import STATE_WORDS, RollbackTracker

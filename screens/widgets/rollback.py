@@ -11,7 +11,8 @@ from screens.times import DAY, HOUR, MINUTE
 from screens.widgets.rows import Cells, ListRows
 
 if TYPE_CHECKING:
-    from console.incident import Incident, Rollback
+    from console.incident import Incident
+    from console.rollback.state import Rollback
 
 STATE_WORDS: dict[str, tuple[str, str]] = {
     "untouched": ("not looked at", "high"),
