@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from console.events import (
     Body,
+    EffectsMoved,
+    EffectsStarted,
     FreezeExempted,
     FreezeLifted,
     FreezeSet,
@@ -197,6 +199,10 @@ def asked_for(body: Body, incident: Incident) -> tuple[str, str]:
             return FREEZE, body.reason
         case RollbackMoved(state="reversing" | "waived"):
             return f"rollback-{body.action_class}", body.note
+        case EffectsMoved(state="reversing" | "waived"):
+            return f"rollback-{body.action_class}", body.note
+        case EffectsStarted(deed="reverse", dry=False):
+            return f"rollback-{body.action_class}", body.reason
         case SecurityLedSet(led=False):
             return WORST, body.reason
         case QuarantineDecided(word="release"):

@@ -117,6 +117,9 @@ class Tripwires(Struct, frozen=True, forbid_unknown_fields=True):
     moved_every: Duration = Duration(60 * SECOND)
 
 
+Word = Annotated[str, Meta(min_length=1, max_length=2000)]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Statuses = Annotated[tuple[Annotated[int, Meta(ge=100, le=599)], ...], Meta(min_length=1, max_length=50)]
 Recipients = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=20)]
 Lines = Annotated[tuple[Annotated[str, Meta(max_length=500, pattern=_LINE)], ...], Meta(max_length=100)]
 People = Annotated[tuple[Annotated[str, Meta(max_length=128, pattern=_LINE)], ...], Meta(max_length=100)]
@@ -288,6 +291,29 @@ class Warden(Struct, frozen=True, forbid_unknown_fields=True):
     flags: Annotated[str, Meta(max_length=4096)] = ""
 
 
+class Reversal(Struct, frozen=True, forbid_unknown_fields=True):
+    """What undoes one effect of an action class (docs/rollback.md): a command, or a request where `url` is set.
+
+    Secrets are never here: a header `env:NAME` is read from the environment when it is sent.
+    """
+
+    action_class: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9.-]{0,63}$")] = field(name="class")
+    command: Annotated[tuple[Word, ...], Meta(max_length=64)] = ()
+    dry_run: Annotated[tuple[Word, ...], Meta(max_length=64)] = ()
+    check: Annotated[tuple[Word, ...], Meta(max_length=64)] = ()
+    method: Method = "POST"
+    url: Annotated[str, Meta(max_length=2000)] = ""
+    headers: dict[Name, Annotated[str, Meta(max_length=2000)]] = {}
+    body: Annotated[str, Meta(max_length=20_000)] = ""
+    expects: Statuses = (200,)
+    check_method: Method = "GET"
+    check_url: Annotated[str, Meta(max_length=2000)] = ""
+    check_expects: Statuses = (200,)
+    warns: Annotated[str, Meta(max_length=500)] = ""
+    timeout: Duration = Duration(60 * SECOND)
+    width: Annotated[int, Meta(ge=1, le=16)] = 4
+
+
 class Screen(Struct, frozen=True, forbid_unknown_fields=True):
     """How the console looks and which keys it answers to."""
 
@@ -334,6 +360,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     redaction: Redaction = Redaction()
     runner: Runner = Runner()
     warden: Warden = Warden()
+    reversal: tuple[Reversal, ...] = ()
     screen: Screen = Screen()
     path: str = field(default="", name="-path")
     problems: tuple[Problem, ...] = field(default=(), name="-problems")
@@ -516,6 +543,8 @@ class _Check:
                 if isinstance(one, Remote) and len(self._problems) > before:
                     # The mistake may be in the mask, or in its name; what is sent cannot be taken back.
                     one = msgspec.structs.replace(one, mask="secrets+personal")
+                if isinstance(one, Reversal) and len(self._problems) > before:
+                    one = None  # half a reversal, without its warning or its check, is worse than none
                 made.append(one)
             return tuple(item for item in made if item is not None)
         try:

@@ -697,11 +697,17 @@ class Room:
 
         Raises:
             Refused: no such class; `verified` before anything was undone; `waived`, `held`, `substituted` or
-                `verified` without a note that says why or how.
+                `verified` without a note that says why or how; the ledger has effects of it, which say the rest.
         """
         row = self.incident.rollback.get(action_class)
         if row is None:
             raise Refused(f"There is no action class {action_class}.", "`warroom show` lists the classes.")
+        tally = self.incident.ledger.tally(action_class)
+        if tally is not None and state not in ("open", "held"):
+            raise Refused(
+                f"{action_class} has {tally.total:,} effects in the ledger, and its state follows from them.",
+                f"Move those: `warroom effects move {state} --class {action_class}`.",
+            )
         if state in ("waived", "held", "substituted", "verified") and not note.strip():
             raise Refused(
                 f"Marking {action_class} {state} needs a note.",
@@ -715,12 +721,28 @@ class Room:
         await self.record(RollbackMoved(action_class, state, effects, note.strip()))
 
     async def meet_budget(self, action_class: str, budget: str, note: str = "") -> None:
-        """Record that the work behind one clock of a class is finished."""
+        """Record that the work behind one clock of a class is finished; of an audit `note` is what shows it.
+
+        Raises:
+            Refused: there is no such clock, or it was finished; it is that of an audit and nothing shows that it is
+                complete; it is the first one, and effects of the class are still to be undone.
+        """
         row = self.incident.rollback.get(action_class)
         if row is None or budget not in {b.id for b in row.action_class.budgets}:
             raise Refused(f"{action_class} has no clock {budget}.")
         if budget in row.met:
             raise Refused(f"{budget} of {action_class} was finished at {iso(row.met[budget], 0)}.")
+        if budget in row.audits:
+            from console.rollback import deeds
+
+            await deeds.close_audit(self, action_class, budget, note)
+            return
+        tally = self.incident.ledger.tally(action_class)
+        if tally is not None and tally.left and budget == row.first:
+            raise Refused(
+                f"{tally.left:,} effects of {action_class} are still to be undone.",
+                "This clock stops by itself when they are.",
+            )
         await self.record(BudgetMet(action_class, budget, note))
 
     def unfinished(self) -> list[str]:
@@ -741,7 +763,9 @@ class Room:
         if untouched:
             left.append(f"{len(untouched)} of {len(state.rollback)} rollback classes were never looked at.")
         for row in working:
-            left.append(f"Rollback of {row.action_class.name} is {row.state}.")
+            audits = ", ".join(each.name for each in row.open_audits)
+            also = f"; still open: {audits}" if audits else ""
+            left.append(f"Rollback of {row.action_class.name} is {row.state}{also}.")
         if waiting := state.messages.outstanding + state.messages.unknown:
             left.append(f"Of {waiting} messages nobody knows yet that they went out.")
         if running := len(state.alerts.keys() - state.ended):

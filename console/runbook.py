@@ -71,7 +71,9 @@ def rollback_classes() -> RollbackAdopted:
             ActionClass(
                 id=document.id,
                 name=document.name,
-                budgets=tuple(Budget(clock.id, clock.name, clock.budget) for clock in document.clocks),
+                budgets=tuple(
+                    Budget(clock.id, clock.name, clock.budget, clock.audit) for clock in document.clocks
+                ),
                 number=document.number,
                 reversible=document.reversible,
                 examples=document.examples,

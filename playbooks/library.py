@@ -57,7 +57,7 @@ KINDS = {
         Kind("responses", "response:Playbook", "summary"),
         Kind("checklists", "schema:Checklist", "items"),
         Kind("severity", "schema:SeverityScale", "levels"),
-        Kind("rollback", "schema:RollbackClass", "procedure"),
+        Kind("rollback", "undoing:RollbackClass", "procedure"),
         Kind("scenarios", "schema:Scenario", "loop"),
         Kind("messages", "guidance:Messages", "templates"),
         Kind("reviews", "guidance:Review", "purpose"),

@@ -11,7 +11,8 @@ from playbooks.reading import PlaybookTrouble, Problem, document
 if TYPE_CHECKING:
     from playbooks.guidance import Move
     from playbooks.response import Playbook
-    from playbooks.schema import Checklist, Document, Level, Role, RollbackClass, Scenario, SeverityScale
+    from playbooks.schema import Checklist, Document, Level, Role, Scenario, SeverityScale
+    from playbooks.undoing import RollbackClass
 
     D = TypeVar("D", bound=Document)
 
@@ -60,7 +61,7 @@ def rollback_classes(library: Library | None = None) -> tuple[RollbackClass, ...
     Raises:
         PlaybookTrouble: a document is broken, or two classes share an id or a number.
     """
-    from playbooks.schema import RollbackClass
+    from playbooks.undoing import RollbackClass
 
     classes = (library or in_force()).documents(RollbackClass)
     return tuple(sorted(classes, key=lambda each: each.number))

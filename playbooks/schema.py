@@ -106,44 +106,6 @@ class Checklist(Document):
         return self
 
 
-class Clock(Part):
-    """One time budget of an action class, in seconds from containment."""
-
-    id: Id
-    name: Line
-    budget: Seconds
-
-
-class RollbackClass(Document):
-    """How the effects of one class of agent actions are undone, or answered for where they cannot be.
-
-    Attributes:
-        number: the class's place in the source's table; classes added later go on counting.
-        reversible: whether an action of this class can be undone at all.
-        clocks: every budget of the class; all of them start at containment.
-        operator: who may carry it out.
-        needs: what the team must have written down before the first incident.
-        substitute: what is done instead where reversal is impossible.
-        verification: how it is shown that the rollback worked.
-    """
-
-    number: Annotated[int, Field(ge=1, le=99)]
-    name: Line
-    examples: tuple[Line, ...]
-    reversible: Literal["yes", "partly", "no"]
-    clocks: Annotated[tuple[Clock, ...], Field(min_length=1)]
-    procedure: Annotated[tuple[Line, ...], Field(min_length=1)]
-    operator: Line
-    needs: tuple[Line, ...]
-    substitute: Annotated[tuple[Line, ...], Field(min_length=1)]
-    verification: Annotated[tuple[Line, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _ids_are_unique(self) -> RollbackClass:
-        unique("clock", [clock.id for clock in self.clocks])
-        return self
-
-
 class Level(Part):
     """One severity: the canonical number, and what a profile calls it.
 

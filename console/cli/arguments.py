@@ -426,6 +426,67 @@ def _evidence(parser: Parser) -> None:
     add("--schema", action="store_true", help="the names that evidence goes by")
 
 
+def _effects(parser: Parser) -> None:
+    add = parser.add_argument
+    actions = (
+        "list", "draft", "show", "classes", "move", "reconcile", "classify", "add", "reverse", "verify", "audit", "extend",
+    )  # fmt: skip
+    add("action", nargs="?", choices=actions, default="list", help="default: list")
+    add(
+        "words",
+        metavar="WORD",
+        nargs="*",
+        help="ids of effects, by their beginnings; move: the state before them; reconcile: yes or no before them; "
+        "classify: the class before them; add: the class, then what was done; audit: open or close, the class, the "
+        "audit; extend: why",
+    )
+    add("--class", dest="action_class", metavar="ID", help="only effects of this class; none: of no class")
+    add("--state", action="append", default=[], choices=EFFECT_STATES, help="only effects that are so far")
+    add(
+        "--agent",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="only of this agent; draft, add, extend: this agent",
+    )
+    add(
+        "--tenant",
+        metavar="NAME",
+        default="default",
+        help="draft, extend: whose agent it is (default: default)",
+    )
+    add("--principal", metavar="NAME", default="", help="only on behalf of this principal")
+    add("--text", metavar="WORDS", default="", help="only with these words in them")
+    add("--unclear", action="store_true", help="only those of which nobody knows whether they happened")
+    add(
+        "--all",
+        action="store_true",
+        help="move, reconcile, reverse, verify: all that fit, without ids; list: all of them",
+    )
+    add("--note", metavar="TEXT", default="", help="why, or how it was checked")
+    add("--how", metavar="TEXT", default="", help="reconcile: how it was seen")
+    add("--evidence", metavar="TEXT", default="", help="what shows it: an exhibit, a report, a reference")
+    add("--instead", metavar="TEXT", default="", help="move substituted: what was done instead")
+    add("--target", metavar="TEXT", default="", help="add: what was changed")
+    add("--key", metavar="TEXT", default="", help="add: its idempotency key")
+    add(
+        "--since",
+        metavar="TIME",
+        default="",
+        help="draft, extend: from when on (default: an hour before the incident)",
+    )
+    add("--for-real", action="store_true", help="reverse: let it take effect (default: a dry run)")
+    add(
+        "--confirm",
+        metavar="CLASS",
+        default="",
+        help="reverse: the class once more, where its reversal warns",
+    )
+
+
+EFFECT_STATES = ("open", "reversing", "reversed", "substituted", "verified", "nothing", "waived")
+
+
 def _remote(parser: Parser) -> None:
     add = parser.add_argument
     actions = ("list", "add", "remove", "probe")
@@ -685,6 +746,12 @@ COMMANDS: dict[str, Command] = {
         "what is stopped, what is open, and the receipts", "halt:containment", _containment
     ),
     "rollback": Command("move an action class of the rollback tracker", "record:rollback", _rollback),
+    "effects": Command(
+        "the ledger of effects: draft, look, reconcile, reverse, check, audit",
+        "effects:run",
+        _effects,
+        _RUNBOOK,
+    ),
     "updates": Command("set how often updates go out", "record:updates", _updates),
     "moment": Command("record a time of the detection chain or the response", "record:moment", _moment),
     "title": Command("give the incident a better title", "record:title", _title),

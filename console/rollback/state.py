@@ -50,6 +50,11 @@ class Rollback:
         return self.state in DONE and not self.open_audits
 
     @property
+    def first(self) -> str:
+        """The clock that stops by itself once every effect is undone, "" if the class has none."""
+        return next((each.id for each in self.action_class.budgets if not each.audit), "")
+
+    @property
     def open_audits(self) -> list[Budget]:
         """The audits that are open: nobody closed them with evidence."""
         return [
@@ -84,19 +89,17 @@ class Rollback:
             return
         self.state, self.effects = state_of(tally), tally.total
         self.by, self.at = event.actor, event.at
-        first = next((each.id for each in self.action_class.budgets if not each.audit), "")
-        if not first:
-            pass
-        elif tally.left:
-            self.met.pop(first, None)
-        elif tally.undone:
-            self.met.setdefault(first, event.at)
+        if tally.left:
+            self.met.pop(self.first, None)
+        elif self.first and tally.undone:
+            self.met.setdefault(self.first, event.at)
         self._open_audits(event)
 
     def open_audit(self, event: Event, body: AuditOpened) -> None:
         """Open an audit on somebody's word, before everything is undone."""
         if body.audit in {each.id for each in self.action_class.budgets if each.audit}:
-            self.audits.setdefault(body.audit, Audit(event.at, note=body.note))
+            audit = self.audits.setdefault(body.audit, Audit(event.at))
+            audit.note = audit.note or body.note
 
     def close_audit(self, event: Event, body: AuditClosed) -> None:
         """Close an audit with what shows that it is complete."""

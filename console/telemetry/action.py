@@ -65,6 +65,7 @@ class Action(Struct, frozen=True, gc=False, omit_defaults=True):
         status: how it ended; attempts that failed count too.
         attributed: whether `agent` is certain or the best guess so far.
         sampled: whether the sender drops part of its telemetry, so that sums are too low.
+        amount: what it moved, with its unit, as in `120.00 EUR`; never what the call itself cost.
     """
 
     at: Time
@@ -102,3 +103,4 @@ class Action(Struct, frozen=True, gc=False, omit_defaults=True):
     status: Literal["ok", "error"] = "ok"
     attributed: Literal["exact", "provisional"] = "exact"
     sampled: bool = False
+    amount: Text = ""

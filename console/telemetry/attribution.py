@@ -288,6 +288,7 @@ _TEXTS = frozenset(
         "wave",
         "change",
         "idempotency_key",
+        "amount",
     }
 )
 _WORDS = {"decision": ("approved", "rejected"), "side_effect": ("none", "done")}

@@ -48,6 +48,7 @@ OWN = {
     "side_effect": "warroom.side_effect",
     "action_class": "warroom.action_class",
     "idempotency_key": "warroom.idempotency_key",
+    "amount": "warroom.amount",
     "mcp_server": "warroom.mcp.server",
 }
 GEN_AI = {

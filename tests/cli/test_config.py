@@ -169,6 +169,7 @@ def settings(kind: type[msgspec.Struct], prefix: str = "") -> dict[str, object]:
         "agent": config.Agent,
         "remote": config.Remote,
         "sender": config.Sender,
+        "reversal": config.Reversal,
     }
     for each in msgspec.structs.fields(kind):
         if each.encode_name.startswith("-"):

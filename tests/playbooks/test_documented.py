@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from playbooks.library import KINDS, Library
 from playbooks.response import Command, Decision, Http, Option, Playbook, Section, Step, Trigger, Value, Wait
 from playbooks.schema import Document
+from playbooks.undoing import Clock, Reversal, RollbackClass, Sign
 from tests.playbooks.documents import put
 
 TEXT = (Path(__file__).parents[2] / "docs" / "playbooks.md").read_text()
@@ -21,8 +22,12 @@ def test_every_kind_is_in_the_table_with_its_place_and_its_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [Document, Playbook, Trigger, Section, Step, Value, Command, Http, Decision, Option, Wait]
-)
+    "model",
+    [
+        Document, Playbook, Trigger, Section, Step, Value, Command, Http, Decision, Option, Wait,
+        RollbackClass, Clock, Sign, Reversal,
+    ],
+)  # fmt: skip
 def test_every_key_of_a_playbook_is_named(model: type[BaseModel]) -> None:
     assert [name for name in model.model_fields if f"`{name}`" not in TEXT] == []
 

@@ -9,7 +9,8 @@ from playbooks.guidance import Moves, Tags
 from playbooks.library import KINDS, SHIPPED, Library, placed, signed
 from playbooks.reading import tree
 from playbooks.response import Playbook, Value
-from playbooks.schema import Checklist, Roles, RollbackClass
+from playbooks.schema import Checklist, Roles
+from playbooks.undoing import RollbackClass
 from tests.playbooks.documents import playbook, put
 
 SHORT = """\

@@ -12,7 +12,7 @@ from console.runner.fill import check
 from playbooks import load, requirements
 from playbooks.lint import shell
 from playbooks.response import PLACEHOLDER, SECTIONS, Command, Playbook, Step, Trigger
-from playbooks.schema import RollbackClass
+from playbooks.undoing import RollbackClass
 
 WRITTEN = {each.id: each for each in load.playbooks()}
 SCENARIOS = {each.number: each for each in WRITTEN.values() if each.kind == "scenario"}

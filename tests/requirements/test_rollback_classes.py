@@ -3,7 +3,7 @@
 import pytest
 
 from playbooks import load
-from playbooks.schema import RollbackClass
+from playbooks.undoing import RollbackClass
 
 CLASSES = {each.number: each for each in load.rollback_classes()}
 MINUTE, HOUR, DAY = 60, 3600, 86_400

@@ -286,6 +286,7 @@ CALLS: dict[str, Row] = {
             "warroom.side_effect": "done",
             "warroom.action_class": 2,
             "warroom.idempotency_key": "k1",
+            "warroom.amount": "120.00 EUR",
         },
         {
             "kind": "tool",
@@ -302,6 +303,7 @@ CALLS: dict[str, Row] = {
             "side_effect": "done",
             "action_class": 2,
             "idempotency_key": "k1",
+            "amount": "120.00 EUR",
         },
     ),
     "our own review": (
