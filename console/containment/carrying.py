@@ -34,8 +34,8 @@ RETRY = 1.0
 """Seconds between two tries at a record that takes nothing."""
 LAST = 5.0
 """Seconds for which the record is waited for at the end of an order."""
-GROUP = 50
-"""Events that are appended together."""
+GROUP = 2
+"""Events that are appended together: each may be about hundreds of targets."""
 LOCKS = "moves"
 """The directory, beside the record, of what says which process carries an order."""
 
@@ -59,13 +59,14 @@ class Carried:
     Attributes:
         course: how it goes at the targets.
         judged: set with the verdict.
+        known: set once everything was heard of or looked at that a verdict needs.
         trouble: why the record does not have it, one sentence; empty when it does.
     """
 
     def __init__(self, order: Order, room: Room | None, changed: Callable[[], None]) -> None:
         self.order, self.room = order, room
         self.course: Course
-        self.judged = asyncio.Event()
+        self.judged, self.known = asyncio.Event(), asyncio.Event()
         self.trouble = ""
         self._changed = changed
         self._open_gate: Callable[[], None] = lambda: None
@@ -116,8 +117,10 @@ class Carried:
                 case _:
                     pass
             self.write(body, time.monotonic())
-        if self.course.whole and self.order.settled:
-            self._settled.set()
+        if self.course.whole:
+            self.known.set()
+            if self.order.settled:
+                self._settled.set()
         self._changed()
 
     def write(self, body: Body, when: float) -> None:
@@ -191,6 +194,7 @@ class Carried:
                     continue
                 for _ in batch:
                     self._pending.popleft()
+            self.trouble = ""
             self._written.set()
             self._changed()
 
@@ -199,7 +203,8 @@ class Carried:
         room = self.room
         assert room is not None  # noqa: S101 - set before anything is written
         try:
-            events = await room.append(*(_entry(room, each) for each in batch))
+            entries = await asyncio.to_thread(_entries, room, batch)
+            events = await room.append(*entries)
         except StoreTrouble as trouble:
             self._troubled(f"The record does not have order {self.order.body.order} yet. {trouble}")
             return False
@@ -211,7 +216,6 @@ class Carried:
         if isinstance(batch[0].body, MoveOrdered):
             self.order.at, self.order.event = events[0].at, events[0].hash
         self._open_gate()
-        self.trouble = ""
         return True
 
     def _troubled(self, why: str) -> None:
@@ -233,7 +237,10 @@ def take(room: Room, order: str) -> Lock | None:
         return None
 
 
-def _entry(room: Room, said: _Said) -> Entry:
-    late = time.monotonic() - said.when
-    at = room.clock.now() - int(late * 1e9) if late > RETRY else None
-    return entry(said.body, room.actor, role=room.role, at=at, key=said.key)
+def _entries(room: Room, batch: Sequence[_Said]) -> list[Entry]:
+    made = []
+    for said in batch:
+        late = time.monotonic() - said.when
+        at = room.clock.now() - int(late * 1e9) if late > RETRY else None
+        made.append(entry(said.body, room.actor, role=room.role, at=at, key=said.key))
+    return made

@@ -43,8 +43,8 @@ FIRST = 0.02
 """Seconds for which the first request waits for the record and for the fencing token."""
 FLUSH = 0.15
 """Seconds between two batches."""
-GROUP = 2000
-"""Targets in one event."""
+GROUP = 250
+"""Targets in one event: who draws the screen must not wait while a long one is taken in."""
 GRACE = 3.0
 """Seconds that a target has from its word to its deed; whoever is seen running after that goes on although stopped."""
 LOOKS = (0.0, 0.3, 0.6, 1.2, 2.0)
@@ -160,8 +160,8 @@ class Course:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     fence: asyncio.Event = field(default_factory=asyncio.Event)
     epoch: int = 0
-    whole: bool = True
-    """Whether all targets are known; what goes on beside it may know further ones first."""
+    waiting: set[str] = field(default_factory=set)
+    """What has to be known before everything can count as proven: what the warden says, or a look at what was left."""
 
     def __post_init__(self) -> None:
         self.progress = [Progress(each) for each in self.targets]
@@ -174,11 +174,13 @@ class Course:
         self._over = asyncio.Event()
         self._width = width(len(self.progress))
         self._told_epoch = self.epoch
+        self._unseen: set[int] = set()
         self._resumed = False
 
     def resume(self, standings: Sequence[Standing]) -> None:
         """Take over how far the targets were when another process left off."""
         self._resumed = True
+        self.waiting.add("looks")
         for progress, standing in zip(self.progress, standings, strict=True):
             progress.state, progress.note = standing.state, standing.note
             progress.let_go = bool(standing.lifted) or standing.answered is not None
@@ -194,9 +196,12 @@ class Course:
         await self._ready()
         if self._resumed:
             for at, progress in enumerate(self.progress):
-                if not progress.let_go:
+                if not progress.let_go and progress.target.point != WARDEN:
+                    self._unseen.add(at)
                     fresh = progress.told < 0 and self.repeats
                     self._push(0, "apply" if fresh else "probe", at)
+            if not self._unseen:
+                self.knows("looks")
         else:
             for at in range(len(self.progress)):
                 self._push(0, "apply", at)
@@ -248,6 +253,18 @@ class Course:
         self._width = max(self._width, width(len(self.progress)))
         for at in range(first, len(self.progress)):
             self._push(0, "apply", at)
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything is known that a verdict needs."""
+        return not self.waiting
+
+    def knows(self, what: str) -> None:
+        """Say that something need not be waited for any more."""
+        if what in self.waiting:
+            self.flush()
+            self.waiting.discard(what)
+            self.deliver([])
 
     def fenced(self, epoch: int) -> None:
         """Take the fencing token in; calls from here on carry it."""
@@ -398,6 +415,10 @@ class Course:
             return
         progress.looks += 1
         wanted = "running" if self.body.lifts else "stopped"
+        if self._unseen and not (
+            reading.observed == "running" and progress.state in HELD and not progress.running
+        ):
+            self._unseen.discard(at)
         if reading.observed == wanted:
             progress.running = 0
             self.see(at, "verified", reading.note)
@@ -406,6 +427,8 @@ class Course:
             self._running(at, reading)
         else:
             self._unclear(at, reading)
+        if not self._unseen:
+            self.knows("looks")
 
     def _running(self, at: int, reading: Reading) -> None:
         """It was seen to act."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from console.containment.carrying import Carried, take
+from console.containment.carrying import ROUND, Carried, take
 from console.containment.fanout import GROUP, Course, Fanout
 from console.containment.points import BY_HAND, VERBS, Points
 from console.containment.state import Order
@@ -330,9 +330,14 @@ class Containing:
         return taken
 
     async def finished(self, order: str) -> None:
-        """Wait for the verdict of an order, and a moment for the record to have it."""
+        """Wait for the verdict of an order, and a moment for the record to have it.
+
+        Of one that was taken up with its verdict: until all of it was looked at again.
+        """
         if (under := self._under.get(order)) is not None:
             await under.judged.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(under.known.wait(), ROUND)
             await under.written()
 
     async def close(self) -> None:

@@ -81,7 +81,7 @@ class Warding:
 
     async def run(self, course: Course) -> None:
         """Halt or resume at the warden, then follow its guards until the order is over."""
-        course.whole = False
+        course.waiting.add(WARDEN)
         warden = self._made()
         while True:
             try:
@@ -105,10 +105,10 @@ class Warding:
                     str(error),
                 )
                 if isinstance(error, Declined) and course.body.lifts:
-                    course.whole = True
+                    course.knows(WARDEN)
                     return
                 # Whoever cannot be told is named; the other ways to the agents do not wait for it.
-                course.whole = True
+                course.knows(WARDEN)
                 await asyncio.sleep(1.0)
         if course.place(WARDEN) is not None:
             self._say(course, WARDEN, "", "verified", "it has the order now")
@@ -116,7 +116,7 @@ class Warding:
             with suppress(Unreachable, Declined):
                 self._follow(course, await warden.standing())
                 await self._tell(warden, course)
-            course.whole = True
+            course.knows(WARDEN)
             busy = time.monotonic() - course.began < BUSY
             await asyncio.sleep(PACE if busy else SLOW)
 

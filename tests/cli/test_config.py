@@ -170,6 +170,7 @@ def settings(kind: type[msgspec.Struct], prefix: str = "") -> dict[str, object]:
         "remote": config.Remote,
         "sender": config.Sender,
         "reversal": config.Reversal,
+        "points": config.Point,
     }
     for each in msgspec.structs.fields(kind):
         if each.encode_name.startswith("-"):

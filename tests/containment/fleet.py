@@ -74,7 +74,7 @@ class Fleet:
             status, said = await self._said(line.decode().split()[1].strip("/").split("/"))
             writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(said)}\r\n\r\n{said}".encode())
             await writer.drain()
-        except (IndexError, ConnectionError):
+        except (IndexError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             self.open -= 1
