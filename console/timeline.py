@@ -244,6 +244,7 @@ _DEEDS = (
     MessageApproved, MessageCancelled, MessageFailed, MessageQueued, MessageSent, MessageSettled, MessageWaived,
     MoveAnswered, MoveExtended,
     QuarantineCarriedOut, QuarantineListed,
+    MoveAnswered,
 )  # fmt: skip
 
 
@@ -302,11 +303,11 @@ def _every(seconds: int, channel: str = "") -> str:
 
 
 def _ordered(body: MoveOrdered) -> str:
-    what = f"{body.verb.replace('_', ' ')}{' ' if body.subject else ''}{body.subject}"
+    verb = body.verb.replace("_", " ")
+    verb = verb if body.lifts or body.dry else verb.upper()
     lead = "dry run of " if body.dry else ""
     lifts = f" (takes order {body.lifts} back)" if body.lifts else ""
-    what = what if body.lifts or body.dry else what.upper()
-    return f"{lead}{what}{lifts}{_because(body.reason)}; order {body.order}"
+    return f"{lead}{verb}{' ' if body.subject else ''}{body.subject}{lifts}{_because(body.reason)}; order {body.order}"
 
 
 def _quarantine(body: QuarantineListed | QuarantineDecided | QuarantineCarriedOut) -> str:

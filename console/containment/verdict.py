@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from console.containment.state import Order, Standing
 from console.events import MoveJudged, Reached
 from console.plain import many
@@ -97,25 +99,47 @@ def receipt(order: Order) -> str:
     lines.append(f"  verdict:  {spoken(order)}")
     if not body.dry:
         lines.append(f"  now:      {summary(order)}")
-    ranks = {state: place for place, state in enumerate(ORDER)}
-    lines += [
-        _line(each) for each in sorted(order.targets, key=lambda each: (not each.open, ranks[each.state]))
-    ]
+    for each in rows(order):
+        said = f" - {each.said}" if each.said else ""
+        lines.append(f"  {'!' if each.open else ' '} {each.target}: {each.state} ({each.when}){said}")
     return "\n".join(lines)
 
 
-def _line(standing: Standing) -> str:
+class Line(NamedTuple):
+    """One target in words. `when`: each state with its seconds since the order. `said`: what is known beside."""
+
+    target: str
+    state: str
+    when: str
+    said: str
+    open: bool
+
+
+def rows(order: Order) -> list[Line]:
+    """Return the targets of an order in words, those first that need somebody."""
+    ranks = {state: place for place, state in enumerate(ORDER)}
+    return [
+        _line(each) for each in sorted(order.targets, key=lambda each: (not each.open, ranks[each.state]))
+    ]
+
+
+def _line(standing: Standing) -> Line:
     when = sorted((ms, state) for state, ms in standing.times.items())
-    steps = ", ".join(f"{state.replace('_', ' ')} {_seconds(ms)}" for ms, state in when) or standing.state
-    mark = "!" if standing.open else " "
-    said = f" - {standing.note}" if standing.note else ""
+    steps = ", ".join(f"{state.replace('_', ' ')} {_seconds(ms)}" for ms, state in when)
+    said = [standing.note]
     if standing.answered is not None:
         shown = f" ({standing.answered.evidence})" if standing.answered.evidence else ""
-        said += f" - dealt with: {standing.answered.how}{shown}"
+        said.append(f"dealt with: {standing.answered.how}{shown}")
     if standing.lifted:
-        said += f" - let go on by order {standing.lifted}"
+        said.append(f"let go on by order {standing.lifted}")
     state = standing.state.replace("_", " ")
-    return f"  {mark} {standing.target.id}: {state.upper() if standing.open else state} ({steps}){said}"
+    return Line(
+        standing.target.id,
+        state.upper() if standing.open else state,
+        steps or standing.state,
+        "; ".join(filter(None, said)),
+        standing.open,
+    )
 
 
 def _seconds(ms: int) -> str:

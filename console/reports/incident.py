@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from console.containment import verdict
 from console.events import EntryAmended, EntryReinstated, EntryRetracted, read
 from console.incident import Incident, fold
 from console.reports.markdown import inert, table
@@ -20,6 +21,8 @@ from data.view import SYSTEM, Patch, Put
 SECOND = 1_000_000_000
 DETECT_WITHIN = 4 * 3600
 """Seconds from an agent's action to a person working on it (S003-DET-1)."""
+TOLD = 200
+"""Targets of one order that are told one by one, those first that need somebody."""
 
 
 @dataclass
@@ -88,6 +91,7 @@ def report(events: Sequence[Event], made_at: int, sound: str = "") -> Iterator[s
     yield from _triage(state)
     yield from _forms(state)
     yield from _alerts(state)
+    yield from _containment(state)
     yield "## Timeline"
     yield ""
     yield "Times are UTC: when it happened. A line that was typed for an earlier time says so."
@@ -97,6 +101,40 @@ def report(events: Sequence[Event], made_at: int, sound: str = "") -> Iterator[s
     yield from _checklist(state)
     yield from _rollback(state)
     yield from _evidence(state)
+
+
+def _containment(state: Incident) -> Iterator[str]:
+    """The receipts: what was stopped and let go on, and what proves it."""
+    orders = list(state.moves.orders.values())
+    if not orders:
+        return
+    yield "## Containment"
+    yield ""
+    yield "Times of a target are seconds since the order. Only what was verified, or has no leave to act any more, is held."
+    yield ""
+    for order in orders:
+        body = order.body
+        yield f"### {inert(verdict.title(order))}"
+        yield ""
+        facts = [
+            ("Order", body.order),
+            ("Given", f"{iso(order.at, 3)} by {inert(order.by)}"),
+            ("Scope", body.scope or "none"),
+            ("Reason", inert(body.reason) or "none was given"),
+            ("Advice", inert(body.advice)),
+            ("Takes back", body.lifts),
+            ("Taken back by", order.lifted),
+            ("Epoch", str(order.epoch or "")),
+            ("Verdict", verdict.spoken(order)),
+            ("At last", "" if body.dry else verdict.summary(order)),
+        ]
+        yield from table(("", ""), [(name, value) for name, value in facts if value])
+        told = verdict.rows(order)
+        lines = [(inert(each.target), each.state, each.when, inert(each.said)) for each in told[:TOLD]]
+        yield from table(("Target", "State", "When", "What is known"), lines)
+        if len(told) > TOLD:
+            yield f"{len(told) - TOLD:,} further targets are in the same states; `warroom containment {body.order}` lists all."
+            yield ""
 
 
 def _head(state: Incident, events: Sequence[Event], made_at: int, sound: str) -> Iterator[str]:
