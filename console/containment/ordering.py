@@ -254,7 +254,7 @@ class Containing:
         names = {each.id for each in chosen}
         body = MoveOrdered(
             secrets.token_hex(8), back, found.body.scope, found.body.subject, found.body.args, reason.strip(),
-            epoch=found.epoch, lifts=found.body.order,
+            epoch=_newest(room, found), lifts=found.body.order,
         )  # fmt: skip
         entry(body, self._actor)
         if (carried := self._under.get(found.body.order)) is not None:
@@ -502,6 +502,15 @@ def find(room: Room, name: str) -> Order:
             "`warroom containment` lists them.",
         )
     return found[0]
+
+
+def _newest(room: Room, order: Order) -> int:
+    """The newest fencing token that is known of what an order halted: a warden takes back no older halt."""
+    same = (order.body.scope, order.body.subject)
+    known = [
+        each for each in room.incident.moves.orders.values() if (each.body.scope, each.body.subject) == same
+    ]
+    return max(each.epoch for each in known)
 
 
 def _founding(body: MoveOrdered, targets: Sequence[Target]) -> list[Body]:
