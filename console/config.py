@@ -366,7 +366,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     problems: tuple[Problem, ...] = field(default=(), name="-problems")
     lines: dict[tuple[str | int, ...], int] = field(default_factory=dict, name="-lines")
 
-    def refuse(self, path: tuple[str, ...], what: str) -> Config:
+    def refuse(self, path: tuple[str | int, ...], what: str) -> Config:
         """Return this configuration with one more problem: what only a user of the setting `path` can see."""
         while path not in self.lines and path:
             path = path[:-1]

@@ -24,7 +24,7 @@ def run(options: Namespace) -> int:
     if options.action == "check":
         from console.cli.open import checked
 
-        config = checked(config)
+        config = _points_checked(checked(config))
         for problem in config.problems:
             context.say(str(problem), problem._asdict())
         if not config.problems:
@@ -36,6 +36,18 @@ def run(options: Namespace) -> int:
     values = settings(config)
     context.say("\n".join(f"{name} = {value}" for name, value in values.items()), values)
     return exits.OK
+
+
+def _points_checked(config: Config) -> Config:
+    """Return `config` with what is wrong with the points, as only their actuators can tell."""
+    if not config.points:
+        return config
+    from console.containment.points import Points
+
+    names = [each.name for each in config.points]
+    for name, what in Points(config).problems.items():
+        config = config.refuse(("points", names.index(name)), f"Point {name}: {what}")
+    return config
 
 
 def settings(config: Config) -> dict[str, Any]:

@@ -106,7 +106,7 @@ async def _opened(context: Context) -> AsyncIterator[_Call]:
         Containing.configured, context.config, context.directory, mode, actor=context.actor
     )
     for name, problem in containing.problems.items():
-        complain(f"{name} is left out: {problem}")
+        complain(f"{name}: {problem}")
     async with AsyncExitStack() as stack:
         try:
             yield _Call(context, containing, stack)

@@ -118,7 +118,7 @@ class Points:
 
     Attributes:
         mode: incidents of another mode are refused.
-        problems: point to what is wrong with it, in words; such a point is not used.
+        problems: point to what is wrong with it, in words; it is not used, or not for all of it.
     """
 
     def __init__(
@@ -293,6 +293,9 @@ class Points:
             except Refused as refused:
                 known.problems[point.name] = f"{refused.what} {refused.next_step}".strip()
                 continue
+            if cannot := sorted(set(point.verbs) - actuator.verbs):
+                # Said, and no reason to leave out what it can.
+                known.problems[point.name] = f"Its actuator cannot carry out {', '.join(cannot)[:200]}."
             count += len(rows)
             if count > MOST:
                 known.problems[point.name] = f"These are more than {MOST:,} targets together."

@@ -11,6 +11,7 @@ from console.containment.actuator import Actuator
 from console.containment.points import Points
 from console.events import MoveOrdered
 from console.refusal import Refused
+from tests.cli.conftest import Warroom
 from tests.containment.fleet import Wire
 
 
@@ -121,6 +122,27 @@ stop = "Pull the plug of {agent}."
     assert "does not say what it stops" in points.problems["wide"]
     with pytest.raises(Refused):
         points.actuator("gone")
+
+
+def test_the_check_of_the_configuration_names_the_line(warroom: Warroom) -> None:
+    file = warroom.folder / "config.toml"
+    file.write_text('[me]\nname = "ana"\n[[points]]\nname = "gone"\nactuator = "htpt"\n')
+    done = warroom.within("config", "check", more={"WARROOM_CONFIG": str(file)})
+    assert done.code == 1
+    assert f"{file}:3" in done.out
+    assert "Did you mean `http`?" in done.out
+
+
+def test_the_documented_example_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "containment.md").read_text()
+    (tmp_path / "config.toml").write_text(text.split("```toml")[1].split("```")[0])
+    (tmp_path / "agents.txt").write_text("key-1 billing\n# old\nkey-2 search\n")
+    monkeypatch.setenv("AGENTS_TOKEN", "secret")
+    config = load(tmp_path / "config.toml")
+    points = Points(config)
+    assert (config.problems, points.problems) == ((), {})
+    assert [each.id for each in points.targets("halt_all")] == ["refunds", "gateway/key-1", "gateway/key-2"]
+    assert points.subjects("agent") == ["refunds", "billing", "search"]
 
 
 @pytest.mark.parametrize("line", ["x" * 300, "a\x1b[2J", "a\u202eb"])
