@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -59,17 +60,14 @@ class Site:
         self.url = ""
         self.port = 0
         self._over = asyncio.Event()
-        self._runner: web.AppRunner | None = None
+        self._runner: web.ServerRunner | None = None
 
-    async def start(self, port: int = 0) -> None:
-        server = web.Server(self._handle)
-        self._runner = web.ServerRunner(server, shutdown_timeout=0.1)  # type: ignore[assignment]
-        assert self._runner is not None
+    async def start(self, tls: ssl.SSLContext | None = None) -> None:
+        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
-        await site.start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=tls).start()
         self.port = self._runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
 
     async def close(self) -> None:
         self._over.set()

@@ -244,6 +244,13 @@ async def test_no_value_changes_the_shape_of_a_request(
     assert "X-Evil" not in request.headers
 
 
+async def test_no_value_asks_for_a_variable_of_the_environment(gateway: Gateway, made: Make) -> None:
+    await made("http", options(gateway)).apply(call(reason="env:TEST_KEY", agent="env:TEST_TOKEN"))
+    (request,) = gateway.seen
+    assert request.headers["X-Reason"] == "env:TEST_KEY"
+    assert "by=env%3ATEST_TOKEN" in request.path
+
+
 async def test_a_reason_never_keeps_a_halt_from_going_out(gateway: Gateway, made: Make) -> None:
     everywhere = {
         "url": f"{gateway.url}/agents/{{target}}/halt?why={{reason}}",

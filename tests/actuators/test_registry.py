@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from console.containment.actuators.registry import KINDS, make
 from console.refusal import Refused
+from tests.actuators.conftest import call
+from tests.actuators.test_tls import issued
 
 
 def test_an_unknown_kind_is_refused_with_the_nearest(tmp_path: Path) -> None:
@@ -35,3 +39,42 @@ def test_every_kind_is_documented_with_all_its_options(kind: str) -> None:
     own = set(module.Options.__struct_fields__) - {"token_env", "token_file", "ca_file", "cleartext"}
     for name in own:
         assert f"`{name}`" in section or f"{name} =" in section or f".{name}]" in section, name
+
+
+def sections() -> dict[str, str]:
+    """The first configuration of each section of the page for operators."""
+    text = (Path(__file__).parents[2] / "docs" / "actuators.md").read_text()
+    parts = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    found = {part.partition("\n")[0]: re.search(r"```toml\n(.*?)```", part, re.DOTALL) for part in parts}
+    return {name: block[1] for name, block in found.items() if name in KINDS and block is not None}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_documented_configuration_works(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("systemctl", "agent-is-stopped"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    token = tmp_path / ".config" / "warroom" / "cloud-run-token"
+    token.parent.mkdir(parents=True)
+    token.write_text("token-0123456789")
+    token.chmod(0o600)
+    (tmp_path / "cluster-ca.pem").write_text(authority())
+    (point,) = tomllib.loads(sections()[kind])["points"]
+    assert point["actuator"] == kind
+    secrets = dict.fromkeys(re.findall(r'"([A-Z_]+(?:TOKEN|KEY))"', sections()[kind]), "secret-0123456789")
+    actuator = make(kind, point["options"], secrets=secrets, config_dir=tmp_path)
+    for target in point.get("targets") or [point["agent"]]:
+        name, _, agent = target.partition(" ")
+        plan = actuator.plan(call("halt_agent", name, agent=agent or name))
+        assert plan
+        assert "secret-0123456789" not in plan
+    assert set(point.get("verbs", ())) <= actuator.verbs
+
+
+def authority() -> str:
+    """A certificate in the form of one of a cluster's own authority."""
+    return issued("authority", [])[0]

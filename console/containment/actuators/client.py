@@ -247,7 +247,7 @@ class Client:
                 wait = min(float(after), 3600.0) if _RETRY.fullmatch(after) else 0.0
                 asks = f" and asks to wait {wait:g} s" if wait else ""
                 return Unreachable(f"{host} is busy: it answered {reply.status}{asks}{said}.", after=wait)
-            case status if status >= 500 or status in (408, 425):
+            case status if status >= 500 or status in (408, 409, 425):  # 409: somebody changes it just now
                 return Unreachable(f"{host} answered {status}{said}.")
             case status if 300 <= status < 400:
                 return Declined(f"{host} points elsewhere ({status}); redirects are not followed.")

@@ -18,7 +18,7 @@ from console.refusal import Refused
 
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _VARIABLE = "^[A-Za-z_][A-Za-z0-9_]{0,99}$"
-_PLAIN = "^[A-Za-z0-9_.-]+$"
+_PLAIN = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 _IN_WORDS = {
     repr(_LINE): "one line of printable characters",
     repr(_VARIABLE): "the name of a variable, such as GATEWAY_TOKEN",

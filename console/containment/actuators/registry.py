@@ -20,6 +20,10 @@ KINDS: Mapping[str, str] = {
     "launchdarkly": "a flag of LaunchDarkly",
     "unleash": "a flag of Unleash",
     "litellm": "a key, a team or a customer of LiteLLM Proxy, on every instance",
+    "kubernetes": "a workload, a job or the egress of pods in a Kubernetes cluster",
+    "mcp-gateway": "an MCP server behind a ContextForge gateway",
+    "a2a-gateway": "an agent of another party behind a ContextForge gateway",
+    "cloud-run": "instances or traffic of a Cloud Run service",
     "manual": "a step that a person does and confirms",
 }
 """What each kind is for, in one line."""
