@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 Observed = Literal["stopped", "running", "unknown"]
+PATIENCE = 2.0
+"""Seconds that one attempt takes at most, unless an actuator needs more."""
 
 
 class Unreachable(Exception):
@@ -96,3 +98,8 @@ class Actuator(Protocol):
     async def close(self) -> None:
         """Let go of connections."""
         ...
+
+
+def patience(actuator: Actuator) -> float:
+    """Return the seconds for one attempt: those that an actuator asks for by an attribute `patience`, else `PATIENCE`."""
+    return float(getattr(actuator, "patience", PATIENCE))

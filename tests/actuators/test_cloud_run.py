@@ -86,12 +86,12 @@ async def test_it_stops_settles_and_comes_back(more: dict[str, Any], run: Any, m
 
 
 @pytest.mark.parametrize("more", [{}, TRAFFIC])
-async def test_one_that_has_not_settled_runs(more: dict[str, Any], run: Any, made: Make) -> None:
+async def test_one_that_has_not_settled_is_not_proven(more: dict[str, Any], run: Any, made: Make) -> None:
     run.settles = False
     actuator = made("cloud-run", options(run, **more))
     await actuator.apply(call())
     reading = await actuator.probe(call())
-    assert reading.observed == "running"
+    assert reading.observed == "unknown"
     assert "not settled" in reading.note
     run.observed = run.generation
     assert (await actuator.probe(call())).observed == "stopped"

@@ -40,6 +40,8 @@ class Options(Watched, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Actuator(Api):
     """See `Options`."""
 
+    patience = 5.0
+
     def __init__(self, options: Options, setting: Setting) -> None:
         super().__init__(options, setting)
         self._options = options
@@ -76,7 +78,7 @@ class Actuator(Api):
         if not wanted[0]:
             return Reading("running", wanted[1])
         if not settled:
-            return Reading("running", f"{wanted[1]} The service has not settled yet.")
+            return Reading("unknown", f"{wanted[1]} The service has not settled yet.")
         return Reading("stopped", wanted[1])
 
     def _scaling(self, call: Call) -> dict[str, object]:

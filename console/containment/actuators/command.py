@@ -33,7 +33,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`stop`, `restore` and `probe` are programs with their arguments.
 
     `effective`: when `stop` has ended well, it has stopped. `stopped` and `running`: how the probe ends then.
-    `environment`: further variables that the programs see.
+    `environment`: further variables that the programs see. `seconds`: how long one of them may take.
     """
 
     stop: Argv | None = None
@@ -43,6 +43,7 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stopped: Exits = (0,)
     running: Exits = (1,)
     environment: Annotated[tuple[Variable, ...], Meta(max_length=100)] = ()
+    seconds: Annotated[float, Meta(ge=0.1, le=20)] = 5.0
 
 
 class Actuator:
@@ -50,6 +51,7 @@ class Actuator:
 
     def __init__(self, options: Options, setting: Setting) -> None:
         self._options = options
+        self.patience = options.seconds
         if options.stop is None and options.restore is None:
             raise Refused("The option `stop` is missing.", 'As in stop = ["systemctl", "stop", "{target}"].')
         if both := {*options.stopped} & {*options.running}:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import quote
 
 from msgspec import Meta
@@ -56,8 +59,24 @@ class Options(Watched, frozen=True, kw_only=True, forbid_unknown_fields=True):
     label: Label = "app"
 
 
+class Pods(NamedTuple):
+    """How many pods are listed that have not ended, and of how many of them the time to end is not over yet."""
+
+    listed: int
+    ending: int
+
+    @property
+    def reading(self) -> Reading:
+        """What they come to: within their time nobody can say whether they still act."""
+        if self.ending == self.listed:
+            return Reading("unknown", f"{self.listed} pods are told to end, and have their time for it.")
+        return Reading("running", f"{self.listed} pods are still there.")
+
+
 class Actuator(Api):
     """See `Options`."""
+
+    patience = 5.0
 
     def __init__(self, options: Options, setting: Setting) -> None:
         super().__init__(options, setting)
@@ -154,12 +173,18 @@ class Actuator(Api):
         if pods is None:
             return Reading("unknown", "The answer does not say which pods there are.")
         if self.lifts(call):
-            state: Literal["running", "unknown"] = "running" if wanted and there and pods else "unknown"
-            return Reading(state, f"{wanted} replicas are wanted, {there} are there, {pods} pods are listed.")
+            state: Literal["running", "unknown"] = (
+                "running" if wanted and there and pods.listed else "unknown"
+            )
+            return Reading(
+                state, f"{wanted} replicas are wanted, {there} are there, {pods.listed} pods listed."
+            )
         if wanted:
             return Reading("running", f"{wanted} replicas are wanted: somebody scaled it up, or nobody down.")
-        if there or pods:
-            return Reading("running", f"{there} replicas and {pods} pods are still there.")
+        if pods.listed:
+            return pods.reading
+        if there:
+            return Reading("running", f"{there} replicas are still there.")
         return Reading("stopped", "There are 0 replicas and no pods.")
 
     def _scale(self, kind: str, name: str, replicas: object) -> Request:
@@ -174,16 +199,19 @@ class Actuator(Api):
         }
         return Request("DELETE", self._pods_path(selector), _JSON, json.dumps(grace))
 
-    async def _pods(self, call: Call, selector: str) -> int | None:
-        """Count the pods that have not ended; None: the answer does not say."""
+    async def _pods(self, call: Call, selector: str) -> Pods | None:
+        """See which pods have not ended; None: the answer does not say."""
         alive = quote("status.phase!=Succeeded,status.phase!=Failed", safe="")
         path = f"{self._pods_path(selector)}&fieldSelector={alive}&limit=50"
-        found = (await self.client.send(call, Request("GET", path, {"Accept": _METADATA}), (200,))).value
+        reply = await self.client.send(call, Request("GET", path, {"Accept": _METADATA}), (200,))
+        found = reply.value
         items = found.get("items") if isinstance(found, dict) else None
         if not isinstance(items, list):
             return None
         more = field(found, "metadata.remainingItemCount")
-        return len(items) + (more if isinstance(more, int) else 0)
+        now = _seconds(reply.headers.get("Date", ""), parsedate_to_datetime)
+        ends = [_seconds(field(each, "metadata.deletionTimestamp"), datetime.fromisoformat) for each in items]
+        return Pods(len(items) + (more if isinstance(more, int) else 0), sum(0 < now < end for end in ends))
 
     # Jobs.
 
@@ -224,8 +252,10 @@ class Actuator(Api):
         )
         if field(found, "spec.suspend") is not True and not ended:
             return Reading("running", "It is not suspended.")
-        if pods or field(found, "status.active"):
-            return Reading("running", f"{pods} pods are still there.")
+        if pods.listed:
+            return pods.reading
+        if field(found, "status.active"):
+            return Reading("running", "It has active pods.")
         return Reading("stopped", "It has ended." if ended else "It is suspended, and has no pods.")
 
     def _suspend(self, kind: str, name: str, suspend: bool) -> Request:
@@ -314,6 +344,14 @@ class Actuator(Api):
 
     async def _send(self, call: Call, request: Request, took: tuple[int, ...] = (200,)) -> Reply:
         return await self.client.send(call, request, took)
+
+
+def _seconds(text: object, read: Callable[[str], datetime]) -> float:
+    """A time of the cluster, which is compared with others of its own clock only; 0: there is none."""
+    try:
+        return read(text).timestamp() if isinstance(text, str) else 0.0
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return 0.0
 
 
 def _active(cronjob: Any) -> list[str]:
