@@ -129,9 +129,8 @@ async def _serve(server: Server, host: str, port: int, place: Path, say: Say) ->
     quiet = logging.getLogger("warroom.warden")
     quiet.addHandler(logging.NullHandler())
     quiet.propagate = False
-    runner = web.AppRunner(
-        server.app, access_log=None, keepalive_timeout=IDLE, shutdown_timeout=2.0, logger=quiet
-    )
+    door = web.Server(server.handle, access_log=None, keepalive_timeout=IDLE, logger=quiet)
+    runner = web.ServerRunner(door, shutdown_timeout=2.0)
     await runner.setup()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -141,7 +140,7 @@ async def _serve(server: Server, host: str, port: int, place: Path, say: Say) ->
             f"The warden cannot listen at {host}, port {port} ({error.strerror}).",
             "Set `warden.port` to a free one, in the configuration of the guards too.",
         ) from None
-    writing = asyncio.create_task(server.writing_flags())
+    tasks = [asyncio.create_task(each) for each in (server.writing_flags(), server.streams.watch())]
     try:
         await web.SockSite(runner, listening, backlog=4096).start()
         shown = f"[{host}]" if ":" in host else host
@@ -157,8 +156,9 @@ async def _serve(server: Server, host: str, port: int, place: Path, say: Say) ->
                 server.guards.changed = False
                 await asyncio.to_thread(_keep, place, server.guards.kept())
     finally:
-        writing.cancel()
-        server.close()
+        for task in tasks:
+            task.cancel()
+        server.streams.close()
         await runner.cleanup()
 
 

@@ -35,10 +35,11 @@ class GuardStanding(Struct, frozen=True, omit_defaults=True):
     Attributes:
         agent: whose guard it is.
         guard: its own id, 32 hex digits; an agent has one for each process.
-        state: see `GuardState`; of the widest halt that concerns it.
+        state: see `GuardState`; of the newest halt that concerns it: what holds for that one holds for those before.
         scope: of that halt; empty if none does.
         subject: of that halt.
         epoch: of that halt; 0 if none does.
+        at: when that halt was ordered, nanoseconds UTC by the warden's clock.
         times: milliseconds since that halt at which each state was first seen.
         lease_ms: what is left of its lease, milliseconds; 0 = none. With a halt: of what was given before it.
         valid_ms: how long its leases are.
@@ -54,6 +55,7 @@ class GuardStanding(Struct, frozen=True, omit_defaults=True):
     scope: str = ""
     subject: str = ""
     epoch: int = 0
+    at: int = 0
     times: dict[str, int] = {}
     lease_ms: int = 0
     valid_ms: int = 0
@@ -233,7 +235,7 @@ class Guards:
         state: GuardState = "running" if guard.until > now else "lapsed"
         until, times, word = guard.until, {}, Word("all", "", 0, False)
         if words := self._concerning(guard):
-            word = words[0]
+            word = max(words, key=lambda each: each.epoch)
             halted, began = self._with(guard, word), self._began[word.key][1]
             until, times = halted.until, {"requested": 0, **halted.times}
             if until <= now:
@@ -248,6 +250,7 @@ class Guards:
             scope=word.scope if word.epoch else "",
             subject=word.subject,
             epoch=word.epoch,
+            at=word.at,
             times=times,
             lease_ms=max(0, round((until - now) * 1000)),
             valid_ms=round(guard.valid * 1000),
@@ -258,7 +261,7 @@ class Guards:
         )
 
     def _concerning(self, guard: _Guard) -> list[Word]:
-        """The halts that concern a guard, the widest first."""
+        """The halts that concern a guard."""
         found = []
         if (word := self._epochs.stopped(guard.agent)) is not None:
             found.append(word)

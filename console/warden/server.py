@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -25,18 +24,16 @@ from console.warden import flags
 from console.warden.epochs import Epochs, Stale, Word
 from console.warden.guards import Guards, GuardStanding, Saw
 from console.warden.leases import Ask, Hex, Lease, Named, Number, Signer, notice
+from console.warden.streams import Streams
 from data.clock import Clock
 
 PATIENCE = 2.0
 """Seconds that the disk has to take a halt."""
-HEARTBEAT = 10.0
-"""Seconds between signs of life on a stream."""
 BODY = 64 * 1024
-NEWS = 1000
-"""Words that a stream may lag behind before it is closed; the guard then opens another."""
+OFREP = "/ofrep/v1/evaluate/flags"
 
 Say = Callable[[str], None]
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 S = TypeVar("S", bound=Struct)
 Maybe = Annotated[str, Meta(pattern="^[^\\x00-\\x1f\\x7f-\\x9f]{0,128}$")]
 """A name, or nothing."""
@@ -104,7 +101,7 @@ class Limits(Struct, frozen=True):
 
 
 class Server:
-    """The routes, as `app`.
+    """The answers, by `handle`.
 
     Args:
         epochs: what is halted.
@@ -136,29 +133,46 @@ class Server:
         self._strangers = now() + max(limits.lease, *limits.longer.values(), 0) if epochs.restarted else 0.0
         self._disk = asyncio.Lock()
         self._lost = False
-        self._news: deque[tuple[int, bytes, str]] = deque(maxlen=NEWS)
-        self._told = 0
-        self._wake = asyncio.Event()
         self._changed = asyncio.Event()
-        self._streams = 0
         self._trouble: dict[str, str] = {}
-        self.closing = False
-        self.app = web.Application(client_max_size=BODY, middlewares=[_answers])
-        add = self.app.router.add_route
-        add("POST", "/lease", self._guarded(self._lease))
-        add("POST", "/ack", self._guarded(self._ack))
-        add("GET", "/stream", self._guarded(self._stream))
-        add("POST", "/ofrep/v1/evaluate/flags/{key:[^/]{1,256}}", self._guarded(self._evaluate))
-        add("POST", "/ofrep/v1/evaluate/flags", self._guarded(self._evaluate_all))
-        add("GET", "/key", self._key)
-        add("POST", "/halt", self._controlled(self._halt))
-        add("POST", "/resume", self._controlled(self._resume))
-        add("POST", "/seen", self._controlled(self._seen))
-        add("GET", "/standing", self._controlled(self._standing))
+        self.streams = Streams(limits.streams)
+        self._routes: dict[tuple[str, str], Handler] = {
+            ("POST", "/lease"): self._guarded(self._lease),
+            ("POST", "/ack"): self._guarded(self._ack),
+            ("GET", "/stream"): self._guarded(self._stream),
+            ("POST", OFREP): self._guarded(self._evaluate_all),
+            ("POST", "/halt"): self._controlled(self._halt),
+            ("POST", "/resume"): self._controlled(self._resume),
+            ("POST", "/seen"): self._controlled(self._seen),
+            ("GET", "/standing"): self._controlled(self._standing),
+            ("GET", "/key"): self._key,
+        }
+        self._flag = self._guarded(self._evaluate)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; browsers are turned away, and what goes wrong is said as JSON."""
+        try:
+            if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
+                raise _Answer(403, "a web page's request: browsers are not served")
+            if (request.content_length or 0) > BODY:
+                raise _Answer(413, f"a body may have {BODY} bytes")
+            route = self._routes.get((request.method, request.path))
+            if route is None and request.method == "POST" and request.path.startswith(f"{OFREP}/"):
+                route = self._flag
+            if route is None:
+                raise _Answer(404, "there is nothing here; docs/warden.md has the protocol")
+            return await route(request)
+        except _Answer as answer:
+            status, error = answer.status, answer.error
+        except (Stale, Refused) as refused:
+            status, error = 409, str(refused)
+        except web.HTTPException as failed:
+            status, error = failed.status, failed.reason
+        return _json(msgspec.json.encode({"error": error}), status)
 
     # What guards ask.
 
-    async def _lease(self, request: web.Request) -> web.StreamResponse:
+    async def _lease(self, request: web.BaseRequest) -> web.StreamResponse:
         ask = _read(await request.read(), Ask)
         if not self.guards.asked(ask):
             raise _Answer(503, "too many guards")
@@ -184,55 +198,32 @@ class Server:
         self.guards.granted(ask, valid)
         return _json(self._signer.sign(lease))
 
-    async def _ack(self, request: web.Request) -> web.StreamResponse:
+    async def _ack(self, request: web.BaseRequest) -> web.StreamResponse:
         ack = _read(await request.read(), Ack)
         if not self.guards.acked(ack.agent, ack.guard, ack.epoch):
             raise _Answer(404, "no such guard: it has to ask for a lease first")
         return _json(b"{}")
 
-    async def _stream(self, request: web.Request) -> web.StreamResponse:
+    async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
         said = {name: request.query.get(name, "") for name in ("agent", "guard")}
         who = _read(msgspec.json.encode({**said, "epoch": 0}), Ack)
-        if self._streams >= self._limits.streams or not self.guards.stream(who.agent, who.guard, 1):
+        if self.streams.full or not self.guards.stream(who.agent, who.guard, 1):
             raise _Answer(503, "too many streams")
-        self._streams += 1
-        head = {"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"}
-        response = web.StreamResponse(headers=head)
         try:
-            await response.prepare(request)
-            await self._tell(response, who.agent)
-        except (ConnectionError, TimeoutError):
-            pass  # whoever still listens opens another
+            return await self.streams.hold(request, who.agent, lambda: self._words_for(who.agent))
         finally:
-            self._streams -= 1
             self.guards.stream(who.agent, who.guard, -1)
-        return response
 
-    async def _tell(self, response: web.StreamResponse, agent: str) -> None:
-        place = self._told
-        lines = [
-            self._signer.sign(notice(word)) + b"\n"
+    def _words_for(self, agent: str) -> bytes:
+        words = [
+            word
             for word in self._epochs.in_force
             if word.epoch <= self._epochs.written and (word.scope != "agent" or word.subject == agent)
         ]
-        while not self.closing and self._told - place <= NEWS:
-            async with asyncio.timeout(HEARTBEAT):
-                await response.write(b"".join(lines) or b"\n")
-            wake = self._wake
-            if place == self._told and not self.closing:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(HEARTBEAT):
-                        await wake.wait()
-            lines = []
-            for number, raw, only in reversed(self._news):
-                if number <= place:
-                    break
-                if only in ("", agent):
-                    lines.insert(0, raw)
-            place = self._told
+        return b"".join(self._signer.sign(notice(word)) + b"\n" for word in words)
 
-    async def _evaluate(self, request: web.Request) -> web.StreamResponse:
-        key = request.match_info["key"]
+    async def _evaluate(self, request: web.BaseRequest) -> web.StreamResponse:
+        key = request.path.removeprefix(f"{OFREP}/")[:256]
         try:
             context = _context(await request.read())
         except ValueError as error:
@@ -241,7 +232,7 @@ class Server:
         found = flags.evaluate(key, context, self._epochs, self._limits.agents)
         return _json(msgspec.json.encode(found.body), found.status)
 
-    async def _evaluate_all(self, request: web.Request) -> web.StreamResponse:
+    async def _evaluate_all(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             context = _context(await request.read())
         except ValueError as error:
@@ -255,12 +246,12 @@ class Server:
             answer.headers["ETag"] = tag
         return answer
 
-    async def _key(self, request: web.Request) -> web.StreamResponse:
+    async def _key(self, request: web.BaseRequest) -> web.StreamResponse:
         return _json(msgspec.json.encode({"key": self._signer.public}))
 
     # What whoever holds the control token asks.
 
-    async def _halt(self, request: web.Request) -> web.StreamResponse:
+    async def _halt(self, request: web.BaseRequest) -> web.StreamResponse:
         order = _read(await request.read(), Order)
         _fits(order.scope, order.subject)
         word = self._epochs.halt(order.scope, order.subject, order.order, order.reason, self._clock.now())
@@ -273,7 +264,7 @@ class Server:
         self._say(f"halted {what}, epoch {word.epoch}, order {word.order}")
         return _json(msgspec.json.encode(Settled(word.epoch, durable, len(self.guards))))
 
-    async def _resume(self, request: web.Request) -> web.StreamResponse:
+    async def _resume(self, request: web.BaseRequest) -> web.StreamResponse:
         asked = _read(await request.read(), Resume)
         _fits(asked.scope, asked.subject)
         word = self._epochs.resumed(asked.scope, asked.subject, asked.epoch, asked.reason, self._clock.now())
@@ -292,12 +283,12 @@ class Server:
             self._say(f"resumed {what}, epoch {word.epoch}")
         return _json(msgspec.json.encode(Settled(word.epoch, True, len(self.guards))))
 
-    async def _seen(self, request: web.Request) -> web.StreamResponse:
+    async def _seen(self, request: web.BaseRequest) -> web.StreamResponse:
         seen = _read(await request.read(), Seen)
         count = self.guards.saw(seen.agent, seen.guard, seen.epoch, seen.state)
         return _json(msgspec.json.encode({"guards": count}))
 
-    async def _standing(self, request: web.Request) -> web.StreamResponse:
+    async def _standing(self, request: web.BaseRequest) -> web.StreamResponse:
         found = self.guards.standing(self._limits.longer.__contains__)
         trouble = list(self._trouble.values())
         if (left := self._strangers - self._now()) > 0:
@@ -345,11 +336,8 @@ class Server:
         self._say(said)
 
     def _send(self, word: Word) -> None:
-        self._told += 1
-        only = word.subject if word.scope == "agent" else ""
-        self._news.append((self._told, self._signer.sign(notice(word)) + b"\n", only))
-        wake, self._wake = self._wake, asyncio.Event()
-        wake.set()
+        line = self._signer.sign(notice(word)) + b"\n"
+        self.streams.tell(line, word.subject if word.scope == "agent" else "")
         self._changed.set()
 
     async def writing_flags(self) -> None:
@@ -365,15 +353,10 @@ class Server:
                 self._say(self._trouble["flags"])
             await self._changed.wait()
 
-    def close(self) -> None:
-        """End the streams."""
-        self.closing = True
-        self._wake.set()
-
     # Who may ask.
 
     def _guarded(self, handler: Handler) -> Handler:
-        async def answer(request: web.Request) -> web.StreamResponse:
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
             if self._guard_token and not _shows(request, self._guard_token, self._control):
                 raise _Answer(401, "no valid token: guards show theirs as Authorization: Bearer")
             return await handler(request)
@@ -381,7 +364,7 @@ class Server:
         return answer
 
     def _controlled(self, handler: Handler) -> Handler:
-        async def answer(request: web.Request) -> web.StreamResponse:
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
             if not _shows(request, self._control):
                 raise _Answer(
                     401, "no valid token: send Authorization: Bearer with the warden's control token"
@@ -397,24 +380,6 @@ class _Answer(Exception):
     def __init__(self, status: int, error: str) -> None:
         super().__init__(error)
         self.status, self.error = status, error
-
-
-@web.middleware
-async def _answers(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn browsers away, and what goes wrong into JSON."""
-    try:
-        if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
-            raise _Answer(403, "a web page's request: browsers are not served")
-        return await handler(request)
-    except _Answer as answer:
-        status, error = answer.status, answer.error
-    except Stale as stale:
-        status, error = 409, str(stale)
-    except Refused as refused:
-        status, error = 409, str(refused)
-    except web.HTTPException as failed:
-        status, error = failed.status, failed.reason
-    return _json(msgspec.json.encode({"error": error}), status)
 
 
 def _json(raw: bytes, status: int = 200) -> web.Response:
@@ -444,7 +409,7 @@ def _fits(scope: HaltScope, subject: str) -> None:
         raise _Answer(400, "all has no subject, and every other scope has one")
 
 
-def _shows(request: web.Request, *tokens: bytes) -> bool:
+def _shows(request: web.BaseRequest, *tokens: bytes) -> bool:
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         shown = request.headers.get("X-API-Key", "")
