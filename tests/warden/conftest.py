@@ -86,6 +86,17 @@ class Daemon:
         self.configure()
         return self
 
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `warroom warden` with this configuration, to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "console.cli", "warden", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
     def kill(self) -> None:
         """End it at once, as a crash does."""
         assert self.process is not None
