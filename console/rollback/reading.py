@@ -139,6 +139,7 @@ class _Reading:
 
     def run(self) -> None:
         self._own()
+        damaged = self._damaged  # the second reading meets the same
         downstream: dict[tuple[str, str], Touched] = {}
         readers: dict[tuple[str, str], Touched] = {}
         if self._query.downstream and (self._traces or self._written):
@@ -147,7 +148,7 @@ class _Reading:
             Ended(
                 self._looked,
                 self._actions,
-                self._damaged,
+                damaged,
                 dict(self._unsaid.most_common(NAMED)),
                 list(downstream.values()),
                 list(readers.values()),
