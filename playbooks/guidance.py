@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from playbooks.response import Name, Sources, Value
 from playbooks.schema import Date, Document, Id, Line, Part, Seconds, Severity, unique
+
+Searched = Literal[
+    "id", "tenant", "span", "trace", "session", "agent", "agent_version", "bundle", "approval", "artifact", "principal",
+    "idempotency_key", "change", "wave", "endpoint",
+]  # fmt: skip
+"""The fields of an action that can be searched for."""
 
 Paragraph = Annotated[str, Field(min_length=1, max_length=4000)]
 Stage = Literal["narrow", "side-effects", "revoke", "fall-back", "preserve"]
@@ -318,6 +326,49 @@ class Baselines(Document):
     """External baselines with the day by which somebody looks again."""
 
     baselines: Annotated[tuple[Baseline, ...], Field(min_length=1)]
+
+
+class EvidenceField(Part):
+    """One thing that the evidence of an incident should name.
+
+    Attributes:
+        name: the name on record.
+        meaning: what it is, for people.
+        aliases: the other names that it goes by.
+        needed: `always`, or only where the incident has such a thing.
+        searched: the fields of an action that hold its value; () = telemetry does not carry it.
+        sources: the requirements that ask for it.
+    """
+
+    name: Name
+    meaning: Line
+    aliases: tuple[Line, ...] = ()
+    needed: Literal["always", "where it applies"] = "always"
+    searched: tuple[Searched, ...] = ()
+    sources: Sources
+
+
+@lru_cache(1024)
+def plain_name(name: str) -> str:
+    """What is the same however a name is written: case, blanks, `_`, `-` and `.` do not matter."""
+    return re.sub(r"[\s_.-]+", "", name).lower()
+
+
+class EvidenceSchema(Document):
+    """One name for each thing that evidence names."""
+
+    evidence: Annotated[tuple[EvidenceField, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _a_name_means_one_thing(self) -> EvidenceSchema:
+        unique("name", [each.name for each in self.evidence])
+        meant: dict[str, str] = {}
+        for each in self.evidence:
+            for name in (each.name, *each.aliases):
+                first = meant.setdefault(plain_name(name), each.name)
+                if first != each.name:
+                    raise ValueError(f"`{name}` means `{first}` and `{each.name}`")
+        return self
 
 
 class FillIn(Part):

@@ -68,6 +68,7 @@ KINDS = {
         Kind("tags", "guidance:Tags", "axes", ("axes",)),
         Kind("routing", "guidance:Routing", "routes", ("contacts", "routes")),
         Kind("authorities", "guidance:Authorities", "authorities", ("authorities",)),
+        Kind("evidence", "guidance:EvidenceSchema", "evidence", ("evidence",)),
         Kind("baselines", "guidance:Baselines", "baselines", ("baselines",)),
         Kind("organisation", "guidance:Organisation", "fill_ins", ("fill_ins",)),
     )
@@ -330,7 +331,7 @@ def _kind(model: type[Document]) -> Kind:
 
 def key_of(part: Any) -> str:
     """What a part of a list goes by."""
-    return str(getattr(part, "verb", None) or part.id)
+    return str(next(name for key in ("verb", "id", "name") if (name := getattr(part, key, None))))
 
 
 def _together(lists: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:

@@ -342,6 +342,8 @@ class _Lint:
                 yield self._at(
                     entry, (*path, "action"), "error", "verb", what, f"Add `{name}` to its `args`."
                 )
+        if items := step.action.args.get("items") if move.verb == reading.PRESERVE else None:
+            yield from self._preserved(entry, (*path, "action", "args", "items"), items)
         for name in step.action.args:
             if name not in move.args:
                 yield self._unknown(
@@ -352,6 +354,20 @@ class _Lint:
                     f"an argument of `{move.verb}`",
                     "verb",
                 )
+
+    def _preserved(self, entry: Entry, path: yaml.Path, items: str) -> Iterator[Finding]:
+        """What a step asks to be preserved is listed as missing for ever when nothing goes by its name."""
+        from playbooks.guidance import EvidenceSchema, plain_name
+
+        named = {
+            plain_name(name): each.name
+            for each in self.library.only(EvidenceSchema).evidence
+            for name in (each.name, *each.aliases)
+        }
+        for item in items.split(","):
+            name = item.partition("=")[0].strip()
+            if not _placeholders(name) and plain_name(name) not in named:
+                yield self._unknown(entry, path, name, set(named.values()), "a field of the evidence schema")
 
     def _command(self, entry: Entry, path: yaml.Path, step: Step, argv: tuple[str, ...]) -> Iterator[Finding]:
         why = shell(argv)

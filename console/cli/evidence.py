@@ -181,7 +181,7 @@ def evidence(options: Namespace) -> int:
 def _schema(context: Context) -> None:
     from console.evidence import schema
 
-    for each in schema.FIELDS:
+    for each in schema.fields():
         also = f" (also: {', '.join(each.aliases)})" if each.aliases else ""
         context.say(
             f"{each.name:<24}  {each.needed:<16}  {each.meaning}{also}",
@@ -259,7 +259,7 @@ def _gaps(state: Incident) -> list[dict[str, Any]]:
             "sources": list(each.sources),
             "owner": state.gaps.get(each.name, ""),
         }
-        for each in schema.FIELDS
+        for each in schema.fields()
         if each.name in asked and each.name not in named
     ]
 

@@ -105,7 +105,7 @@ async def preserve(
         known += [Known("alert_id", name) for name in room.incident.alerts]
     known = list(dict.fromkeys(known))
     # What telemetry never carries is found missing all the same; an id that came out empty is a mistake.
-    if not whatever and not any(each.value or not schema.BY_NAME[each.name].searched for each in known):
+    if not whatever and not any(each.value or not schema.by_name()[each.name].searched for each in known):
         raise Refused(
             f"{room.code} has no alerts, and nothing else was named.",
             "Name a trace, a session or an agent whose telemetry is to be kept.",
@@ -314,7 +314,7 @@ async def _carry_out(room: Room, home: Home, request: Event, tell: Tell) -> None
     missing = schema.missing(shown.keys() | attached, (known.name for known in body.ids))
     findings = [
         ObservabilityFound(
-            f"{schema.BY_NAME[name].meaning} ({name}) is in no telemetry that was captured", name
+            f"{schema.by_name()[name].meaning} ({name}) is in no telemetry that was captured", name
         )
         for name in missing
     ]
@@ -446,7 +446,7 @@ def _shown(state: Incident, body: EvidenceRequested, found: search.Found) -> dic
         ],
     }
     values = found.fields | own
-    return {each.name: values[each.name] for each in schema.FIELDS if values.get(each.name)}
+    return {each.name: values[each.name] for each in schema.fields() if values.get(each.name)}
 
 
 def brief(values: list[str], more: int) -> str:
@@ -482,7 +482,7 @@ def _index(
             "values": shown.get(each.name, []),
             "more": found.more.get(each.name, 0),
         }
-        for each in schema.FIELDS
+        for each in schema.fields()
     ]
     value = {
         "schema": schema.VERSION,

@@ -485,7 +485,7 @@ def query_for(ids: Iterable[tuple[str, str]]) -> Query:
     """What to look for, by the schema's names and values; names that no action carries find nothing."""
     values: dict[str, list[str]] = {}
     for name, value in ids:
-        meant = schema.BY_NAME.get(name)
+        meant = schema.by_name().get(name)
         for searched in meant.searched if meant and value else ():
             values.setdefault(searched, []).append(value)
     return Query(values)

@@ -32,7 +32,7 @@ def test_rows_that_cannot_be_understood_count_as_rows(
 
 
 @pytest.mark.req("X-25")
-@pytest.mark.parametrize("name", [name for each in schema.FIELDS for name in (each.name, *each.aliases)])
+@pytest.mark.parametrize("name", [name for each in schema.fields() for name in (each.name, *each.aliases)])
 def test_every_name_that_a_source_uses_is_a_column_that_is_understood(name: str) -> None:
     meant = schema.field(name)
     assert meant is not None

@@ -172,7 +172,7 @@ def test_what_telemetry_does_not_carry_is_missing_until_somebody_attaches_it(
     warroom = Warroom(tmp_path)
     shutil.copytree(kept.warroom.home, warroom.home)
     if (
-        schema.BY_NAME[name].needed != "always"
+        schema.by_name()[name].needed != "always"
     ):  # only some incidents have such a thing: it is asked for by name
         file = warroom.folder / "later.jsonl"
         file.write_text(line(now(), 1, trace="trace-2"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from console.evidence import schema
 from console.evidence.search import SEARCHED
 from console.telemetry.action import Action
+from playbooks.guidance import Searched
 
-EVERY_NAME = [(name, field.name) for field in schema.FIELDS for name in (field.name, *field.aliases)]
+EVERY_NAME = [(name, field.name) for field in schema.fields() for name in (field.name, *field.aliases)]
 
 NAMED = {
     "S001-EV-1": "incident_id", "S001-EV-2": "run_id", "S001-EV-3": "workflow", "S001-EV-4": "agent_version",
@@ -26,7 +28,7 @@ NAMED = {
 
 @pytest.mark.parametrize(("requirement", "name"), NAMED.items())
 def test_each_field_that_is_asked_for_has_a_name(requirement: str, name: str) -> None:
-    assert requirement in schema.BY_NAME[name].sources
+    assert requirement in schema.by_name()[name].sources
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_each_field_that_is_asked_for_has_a_name(requirement: str, name: str) ->
     ],
 )
 def test_lists_of_fields_are_there_whole(requirement: str, names: set[str]) -> None:
-    assert {field.name for field in schema.FIELDS if requirement in field.sources} == names
+    assert {field.name for field in schema.fields() if requirement in field.sources} == names
 
 
 def test_no_name_means_two_things() -> None:
@@ -72,7 +74,7 @@ def test_every_name_is_accepted_and_shown_again(name: str, meant: str) -> None:
 
 
 @pytest.mark.req("X-25")
-@given(st.dictionaries(st.sampled_from([field.name for field in schema.FIELDS]), st.text()))
+@given(st.dictionaries(st.sampled_from([field.name for field in schema.fields()]), st.text()))
 def test_what_was_given_out_is_taken_in_as_it_was(values: dict[str, str]) -> None:
     assert schema.take_in(schema.give_out(values)) == (values, {})
 
@@ -99,7 +101,7 @@ def test_links_that_the_checklist_asks_for_are_no_gap_of_every_incident() -> Non
 
 @pytest.mark.req("S004-PR-5")
 def test_what_only_some_incidents_have_is_missing_only_when_asked_for() -> None:
-    always = {field.name for field in schema.FIELDS if field.needed == "always"}
+    always = {field.name for field in schema.fields() if field.needed == "always"}
     assert set(schema.missing(())) == always
     assert "approval_id" not in schema.missing(())
     assert "approval_id" in schema.missing((), ["approval_id"])
@@ -109,11 +111,12 @@ def test_what_only_some_incidents_have_is_missing_only_when_asked_for() -> None:
 
 def test_the_documentation_lists_it_as_it_is() -> None:
     text = (Path(__file__).parents[2] / "docs" / "capture.md").read_text()
-    for each in schema.FIELDS:
+    for each in schema.fields():
         row = f"| `{each.name}` | {each.meaning} | {', '.join(each.aliases)} | {each.needed} | {', '.join(each.sources)} |"
         assert row in text
 
 
 def test_what_can_be_searched_for_is_looked_at_and_is_part_of_an_action() -> None:
-    for field in schema.FIELDS:
+    for field in schema.fields():
         assert set(field.searched) <= set(SEARCHED) <= set(Action.__struct_fields__)
+    assert set(get_args(Searched)) == set(SEARCHED)

@@ -10,7 +10,7 @@ from console.tripwires.rules import RULES
 from playbooks import yaml
 from playbooks.library import Library
 from playbooks.lint import Finding, lint, shell
-from tests.playbooks.documents import playbook, put, step
+from tests.playbooks.documents import FRONT, playbook, put, step
 
 REVIEWED = dt.date(2026, 11, 22)
 SHIPPED = Library()
@@ -168,6 +168,29 @@ def test_a_short_form_without_a_day_of_review_is_not_called_overdue(
     path = put(tmp_path, "responses/a.yaml", f"{front}containment_playbook:\n  trigger: x\n  {steps}")
     warnings = [each.what for each in found(path) if each.level == "warning"]
     assert [each for each in warnings if "review" in each or "owner" in each] == [said]
+
+
+@pytest.mark.req("S000-CP-7")
+def test_what_a_step_preserves_goes_by_a_name_of_the_evidence_schema(tmp_path: Path) -> None:
+    text = "containment_playbook:\n  trigger: x\n  steps:\n    - preserve_evidence: [trace ID, tarce_id]\n"
+    wrong = [
+        each for each in found(put(tmp_path, "responses/a.yaml", text)) if "evidence schema" in each.what
+    ]
+    assert [(each.line, each.level) for each in wrong] == [(4, "error")]
+    assert "tarce_id" in wrong[0].what
+    assert "trace_id" in wrong[0].fix
+    row = "evidence:\n  - {name: tarce_id, meaning: ours, sources: [OPS-1]}\n"
+    put(tmp_path, "evidence.yaml", FRONT.format(id="names-of-ours") + row)
+    assert not [each for each in lint(Library(tmp_path), today=REVIEWED) if "evidence schema" in each.what]
+
+
+def test_a_name_of_the_evidence_schema_means_one_thing(tmp_path: Path) -> None:
+    rows = (
+        "evidence:\n  - {name: run_id, meaning: a run, aliases: [Run], sources: [OPS-1]}\n"
+        "  - {name: walk_id, meaning: a walk, aliases: [r-u-n], sources: [OPS-1]}\n"
+    )
+    path = put(tmp_path, "evidence.yaml", FRONT.format(id="evidence") + rows)
+    assert any("`r-u-n` means `run_id` and `walk_id`" in each.what for each in found(path))
 
 
 @pytest.mark.req("X-23")
