@@ -643,6 +643,36 @@ def _readiness(parser: Parser) -> None:
     add("--owner", metavar="NAME", default="", help="who closes the gap")
 
 
+def _coverage(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--list", action="store_true", help="list what is proven too")
+    add(
+        "--fire",
+        metavar="CANARY",
+        action="append",
+        default=[],
+        help="live fire: stop this canary, see it stand, let it go on; repeatable",
+    )
+    add("--verb", metavar="VERB", default="", help="fire: only this move (default: its halts)")
+    add("--budget", metavar="SECONDS", type=int, default=30, help="fire: until the verdict (default: 30)")
+
+
+def _quarantine(parser: Parser) -> None:
+    add = parser.add_argument
+    add(
+        "action",
+        nargs="?",
+        choices=("list", "release", "drop", "hold"),
+        default="list",
+        help="default: list, after asking every queue",
+    )
+    add("actions", nargs="*", metavar="ID", help="the held actions, as the list shows them")
+    add("--queue", metavar="NAME", default="", help="only this queue")
+    add("--agent", metavar="NAME", default="", help="only those of this agent")
+    add("--all", action="store_true", help="all that wait (with --queue or --agent: all of those)")
+    add("--reason", default="", help="why; needed to release and to drop")
+
+
 def _init(parser: Parser) -> None:
     add = parser.add_argument
     add(
@@ -774,6 +804,15 @@ COMMANDS: dict[str, Command] = {
     "message": Command("draft, check, approve and send a message to others", "comms:message", _message),
     "page": Command("wake somebody, or say that it is not needed any more", "comms:page", _page),
     "sender": Command("where messages can go, and whether that works", "comms:sender", _sender, STORE),
+    "quarantine": Command(
+        "held actions: list them, release, drop or hold them", "quarantine:run", _quarantine
+    ),
+    "coverage": Command(
+        "which agent and tool has no stop that works; live fire on a canary",
+        "coverage:run",
+        _coverage,
+        ("home", "as", "role", "json"),
+    ),
     "preserve": Command("keep telemetry as evidence, by its ids", "evidence:preserve", _preserve),
     "attach": Command("keep a file, pasted text, or what a command prints", "evidence:attach", _attach),
     "evidence": Command("what is kept, what was asked for, what is missing", "evidence:evidence", _evidence),

@@ -16,7 +16,6 @@ from console.cli.context import Context
 from console.cli.output import printing
 from console.cli.trouble import complain
 from console.containment.ordering import Containing
-from console.containment.points import Points
 from console.containment.steps import Steps
 from console.refusal import Refused
 from console.runner.automatic import Automation
@@ -121,8 +120,14 @@ class _Play:
         settings = context.config.runner
         async with context.desk(reading=reading) as desk:
             room = await desk.enter((await context.incident(desk)).case)
-            points = await asyncio.to_thread(Points.of, context.config, desk.home)
-            containing = Containing(points, authority=desk.authority, actor=desk.actor, clock=desk.clock)
+            containing = await asyncio.to_thread(
+                Containing.configured,
+                context.config,
+                desk.home.path,
+                desk.home.mode,
+                actor=desk.actor,
+                clock=desk.clock,
+            )
             player = Player(
                 room,
                 desk.home.replica,

@@ -97,6 +97,8 @@ async def _records(context: Context) -> list[tuple[str, Path]]:
             records.append(("watch", home.watch_dir))
         if (home.path / "readiness" / "log.db").exists():
             records.append(("readiness", home.path / "readiness"))
+        if (home.path / "proving" / "log.db").exists():
+            records.append(("proving", home.path / "proving"))
         return records
     wanted = _wanted(context)
     fits = [case for case in home.cases() if wanted and case.startswith(wanted)]

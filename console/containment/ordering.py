@@ -118,6 +118,11 @@ class Containing:
         return any(not under.judged.is_set() for under in self._under.values())
 
     @property
+    def guarded(self) -> bool:
+        """Whether a warden takes part in halts."""
+        return self._warden is not None
+
+    @property
     def trouble(self) -> str:
         """What the record does not take, one sentence; empty when it takes everything."""
         return next((under.trouble for under in self._under.values() if under.trouble), "")

@@ -52,16 +52,16 @@ def latest(proofs: Iterable[Proof], verb: str = "", points: Iterable[str] | None
 
 
 def tried(moves: Moves, how: str) -> list[Proof]:
-    """Return what the orders of one record prove: of each, every point by itself. A dry run proves nothing.
+    """Return what the orders of one record prove of stops: of each order, every point by itself.
 
-    An order that goes on says nothing yet. What a person said of a target is no proof: nobody else saw it.
+    A dry run proves nothing, nor does letting something go on, nor an order that has no verdict yet.
     """
     return [proof for order in moves.orders.values() for proof in _of(order, how)]
 
 
 def _of(order: Order, how: str) -> list[Proof]:
     whole = bool(order.targets) and order.held == len(order.targets)
-    if order.body.dry or not (whole or order.judged is not None):
+    if order.body.dry or order.body.lifts or not (whole or order.judged is not None):
         return []
     found: list[Proof] = []
     for point in dict.fromkeys(each.target.point for each in order.targets):

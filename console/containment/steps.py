@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from console.containment.points import INSTEAD
+from console.containment.points import INSTEAD, VERBS
 from console.containment.verdict import spoken
 from console.plain import many
 from console.refusal import Refused
@@ -22,6 +22,8 @@ Args = Mapping[str, str]
 SHOWN = 20
 """Targets of a plan that are shown one by one."""
 ALL = "*"
+_WARDED = frozenset(VERBS.values()) | {"restore_all", "restore_agent", "restore_tool", "release_actions"}
+"""What a warden has a part in."""
 NO_SUBJECT = frozenset({"mode"})
 """Arguments that say how, and not what."""
 
@@ -45,7 +47,8 @@ class Steps:
         able = frozenset[str]().union(
             *(points.verbs(each.name) for each in points.settings if not each.canary)
         )
-        return able | {verb for verb, instead in INSTEAD.items() if able.intersection(instead)}
+        able |= {verb for verb, instead in INSTEAD.items() if able.intersection(instead)}
+        return able | _WARDED if self._containing.guarded else able
 
     def ready(self, verb: str, args: Args) -> None:
         """Refuse what would reach nothing.
@@ -118,7 +121,7 @@ class Steps:
         return Ended("done" if passed else "failed", exit=0 if passed else 1, note=note)
 
     def _targets(self, verb: str, subject: str) -> None:
-        if self._containing.points.targets(verb, subject):
+        if self._containing.points.targets(verb, subject) or (self._containing.guarded and verb in _WARDED):
             return
         known = [
             name for scope in ("agent", "tool", "queue") for name in self._containing.points.subjects(scope)

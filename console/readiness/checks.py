@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from console import authority
+from console.containment.coverage import CYCLE, short
 from console.evidence.window import NAME as WINDOW
 from console.readiness.observed import Observed, observe
 from data.clock import iso
@@ -20,6 +21,8 @@ from data.identity import FILE as KEY
 
 if TYPE_CHECKING:
     from console.config import Agent, Config
+    from console.containment.proof import Proof
+    from console.containment.proving import Survey
     from data.home import Home
     from playbooks.library import Library
     from playbooks.schema import Document
@@ -55,6 +58,7 @@ class Facts:
         home: None where there is none yet.
         now: ns UTC.
         probes: remote to what it showed last.
+        survey: how well agents and tools are covered by stops; None: nobody looked.
     """
 
     config: Config
@@ -62,6 +66,7 @@ class Facts:
     home: Home | None
     now: int
     probes: Mapping[str, Probe] = field(default_factory=dict)
+    survey: Survey | None = None
 
     @property
     def today(self) -> str:
@@ -103,7 +108,12 @@ def listed(names: Iterable[str]) -> str:
 
 
 def _halts(facts: Facts) -> Checked:
-    return _held(facts, ("halt",), "every halt")
+    held = _held(facts, ("halt",), "every halt")
+    if held.answer == "no" or facts.survey is None:
+        return held
+    # Being named is not yet having done it (S003-KS-3): who has is said beside.
+    fired = dict.fromkeys(each.proof.by for each in facts.survey.points if each.proof is not None)
+    return yes(f"{held.said}; a stop was tried by {listed(fired) or 'none of them'}")
 
 
 def _containment(facts: Facts) -> Checked:
@@ -117,6 +127,40 @@ def _held(facts: Facts, kinds: tuple[str, ...], what: str) -> Checked:
             "; ".join(map(str, few[:SHOWN])) + (f"; {len(few) - SHOWN} more" if len(few) > SHOWN else "")
         )
     return yes(f"[authority] names enough people for {what}")
+
+
+def _covered(facts: Facts) -> Checked | None:
+    survey = facts.survey
+    if survey is None or not survey.points:
+        return no("no [[points]] is configured: nothing can be stopped from here")
+    bare = [f"{each.kind} {each.name}" for each in survey.covers if each.state == "none"]
+    if bare:
+        return no(f"no point stops {listed(bare)}")
+    wide = [each.name for each in survey.covers if each.wide]
+    if wide:
+        return no(f"only a halt of all agents stops {listed(wide)}")
+    return yes(f"a point stops each of {len(survey.covers):,} agents and tools") if survey.covers else None
+
+
+def _proven(facts: Facts) -> Checked:
+    survey = facts.survey
+    if survey is None or not survey.points:
+        return no("no [[points]] is configured: there is no stop to try")
+    broken = [each.name for each in survey.points if each.problem]
+    if broken:
+        return no(f"cannot be used as configured: {listed(broken)}")
+    late = [
+        f"{each.name} ({short(each.proof)})"
+        for each in survey.points
+        if not (each.state == "proven" or (each.state == "by-hand" and _of_late(each.proof, facts.now)))
+    ]
+    if late:
+        return no(f"not seen to hold within {CYCLE // DAY} days: {listed(late)}")
+    return yes(f"each of {len(survey.points):,} points was seen to hold within {CYCLE // DAY} days")
+
+
+def _of_late(proof: Proof | None, now: int) -> bool:
+    return proof is not None and proof.held and proof.at + CYCLE >= now
 
 
 def _owned(facts: Facts) -> Checked:
@@ -358,6 +402,8 @@ def _key(facts: Facts) -> Checked | None:
 
 CHECKS: Mapping[str, Check] = {
     "containment-prepared/three-roles": _halts,
+    "containment-prepared/covered": _covered,
+    "containment-prepared/stops-proven": _proven,
     "containment-prepared/paging": _paging,
     "containment-prepared/status-page": _status_page,
     "health/authority": _containment,

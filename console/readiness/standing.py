@@ -19,6 +19,7 @@ from data.clock import iso
 
 if TYPE_CHECKING:
     from console.config import Config
+    from console.containment.proving import Survey
     from data.home import Home
     from playbooks.guidance import Review
 
@@ -124,8 +125,22 @@ async def standing(config: Config, home: Home | None, now: int) -> list[Row]:
 
     word = await answers.given(home) if home is not None else {}
     probes = await _probes(config, home) if home is not None else {}
-    facts = Facts(config, in_force(), home, now, probes)
+    facts = Facts(config, in_force(), home, now, probes, await _survey(config, home, now))
     return await asyncio.to_thread(_rows, facts, word)
+
+
+async def _survey(config: Config, home: Home | None, now: int) -> Survey | None:
+    """How well stops cover the agents; None where none is configured, which takes no look at telemetry."""
+    if not config.points and (home is None or home.mode != "drill"):
+        return None
+    from console.containment.points import Points
+    from console.containment.proving import survey
+
+    points = await asyncio.to_thread(lambda: Points(config) if home is None else Points.of(config, home))
+    try:
+        return await survey(points, config, home, now)
+    finally:
+        await points.close()
 
 
 def _rows(facts: Facts, word: Mapping[str, Given]) -> list[Row]:
