@@ -11,7 +11,7 @@ from textual.content import Content
 from screens.background import background
 from screens.commands import Place, Situation
 from screens.over_room import OverRoom
-from screens.reading_containment import about_move, about_order, about_target, verdict_lines
+from screens.reading_containment import about_held, about_move, about_order, about_target, verdict_lines
 from screens.widgets.containment import HoldList, HoldRow, hold_rows
 from screens.widgets.header import Header
 from screens.widgets.hints import Hints
@@ -64,6 +64,9 @@ class ContainmentScreen(OverRoom):
             return
         await self.attempt(self._take(room.incident))
         self.show_state()
+        if not room.read_only:
+            await self.attempt(self.console_app.stopping.ask_queues(desk, room))
+            self.show_state()
 
     async def _take(self, incident: Incident) -> None:
         desk, room = self.desk, self.room
@@ -100,10 +103,17 @@ class ContainmentScreen(OverRoom):
         self.query_one("#verdict", StripLines).show(
             *verdict_lines(moves, now, contained=state.contained_at is not None, low=low)
         )
-        mark = (room.case.id, _mark(moves), self._offers)
+        waiting, unseen = state.quarantine.waiting, self.console_app.stopping.unseen
+        mark = (
+            room.case.id,
+            _mark(moves),
+            self._offers,
+            [(e.place, e.state, e.note) for e in waiting],
+            unseen,
+        )
         if mark != self._mark:
             self._mark = mark
-            self.rows.show(hold_rows(moves, self._offers))
+            self.rows.show(hold_rows(moves, self._offers, waiting, unseen))
         self._show_detail()
         self._show_hints()
 
@@ -134,7 +144,8 @@ class ContainmentScreen(OverRoom):
             if each.of is not None and not (each.of.lifted or each.of.body.lifts or each.of.body.dry)
         ]
         found = {
-            "mark": row.kind == "target",
+            "mark": row.kind in ("target", "held"),
+            "decide": any(each.held is not None and each.held.open for each in rows),
             "answer": any(each.standing is not None and each.standing.open for each in rows),
             "restore": bool(holds)
             and len({each.of.body.order for each in holds if each.of is not None}) == 1,
@@ -152,6 +163,8 @@ class ContainmentScreen(OverRoom):
             return about_target(row.standing, row.of, self.now())
         if row.of is not None:
             return about_order(row.of, self.now())
+        if row.held is not None:
+            return about_held(row.held, self.now())
         return about_move(row.offer) if row.offer is not None else []
 
     def mark(self) -> None:

@@ -51,7 +51,7 @@ class Playing:
         runner: Runner | None = None,
         news: Callable[[], None] = lambda: None,
         constants: Mapping[str, str] = {},
-        actuators: Callable[[Room], Actuators] | None = None,
+        actuators: Callable[[Room], Actuators | None] | None = None,
     ) -> None:
         self._actuators = actuators
         self.output: dict[str, deque[str]] = {}
@@ -70,6 +70,10 @@ class Playing:
         if self._player is None or self._player.room is not room:
             self._player = self._made(room)
         return self._player
+
+    def renew(self) -> None:
+        """Make the player anew when it is asked for: what carries steps out is known only now."""
+        self._player = None
 
     def _made(self, room: Room) -> Player:
         from console.runner.player import Player, Settings

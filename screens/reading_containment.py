@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from console.containment.verdict import WORDS as MEANINGS
 from console.containment.verdict import receipt, spoken, summary
 from screens.times import SECOND, clock, day_hms, hms
-from screens.widgets.containment import DEALT, LABELS, big, label, many_held, title, verdict_word
+from screens.widgets.containment import DEALT, HELD_WORDS, LABELS, big, label, many_held, title, verdict_word
 from screens.widgets.sheet import Para
 from screens.widgets.strips import FLEX, Piece
 
 if TYPE_CHECKING:
     from console.containment.catalogue import Offer
+    from console.containment.quarantine import Held
     from console.containment.state import Moves, Order, Standing
     from console.incident import Incident
 
@@ -181,6 +182,27 @@ def about_target(each: Standing, order: Order, now: int) -> list[Para]:
         )
     paras.append(Para(MEANINGS[each.state], "means", "quiet"))
     return paras
+
+
+def about_held(held: Held, now: int) -> list[Para]:
+    """Return what an action would do that waits in a queue, and what was decided about it."""
+    word, tone = HELD_WORDS[held.state]
+    action = held.action
+    paras = [
+        Para(held.id, "held action", "strong"),
+        Para(action.what or "its queue does not say", "would do", agent=True),
+        Para(f"{word}{f': {held.note}' if held.note else ''}", "state", tone),
+        Para(f"queue {held.queue} at {held.point}", "waits in"),
+        Para(" ".join(filter(None, (action.agent, action.tool))) or "not said", "of"),
+        Para(action.since or day_hms(held.at, now), "since"),
+    ]
+    if held.word:
+        paras.append(
+            Para(
+                f"{held.word} by {held.by} {day_hms(held.decided_at, now)}Z: {held.reason or '-'}", "decided"
+            )
+        )
+    return [*paras, Para("l releases, d drops, h holds on; Space marks several.", "", "quiet")]
 
 
 def about_move(offer: Offer) -> list[Para]:

@@ -127,7 +127,6 @@ class RoomScreen(ConsoleScreen):
             timeline.watch_log(room.lines)
             background(self, self._adopt_drafts, room)
             background(self, self._look_for_unknown, room)
-            background(self, self._resume_orders, room)
         state = room.incident
         if state.plays.grants:
             self.console_app.playing.tend(desk.home, room, self.console_app.say)
@@ -215,22 +214,6 @@ class RoomScreen(ConsoleScreen):
             from screens.deeds.playbook import look_for_unknown
 
             await look_for_unknown(self, room)
-
-    async def _resume_orders(self, room: Room) -> None:
-        """Go on with what an earlier console was stopping when it ended; where nothing was ordered nothing is loaded."""
-        desk = self.desk
-        if desk is None or room.read_only or not room.incident.moves.orders:
-            return
-        try:
-            resumed = await self.console_app.stopping.resume(desk, room)
-        except (Refused, StoreTrouble) as trouble:
-            self.say(f"What was being stopped does not go on from here: {trouble}", "crit")
-            return
-        if resumed:
-            from screens.reading_containment import resumes
-
-            orders = room.incident.moves.orders
-            self.say(*resumes([orders[name] for name in resumed if name in orders]))
 
     # -- selection -----------------------------------------------------------------------------------------
 

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from console.containment.advice import Advice
     from console.containment.catalogue import Offer
     from console.containment.ordering import Containing
+    from console.containment.quarantine import Held
+    from console.containment.review import Review
     from console.containment.state import Moves, Order
     from console.desk import Desk
-    from console.events import HaltScope, MoveOrdered
+    from console.events import HaltScope, HeldWord, MoveOrdered
     from console.incident import Incident
     from console.room import Room
 
@@ -75,6 +77,7 @@ class Stopping:
         self._rooms: dict[str, Room] = {}
         self._turn = asyncio.Lock()
         self._tending = False
+        self._review: Review | None = None
         self._told: dict[str, set[str]] = {}
         self._given: list[str] = []
         """Ids of the orders that were given here."""
@@ -107,9 +110,9 @@ class Stopping:
             return self._made(desk)
         from console.config import Config
         from console.containment.ordering import Containing
-        from console.containment.points import Points
 
-        return Containing(Points.of(Config(), desk.home), actor=desk.actor, clock=desk.clock)
+        home = desk.home
+        return Containing.configured(Config(), home.path, home.mode, actor=desk.actor, clock=desk.clock)
 
     def subjects(self, scope: HaltScope, room: Room | None, alerts: Sequence[Alert]) -> list[str]:
         """Return what a halt of `scope` can be about: what the alerts name, then what points know."""
@@ -148,7 +151,7 @@ class Stopping:
         reached = {each.agent for each in targets}
         whole = any(not each.agent for each in targets)
         unreached = tuple(each for each in meant if each not in reached and not whole)
-        troubles = tuple(f"{name}: {why}" for name, why in points.problems.items())
+        troubles = tuple(f"{name}: {why}" for name, why in containing.problems.items())
         return Foreseen(
             len(targets),
             tuple(Counter(each.point for each in targets).most_common()),
@@ -189,6 +192,49 @@ class Stopping:
         proofs = tried(incident.moves, incident.code)
         known = await asyncio.to_thread(authority.standing, people)
         return await asyncio.to_thread(catalogue, points, known, incident, proofs)
+
+    # -- held actions ------------------------------------------------------------------------------------
+
+    @property
+    def unseen(self) -> list[str]:
+        """Why some queues cannot be looked into, one sentence each."""
+        if self._review is None:
+            return []
+        blind = [
+            f"{name}: holds actions back and cannot say which; people look there."
+            for name in self._review.blind()
+        ]
+        return [*(f"{name}: {why}" for name, why in self._review.troubles.items()), *blind]
+
+    async def ask_queues(self, desk: Desk, shown: Room) -> None:
+        """Ask every queue what it holds, and carry out what was decided and is not known to have happened.
+
+        Raises:
+            Refused: a drill meets real points, or a real incident those of a drill.
+        """
+        review = await self._reviewing(desk)
+        if review.places():
+            own = await self.own(desk, shown)
+            await review.look(own)
+            await review.carry_out(own)
+
+    async def decide(
+        self, desk: Desk, shown: Room, actions: Sequence[str], word: HeldWord, reason: str
+    ) -> list[Held]:
+        """Decide about held actions and carry it out. Returns them as they stand then.
+
+        Raises:
+            Refused: an action is not held any more; there is no reason; others decide it.
+        """
+        review = await self._reviewing(desk)
+        return await review.decide(await self.own(desk, shown), actions, word, reason)
+
+    async def _reviewing(self, desk: Desk) -> Review:
+        from console.containment.review import Review
+
+        if self._review is None:
+            self._review = Review((await self.ready(desk)).points)
+        return self._review
 
     # -- orders ------------------------------------------------------------------------------------------
 
@@ -243,11 +289,6 @@ class Stopping:
                 await room.refresh()
             return room
 
-    async def resume(self, desk: Desk, shown: Room) -> list[str]:
-        """Go on with orders that a console left behind when it ended. Returns their ids."""
-        containing = await self.ready(desk)
-        return await containing.resume(await self.own(desk, shown))
-
     # -- what is known -----------------------------------------------------------------------------------
 
     @property
@@ -283,22 +324,26 @@ class Stopping:
         # What was judged before this console looked for the first time is no news.
         return [] if known is None else [orders[name] for name in orders if name in judged - known]
 
-    async def tend(self) -> None:
-        """Take in what others wrote about orders that go on here, whatever is looked at."""
-        if self._tending:
-            return
-        self._tending = True
+    async def tend(self, desk: Desk, shown: Room | None) -> list[str]:
+        """Take in what others wrote about orders, and go on with those that a console left behind when it ended.
+
+        What goes on here does so whatever is looked at. Returns the ids of the orders that were taken up.
+        """
+        containing = self._containing
+        if self._tending or containing is None:
+            return []
+        self._tending, taken = True, []
         try:
-            await self._catch_up()
+            if shown is not None and shown.incident.moves.orders and not shown.read_only:
+                await self.own(desk, shown)
+            for room in list(self._rooms.values()):
+                # A record that cannot be read now is read the next time; the order goes on without.
+                with suppress(StoreTrouble):
+                    await room.refresh()
+                    taken += await containing.resume(room)
         finally:
             self._tending = False
-
-    async def _catch_up(self) -> None:
-        for room in list(self._rooms.values()):
-            # A record that cannot be read now is read the next time; the order goes on without.
-            with suppress(StoreTrouble):
-                if await room.refresh() and self._containing is not None:
-                    await self._containing.resume(room)
+        return taken
 
     async def close(self) -> None:
         """End what goes on here; the next console resumes it."""

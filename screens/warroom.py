@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from console.containment.state import Moves
     from console.desk import Desk
     from console.room import Room
+    from console.runner.actions import Actuators
     from screens.checking import Checking
     from screens.correspondence import Correspondence
     from screens.playbook import Playing
@@ -237,6 +238,9 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         """Know what can be stopped before anybody asks for it."""
         try:
             await self.stopping.ready(desk)
+            if "playing" in vars(self):
+                self.playing.renew()
+            self._mark()  # what an earlier console left behind goes on
         except Exception as error:
             self.say(f"Nothing can be stopped from here: {refusal(error)[0]}", "crit")
 
@@ -356,7 +360,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
     def _look_for_verdicts(self) -> None:
         """Say what an order came to, whoever gave it."""
         room = self.desk.room if self.desk is not None else None
-        if "stopping" not in vars(self):
+        if self.desk is None or "stopping" not in vars(self):
             return
         if room is not None:
             for order in self.stopping.news(room):
@@ -367,7 +371,16 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         if trouble and trouble != self._unrecorded:
             self.say(f"The halt goes on all the same: {trouble}", "crit")
         self._unrecorded = trouble
-        background(self, self.stopping.tend)
+        background(self, self._tend, self.desk)
+
+    async def _tend(self, desk: Desk) -> None:
+        """Go on with what an earlier console was stopping when it ended, and say so."""
+        taken = await self.stopping.tend(desk, desk.room)
+        if taken and desk.room is not None:
+            from screens.reading_containment import resumes
+
+            orders = self.stopping.moves(desk.room).orders
+            self.say(*resumes([orders[name] for name in taken if name in orders]))
 
     def moves(self, room: Room | None) -> Moves:
         """Return what is being stopped in an incident, as far as it is known here; without one, what is from here."""
@@ -424,6 +437,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         """Show the open room, and remember which it is: whoever comes back after a crash looks at the same one."""
         if self.desk is not None and self.desk.room is not None:
             background(self, self._remember, self.desk, self.desk.room.case.id)
+        self._mark()
         self._show(RoomScreen)
 
     def show_home(self) -> None:
@@ -442,7 +456,16 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         """The playbooks at work here; what runs goes on whatever is looked at."""
         from screens.playbook import Playing
 
-        return Playing(self._runner, self._mark, self._constants)
+        return Playing(self._runner, self._mark, self._constants, self._steps)
+
+    def _steps(self, room: Room) -> Actuators | None:
+        """What carries out steps that halt or contain, once it is known what can be stopped."""
+        known = self.stopping.known
+        if known is None:
+            return None
+        from console.containment.steps import Steps
+
+        return Steps(room, known)
 
     @cached_property
     def stopping(self) -> Stopping:

@@ -112,10 +112,8 @@ def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config
 
     def containing(desk: Desk) -> Containing:
         from console.containment.ordering import Containing  # nobody waits for it before the first frame
-        from console.containment.points import Points
 
-        points = Points.of(config, home)
-        return Containing(points, authority=config.authority, actor=desk.actor, clock=desk.clock)
+        return Containing.configured(config, home.path, home.mode, actor=desk.actor, clock=desk.clock)
 
     return run_screens(
         open_desk,

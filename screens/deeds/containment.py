@@ -22,6 +22,7 @@ from screens.widgets.sheet import Para
 if TYPE_CHECKING:
     from console.containment.catalogue import Offer
     from console.desk import Desk
+    from console.events import HeldWord
     from console.room import Room
 
 SHOWN = 40
@@ -63,6 +64,9 @@ def open_row(screen: ContainmentScreen) -> None:
     """Show everything about the row, with what can be done."""
     now = screen.situation()
     names = (
+        "containment.release",
+        "containment.drop",
+        "containment.hold",
         "containment.answer",
         "containment.restore",
         "containment.receipt",
@@ -135,6 +139,59 @@ def restore(screen: ConsoleScreen, words: str = "") -> None:
     named = ", ".join(targets[:10]) or "everything that it stopped"
     lines = (f"{title(order)[:120]}: {many(count, 'target')} of {len(order.targets):,} may go on.",)
     screen.app.push_screen(Form("Let go on", (why,), submit, about=named, lines=lines, verb="LET THEM GO ON"))
+
+
+# -- held actions -------------------------------------------------------------------------------------------
+
+
+@does("containment.release")
+def release(screen: ConsoleScreen, words: str = "") -> None:
+    """Ask why the chosen actions may be carried out."""
+    _decide(screen, "release", "Release", "Why they may be carried out", words)
+
+
+@does("containment.drop")
+def drop(screen: ConsoleScreen, words: str = "") -> None:
+    """Ask why the chosen actions must never be carried out."""
+    _decide(screen, "drop", "Drop", "Why they must never be carried out", words)
+
+
+@does("containment.hold")
+def hold(screen: ConsoleScreen, words: str = "") -> None:
+    """Hold the chosen actions on."""
+    _decide(screen, "hold", "Hold on", "What they wait for (may stay empty)", words)
+
+
+def _decide(screen: ConsoleScreen, word: HeldWord, title_: str, ask: str, words: str) -> None:
+    room, desk = screen.room, screen.desk
+    if not isinstance(screen, ContainmentScreen) or room is None or desk is None:
+        return
+    held = [row.held for row in screen.chosen if row.held is not None and row.held.open]
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        names = ["/".join(each.place) for each in held]
+        stopping = screen.console_app.stopping
+        ends = await stopping.decide(desk, room, names, word, answers["reason"])
+        screen.unmark()
+        bad = [each for each in ends if each.state in ("refused", "unknown")]
+        said = f"{many(len(ends) - len(bad), 'action')}: {word}"
+        screen.say(f"{said}; {len(bad)} NOT: {bad[0].note}" if bad else said, "crit" if bad else "ok")
+
+    required = "" if word == "hold" else f"To {word} a held action needs a reason, in one line."
+    shown = [
+        Para(each.action.what or "its queue does not say", each.id[:40], agent=True) for each in held[:SHOWN]
+    ]
+    lines = (f"{title_} {many(len(held), 'held action')}",)
+    why = Text("reason", ask, words, required)
+    screen.app.push_screen(Form(title_, (why,), submit, lines=lines, shown=shown, verb=title_.upper()))
+
+
+@does("containment.look")
+def look(screen: ConsoleScreen, words: str = "") -> None:
+    """Ask the queues."""
+    if screen.room is not None and screen.desk is not None:
+        stopping = screen.console_app.stopping
+        screen.start(stopping.ask_queues(screen.desk, screen.room), "every queue was asked")
 
 
 # -- moves --------------------------------------------------------------------------------------------------

@@ -14,9 +14,10 @@ from screens.widgets.rows import Cells, SectionRows
 
 if TYPE_CHECKING:
     from console.containment.catalogue import Offer
+    from console.containment.quarantine import Held
     from console.containment.state import Moves, Order, Standing
 
-Kind = Literal["heading", "order", "target", "move", "none"]
+Kind = Literal["heading", "order", "target", "held", "move", "none"]
 LABELS: dict[Reached, tuple[str, str]] = {
     "leaking": ("LEAKING", "crit"),
     "unreachable": ("UNREACHABLE", "crit"),
@@ -42,6 +43,16 @@ SHORT: dict[Reached, str] = {
     "unreachable": "unreached",
     "leaking": "LEAK",
 }
+HELD_WORDS: dict[str, tuple[str, str]] = {
+    "held": ("held", "high"),
+    "deciding": ("DECIDED", "info"),
+    "refused": ("REFUSED", "crit"),
+    "unknown": ("UNKNOWN", "crit"),
+    "released": ("released", "quiet"),
+    "dropped": ("dropped", "quiet"),
+    "gone": ("gone", "quiet"),
+}
+"""How an action stands that waits in a queue."""
 STATE = 12
 """Cells of the word that says how a target stands."""
 GLYPHS: dict[str, tuple[str, str, str]] = {
@@ -84,6 +95,7 @@ class HoldRow(NamedTuple):
         standing: of a target.
         of: of an order row, or of the order that a target belongs to.
         offer: of a move.
+        held: an action that waits in a queue.
     """
 
     kind: Kind
@@ -93,6 +105,7 @@ class HoldRow(NamedTuple):
     standing: Standing | None = None
     of: Order | None = None
     offer: Offer | None = None
+    held: Held | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -120,10 +133,16 @@ def verdict_word(order: Order) -> tuple[str, str]:
     return ("PASS", "ok") if passed else ("FAIL", "crit")
 
 
-def hold_rows(moves: Moves, offers: Sequence[Offer] | None) -> list[HoldRow]:
-    """Return the list: what is in force with its targets, the newest first; then the moves; then what is over.
+def hold_rows(
+    moves: Moves, offers: Sequence[Offer] | None, waiting: Sequence[Held] = (), unseen: Sequence[str] = ()
+) -> list[HoldRow]:
+    """Return the list: what is in force with its targets, the newest first; what is held; the moves; what is over.
 
-    `offers`: the catalogue; None while it is being read.
+    Args:
+        moves: the orders.
+        offers: the catalogue; None while it is being read.
+        waiting: the actions that somebody has to decide about.
+        unseen: why some queues cannot be looked into, in words.
     """
     current = [
         each for each in moves.orders.values() if not each.lifted and (not each.body.dry) and _shown(each)
@@ -133,6 +152,10 @@ def hold_rows(moves: Moves, offers: Sequence[Offer] | None) -> list[HoldRow]:
         rows.append(HoldRow("none", "ORDERS", text="Nothing is stopped: F9 stops agents, from everywhere."))
     for order in reversed(current):
         rows += _order(order)
+    if waiting or unseen:
+        rows.append(HoldRow("heading", "HELD", text=f"HELD ACTIONS  {len(waiting):,}"))
+        rows += [HoldRow("none", f"HELD {each}", text=each) for each in unseen]
+        rows += [HoldRow("held", "/".join(each.place), held=each) for each in waiting]
     rows += _moves(offers)
     over = [each for each in moves.orders.values() if each not in current]
     if over:
@@ -211,6 +234,8 @@ class HoldList(SectionRows[HoldRow]):
             return self._target(row, row.standing, width)
         if row.of is not None:
             return _paint_order(row.of, width)
+        if row.held is not None:
+            return self._held(row, row.held, width)
         if row.offer is not None:
             return _paint_move(row.offer, width)
         return [(fit(row.text, width), "strong" if row.kind == "heading" else "quiet")]
@@ -230,6 +255,18 @@ class HoldList(SectionRows[HoldRow]):
             (fit(f"{each.ms / 1000:.1f} s", 7, right=True) + " ", "quiet"),
             (fit(f"{name}{f': {said}' if said else ''}", rest), "strong" if each.open else ""),
             (fit(f" {times}", right), "quiet"),
+        ]
+
+    def _held(self, row: HoldRow, held: Held, width: int) -> Cells:
+        word, tone = HELD_WORDS[held.state]
+        right = 30 if width >= 90 else 14
+        who = " ".join(filter(None, (held.action.agent, held.action.tool)))
+        name = max(width - 2 - STATE - right - 1, 8)
+        return [
+            ("* " if row.key in self.marks else "  ", "strong"),
+            (fit(word, STATE), tone),
+            (fit(f"{held.id}: {held.action.what or 'it does not say what it would do'}", name) + " ", ""),
+            (fit(who, right, right=True), "quiet"),
         ]
 
 

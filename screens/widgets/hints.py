@@ -51,6 +51,9 @@ ORDER: dict[str, tuple[str, ...]] = {
     "containment": (
         "containment.answer",
         "containment.restore",
+        "containment.release",
+        "containment.drop",
+        "containment.hold",
         "containment.mark",
         "containment.receipt",
         "containment.carry",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,20 +12,26 @@ import pytest
 
 from console.config import Config, Point
 from console.containment.ordering import Containing
-from console.containment.points import Points
+from console.containment.points import VERBS, Points
+from console.containment.state import Order
 from console.desk import Desk
-from console.events import AlertFacts
+from console.events import AlertFacts, MoveExtended, MoveOrdered, MoveSeen, Seen, Target
 from console.refusal import Refused
 from screens.containment import ContainmentScreen
 from screens.dialogs.form import Form, Text
 from screens.dialogs.halt import Halt
+from screens.dialogs.page import Page
 from screens.home import HomeScreen
 from screens.room import RoomScreen
+from screens.warroom import WarRoomApp
 from screens.widgets.containment import HoldRow
 from screens.widgets.header import Header
+from screens.widgets.sheet import Sheet
 from screens.widgets.strips import StripLines
 from tests.containment.fleet import Fleet, Manner, Wire
-from tests.screens.stage import app, facts, home, ready, until
+from tests.screens.consoles import Console, carry
+from tests.screens.stage import HOSTILE, app, facts, home, ready, staged, until
+from tests.screens.test_evidence import painted
 from tests.screens.test_room import Opened, Stage
 
 Made = Callable[..., Fleet]
@@ -303,3 +310,235 @@ async def test_it_says_what_it_reaches_and_what_not_and_the_aid_is_on_the_record
         await halt.until(lambda: bool(stage.room.incident.moves.orders))
         (order,) = stage.room.incident.moves.orders.values()
         assert order.body.advice.startswith("all (rule ")
+
+
+# -- the containment screen ---------------------------------------------------------------------------------
+
+
+@pytest.mark.req("S003-KS-1")
+async def test_what_is_not_held_is_named_first_until_somebody_dealt_with_it(
+    tmp_path: Path, fleet: Made
+) -> None:
+    agents = fleet("good", "lies", "refuses", "good")
+    async with halting(tmp_path, agents, "ok-1", "liar", "stubborn", "ok-2") as stage:
+        halt = Halting(stage)
+        await given(halt, "all", budget=2)
+        await halt.until(lambda: bool(judged(stage)), "the verdict")
+        await halt.until_said("FAIL, HALT all agents after")
+        header = stage.screen.query_one(Header)
+        await halt.until(lambda: "HALT FAIL 2/4" in header.words, header.words)
+        assert "fleet/a1" in header.words or "fleet/a2" in header.words
+        await halt.shown()
+        await halt.until(lambda: "FAIL" not in halt.headings and "VERIFIED  2" in halt.headings)
+        assert halt.verdict.split()[0].startswith("█"), "the verdict is read across the room"
+        order = [row.id for row in halt.rows if row.kind == "target"]
+        assert set(order[:2]) == {"fleet/a1", "fleet/a2"}
+        await halt.choose("fleet/a2")
+        await stage.press("u")
+        await stage.until(lambda: isinstance(stage.console.screen, Form))
+        await stage.type("its host was switched off")
+        await stage.press("tab")
+        await stage.type("ticket 7")
+        await stage.press("enter")
+        await halt.until(lambda: "DEALT WITH  1" in halt.headings, str(halt.headings))
+        standing = judged(stage)[0].standing("fleet/a2")
+        assert standing is not None
+        assert standing.answered is not None
+        assert (standing.answered.how, standing.answered.evidence) == (
+            "its host was switched off",
+            "ticket 7",
+        )
+        await halt.until(
+            lambda: "a1" in header_of(halt) and "a2" not in header_of(halt), "one is still named"
+        )
+
+
+def header_of(halt: Halting) -> str:
+    return halt.screen.query_one(Header).words
+
+
+def judged(stage: Stage) -> list[Order]:
+    return [order for order in stage.room.incident.moves.orders.values() if order.judged is not None]
+
+
+async def given(halt: Halting, scope: str, budget: int = 30) -> str:
+    """Order a halt with less time than people have."""
+    stage = halt.stage
+    containing_ = await stage.console.stopping.ready(stage.desk)
+    own = await stage.console.stopping.own(stage.desk, stage.room)
+    return await containing_.order(own, VERBS[scope], scope=scope, budget=budget)  # type: ignore[index]
+
+
+async def test_marked_targets_go_on_with_a_reason_and_the_rest_stays(tmp_path: Path, fleet: Made) -> None:
+    agents = fleet(*["good"] * 4)
+    async with halting(tmp_path, agents) as stage:
+        halt = Halting(stage)
+        await stage.press("f9", "1", "enter", "0")
+        await halt.until(lambda: "VERIFIED  4" in halt.headings)
+        await halt.choose("fleet/a1")
+        await stage.press("space", "space")
+        assert {key[2] for key in halt.screen.rows.marks} == {"fleet/a1", "fleet/a2"}
+        await stage.press("r", "enter")
+        await stage.until(lambda: isinstance(stage.console.screen, Form))
+        await stage.type("their prompts were mended")
+        await stage.press("enter")
+        await halt.until(lambda: stopped(agents) == [True, False, False, True])
+        await halt.until(lambda: "LET GO ON  2" in halt.headings, str(halt.headings))
+        assert not halt.screen.rows.marks
+        await halt.until(
+            lambda: any(o.judged for o in stage.room.incident.moves.orders.values() if o.body.lifts)
+        )
+        lift = next(o for o in stage.room.incident.moves.orders.values() if o.body.lifts)
+        assert lift.body.reason == "their prompts were mended"
+
+
+@pytest.mark.req("S003-KS-9")
+async def test_after_a_pass_c_confirms_containment_with_what_was_proved(tmp_path: Path, fleet: Made) -> None:
+    agents = fleet("good", "good")
+    console = app(home(tmp_path), containing=containing(agents), expect_room=False)
+    async with console.run_test(size=(120, 40)) as pilot:
+        await ready(pilot, room=False)
+        await until(pilot, lambda: isinstance(console.base, HomeScreen))
+        await pilot.press("f9", "1", "enter")
+        await until(pilot, lambda: isinstance(console.screen, RoomScreen), "the room of the new incident")
+        halt = Halting(Stage(pilot, console))
+        await halt.until_said("C confirms containment")
+        await pilot.press("C")
+        await until(pilot, lambda: isinstance(console.screen, Form))
+        form = console.screen
+        assert isinstance(form, Form)
+        assert form.values["how"].startswith("HALT all agents: PASS after")
+        assert "2 of 2 held" in form.values["how"]
+        await pilot.press("enter")
+        room = halt.stage.room
+        await until(pilot, lambda: room.incident.contained_at is not None)
+
+
+@pytest.mark.req("S003-KS-1")
+async def test_what_a_killed_console_was_stopping_goes_on_and_is_said(tmp_path: Path, fleet: Made) -> None:
+    agents = fleet(*["good"] * 3)
+    opened = halting(tmp_path, agents)
+    desk = await Desk.open(opened.home, "ana")
+    try:
+        room = await desk.enter()
+        targets = tuple(Target(f"fleet/{name}", "fleet", name, "wire") for name in agents.agents)
+        await room.record(MoveOrdered("ab" * 8, "halt_all", "all", targets=targets, budget=3600))
+    finally:
+        await desk.close()
+    async with opened as stage:
+        halt = Halting(stage)
+        await halt.until(lambda: all(stopped(agents)), "it goes on")
+        await halt.until_said("An earlier console ended in the middle; this one goes on: HALT all agents")
+        await halt.until(lambda: bool(judged(stage)) and judged(stage)[0].held == 3)
+
+
+async def test_the_catalogue_stands_in_the_order_of_containment_and_a_dry_run_sends_nothing(
+    tmp_path: Path, fleet: Made
+) -> None:
+    agents = fleet("good")
+    async with halting(tmp_path, agents) as stage:
+        halt = Halting(stage)
+        await halt.shown()
+        await halt.until(lambda: len([row for row in halt.rows if row.kind == "move"]) > 20, "the catalogue")
+        stages = [each for each in halt.headings if each[:1].isdigit()]
+        assert [each[0] for each in stages] == ["1", "2", "3", "4", "5"]
+        await halt.choose("halt_agent")
+        await stage.press("p")
+        await stage.until(lambda: isinstance(stage.console.screen, Page))
+        await stage.press("escape")
+        await stage.until(lambda: stage.console.screen is stage.console.base)
+        assert stopped(agents) == [False]
+        await stage.press("greater_than_sign")
+        await stage.until(lambda: isinstance(stage.console.screen, Form))
+        await stage.type("a0")
+        await stage.press("enter")
+        await halt.until(lambda: stopped(agents) == [True])
+
+
+async def test_hostile_names_are_shown_and_obeyed_by_nothing(tmp_path: Path, fleet: Made) -> None:
+    async with halting(tmp_path, fleet("good")) as stage:
+        halt = Halting(stage)
+        texts = [text[:100] for name, text in HOSTILE.items() if name != "surrogate"]
+        targets = tuple(Target(text, "else", text, "x") for text in texts)
+        seen = tuple(Seen(at, "leaking", 700, text) for at, text in enumerate(texts))
+        # Of another console: this one only shows it.
+        with Console(tmp_path, stage.room.case) as ben:
+            ben.write(
+                MoveOrdered("cd" * 8, "halt_agent", "agent", texts[0], targets=targets, reason=texts[1])
+            )
+            ben.write(MoveSeen("cd" * 8, seen))
+            carry(ben.case, stage.room.case)
+        await stage.desk.refresh()
+        await halt.shown()
+        await halt.until(lambda: f"LEAKING  {len(texts)}" in halt.headings, str(halt.headings))
+        await stage.press("right", "o")
+        await stage.until(lambda: isinstance(stage.console.screen, Page))
+        drawn = painted(stage.console.screen.query_one(Sheet))
+        assert not any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 for char in drawn.replace("\n", ""))
+        await stage.press("escape")
+        drawn = painted(halt.screen.rows)
+        assert not any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 for char in drawn.replace("\n", ""))
+        assert "\u202e" not in drawn
+
+
+async def test_ten_thousand_targets_stay_smooth(tmp_path: Path, fleet: Made) -> None:
+    async with halting(tmp_path, fleet("good")) as stage:
+        halt = Halting(stage)
+        names = [f"agent-{at:05}" for at in range(10_000)]
+        states = ("verified", "verified", "verified", "unreachable", "accepted")
+        groups = [names[at : at + 2000] for at in range(0, 10_000, 2000)]
+        with Console(tmp_path, stage.room.case) as ben:
+            first, *more = [tuple(Target(name, "gw", name, "http") for name in group) for group in groups]
+            ben.write(MoveOrdered("ef" * 8, "halt_all", "all", targets=first))
+            ben.write(*(MoveExtended("ef" * 8, group) for group in more))
+            for at, state in enumerate(states):
+                seen = tuple(Seen(at * 2000 + place, state, 900, "") for place in range(2000))  # type: ignore[arg-type]
+                ben.write(MoveSeen("ef" * 8, seen))
+            carry(ben.case, stage.room.case)
+        await stage.desk.refresh()
+        await halt.shown()
+        await halt.until(lambda: "UNREACHABLE  2,000" in halt.headings, str(halt.headings))
+        screen = halt.screen
+        began = time.process_time()
+        for _ in range(20):
+            screen._mark = None
+            screen.show_state()
+        took = (time.process_time() - began) / 20
+        began = time.process_time()
+        for _ in range(20):
+            screen.show_state()
+        still = (time.process_time() - began) / 20
+        print(f"10,000 rows: {took * 1000:.1f} ms when something changed, {still * 1000:.1f} ms when not")
+        assert took < 0.5
+        await stage.press("G", "g", "pagedown", "j")
+        assert halt.screen.selected is not None
+
+
+async def test_a_console_that_only_reads_stops_nothing_and_says_so(tmp_path: Path, fleet: Made) -> None:
+    staged_ = staged(tmp_path)
+    console = WarRoomApp(
+        lambda: Desk.open(staged_, "ana", read_only=True), containing=containing(fleet("good"))
+    )
+    async with console.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: isinstance(console.base, RoomScreen) and console.base.is_mounted)
+        await pilot.press("f9")
+        halt = Halting(Stage(pilot, console))
+        await halt.until_said("This was opened for reading only")
+
+
+@pytest.mark.req("S003-KS-1")
+async def test_from_the_key_to_the_first_request(tmp_path: Path, fleet: Made) -> None:
+    times = []
+    for turn in range(5):
+        agents = fleet(*["good"] * 200)
+        async with halting(tmp_path / str(turn), agents) as stage:
+            await stage.console.stopping.ready(stage.desk)
+            await stage.press("f9", "1")
+            await stage.pilot.pause(0.3)
+            began = time.monotonic()
+            await stage.press("enter")
+            await stage.until(lambda: agents.first > 0, "a request came")  # noqa: B023 - read at once
+            times.append(agents.first - began)
+    print("key to first request, ms:", [round(each * 1000) for each in times])
+    assert min(times) < 0.5
