@@ -89,7 +89,7 @@ class ContainmentScreen(OverRoom):
     def chosen(self) -> list[HoldRow]:
         """The rows that are marked, else the one under the cursor."""
         rows = self.rows
-        marked = [row for row in rows.all_rows if row.key in rows.marks]
+        marked = [row for row in rows.all_rows if row.key in rows.marks] if rows.marks else []
         return marked or [row for row in [rows.selected] if row is not None]
 
     def show_clocks(self) -> None:

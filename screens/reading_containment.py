@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from console.containment.state import HELD
+from console.containment.verdict import ORDER, receipt, spoken, summary
 from console.containment.verdict import WORDS as MEANINGS
-from console.containment.verdict import receipt, spoken, summary
+from screens.display import many
 from screens.times import SECOND, clock, day_hms, hms
 from screens.widgets.containment import DEALT, HELD_WORDS, LABELS, big, label, many_held, title, verdict_word
 from screens.widgets.sheet import Para
 from screens.widgets.strips import FLEX, Piece
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from console.containment.catalogue import Offer
     from console.containment.quarantine import Held
     from console.containment.state import Moves, Order, Standing
+    from console.events import Reached
     from console.incident import Incident
 
 NAMED = 3
@@ -60,7 +64,7 @@ def chief(moves: Moves) -> Order | None:
     """Return the order that matters most: one under way, else one that failed, else the newest."""
     force = [each for each in moves.orders.values() if not each.body.dry and not each.lifted]
     going = [each for each in force if each.judged is None]
-    failed = [each for each in force if each.open]
+    failed = [each for each in force if any(target.open for target in each.targets)]
     newest = going or failed or [each for each in force if not each.body.lifts] or force
     return newest[-1] if newest else None
 
@@ -84,12 +88,15 @@ def verdict_lines(moves: Moves, now: int, *, contained: bool, low: bool) -> Line
     since = now - order.at
     late = order.judged is None and since > order.body.budget * SECOND
     face = word if order.judged is not None else f"{since // SECOND // 60}:{since // SECOND % 60:02}"
-    counts = Counter(LABELS[each.state][0].lower() for each in order.targets if each.held)
-    how = ", ".join(f"{count:,} {state}" for state, count in counts.most_common())
-    held = many_held(order) + (f": {how}" if how else "")
+    states = order.states
+    how = ", ".join(
+        f"{states[state]:,} {LABELS[state][0].lower()}" for state in ORDER if state in HELD and states[state]
+    )
+    count = sum(states[state] for state in HELD)
+    held = f"{count:,} of {many(len(order.targets), 'target')} held" + (f": {how}" if how else "")
     given = f"{title(order)}, by {order.by} {day_hms(order.at, now)}Z"
     last: Piece = (
-        _rest(order, contained),
+        _rest(order, states, contained),
         "crit" if order.open and order.judged is not None else "quiet",
         FLEX,
     )
@@ -105,13 +112,16 @@ def verdict_lines(moves: Moves, now: int, *, contained: bool, low: bool) -> Line
     return tuple(([(letters, tone, 0), piece], []) for letters, piece in zip(shown, aside, strict=True))
 
 
-def _rest(order: Order, contained: bool) -> str:
+def _rest(order: Order, states: Counter[Reached], contained: bool) -> str:
     if order.judged is None:
-        counts = Counter(LABELS[each.state][0].lower() for each in order.targets if not each.held)
-        going = ", ".join(f"{count:,} {state}" for state, count in counts.most_common())
+        going = ", ".join(
+            f"{states[state]:,} {LABELS[state][0].lower()}"
+            for state in ORDER
+            if state not in HELD and states[state]
+        )
         return f"{going}; the verdict comes {order.body.budget} s after the order at the latest"
-    if order.open:
-        return f"{len(order.open):,} not held: {_names(order.open)}"
+    if left := order.open:
+        return f"{len(left):,} not held: {_names(left)}"
     if not contained and not order.body.lifts:
         return "C confirms containment, which starts the rollback clocks"
     return "everything that was stopped is held"

@@ -328,6 +328,8 @@ class Halt(ModalScreen[None]):
             await console.stopping.ready(desk)
             self._look()
             room = desk.room
+            if room is not None and room.incident.open:
+                await console.stopping.own(desk, room)  # what the order is written in, before it is given
             agents = sorted({agent for _, agent in room.agents}) if room is not None else []
             self.proposal = await asyncio.to_thread(console.stopping.advise, incident, agents)
         except Exception as error:

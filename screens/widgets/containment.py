@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from console.containment.state import HELD
 from console.containment.verdict import ORDER
 from console.events import Reached
 from screens.display import fit, many
@@ -31,8 +32,11 @@ LABELS: dict[Reached, tuple[str, str]] = {
 """Every state in a word and its tone. Only the last two are proof."""
 DEALT = ("dealt with", "info")
 LET_GO = ("let go on", "quiet")
-RANK: dict[Reached, int] = {state: place for place, state in enumerate(ORDER)}
-AFTER = RANK["effective"]
+PLACES: dict[Reached, tuple[int, str]] = {
+    state: (place * 2, LABELS[state][0].upper()) for place, state in enumerate(ORDER)
+}
+"""Where the targets in a state stand on the list, the worst first, and their heading."""
+OVER = PLACES["effective"][0] + 1
 """The place of targets that nobody has to deal with any more, though they are not proven: before those that are."""
 SHORT: dict[Reached, str] = {
     "accepted": "acc",
@@ -53,6 +57,8 @@ HELD_WORDS: dict[str, tuple[str, str]] = {
     "gone": ("gone", "quiet"),
 }
 """How an action stands that waits in a queue."""
+SEVERAL = 50
+"""Orders whose rows are kept."""
 STATE = 12
 """Cells of the word that says how a target stands."""
 GLYPHS: dict[str, tuple[str, str, str]] = {
@@ -173,13 +179,38 @@ def _order(order: Order) -> Iterator[HoldRow]:
     name = order.body.order
     yield HoldRow("order", name, of=order)
     groups: dict[tuple[int, str], list[HoldRow]] = {}
-    for each in order.targets:
-        word = label(each)[0].upper()
-        rank = RANK[each.state] * 2 if each.open or (each.held and not each.lifted) else AFTER * 2 + 1
-        groups.setdefault((rank, word), []).append(HoldRow("target", each.target.id, name, "", each, order))
+    # Ten thousand of them are gone through several times a second: no property is asked.
+    for row, each in zip(_made(order), order.targets, strict=True):
+        state = each.state
+        if each.lifted:
+            group = OVER, LET_GO[0].upper()
+        elif each.answered is not None and state not in HELD:
+            group = OVER, DEALT[0].upper()
+        else:
+            group = PLACES[state]
+        if group in groups:
+            groups[group].append(row)
+        else:
+            groups[group] = [row]
     for (place, word), rows in sorted(groups.items(), key=lambda each: each[0]):
         yield HoldRow("heading", f"{name}/{place}/{word}", text=f"  {word}  {len(rows):,}")
         yield from rows
+
+
+_rows_of: dict[str, tuple[Order, list[HoldRow]]] = {}
+"""Order to the rows of its targets, which stay the same while more becomes known of them."""
+
+
+def _made(order: Order) -> list[HoldRow]:
+    name = order.body.order
+    of, rows = _rows_of.get(name, (order, []))
+    if of is not order:
+        rows = []  # it was read anew
+    rows += [HoldRow("target", each.target.id, name, "", each, order) for each in order.targets[len(rows) :]]
+    if len(_rows_of) > SEVERAL:
+        _rows_of.clear()
+    _rows_of[name] = order, rows
+    return rows
 
 
 def label(each: Standing) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from console.containment.state import HELD
 from console.routing import headline
 from console.shown import visible
 from screens.display import fit
@@ -93,12 +94,16 @@ def _name(order: Order) -> str:
 def _unheld(orders: list[Order]) -> list[tuple[str, list[str]]]:
     """Return whom nobody holds, by what is known of them, the worst first; after the verdict everybody who is open."""
     words = {"leaking": "LEAKING", "unreachable": "UNREACHED", "refused": "REFUSED"}
-    found: dict[str, list[str]] = {word: [] for word in (*words.values(), "NOT HELD")}
+    found: dict[str, dict[str, None]] = {word: {} for word in (*words.values(), "NOT HELD")}
     for order in orders:
+        judged = order.judged is not None
         for each in order.targets:
-            if each.open and (each.state in words or order.judged is not None):
-                found[words.get(each.state, "NOT HELD")].append(each.target.id)
-    return [(word, list(dict.fromkeys(names))) for word, names in found.items() if names]
+            state = each.state
+            if state in HELD or each.answered is not None or each.lifted:
+                continue
+            if judged or state in words:
+                found[words.get(state, "NOT HELD")][each.target.id] = None
+    return [(word, list(names)) for word, names in found.items() if names]
 
 
 class Header(StripLines):

@@ -468,6 +468,9 @@ async def test_hostile_names_are_shown_and_obeyed_by_nothing(tmp_path: Path, fle
             )
             ben.write(MoveSeen("cd" * 8, seen))
             carry(ben.case, stage.room.case)
+            await stage.desk.refresh()
+            if ben.home.replica not in stage.room.incident.roster.members:
+                await stage.room.admit(ben.home.replica)
         await stage.desk.refresh()
         await halt.shown()
         await halt.until(lambda: f"LEAKING  {len(texts)}" in halt.headings, str(halt.headings))
@@ -495,6 +498,9 @@ async def test_ten_thousand_targets_stay_smooth(tmp_path: Path, fleet: Made) -> 
                 seen = tuple(Seen(at * 2000 + place, state, 900, "") for place in range(2000))  # type: ignore[arg-type]
                 ben.write(MoveSeen("ef" * 8, seen))
             carry(ben.case, stage.room.case)
+            await stage.desk.refresh()
+            if ben.home.replica not in stage.room.incident.roster.members:
+                await stage.room.admit(ben.home.replica)
         await stage.desk.refresh()
         await halt.shown()
         await halt.until(lambda: "UNREACHABLE  2,000" in halt.headings, str(halt.headings))
