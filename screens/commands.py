@@ -335,6 +335,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("containment.drop", "d", "Drop the action", "Never let the marked held actions be carried out, with a reason.", "drop", "containment", "drop", _holding("decide", "This works on a held action.")),
     Command("containment.hold", "h", "Hold the action on", "Keep the marked held actions waiting, and say so.", "hold", "containment", "holdaction", _holding("decide", "This works on a held action.")),
     Command("containment.look", "e", "Ask the queues", "Ask every queue what it holds, and carry out what was decided and is not known to have happened.", "ask queues", "containment", "queues", _write),
+    Command("containment.fire", "f", "Live fire", "Stop the selected canary for real, see it stand still, and let it go on: that proves the stop.", "live fire", "containment", "fire", _holding("fire", "This works on a point that is a canary.")),
     Command("view.zoom", "plus", "Bigger, or back", "Give the pane in use the whole screen; again: all panes.", "zoom", name="zoom"),
     Command("view.freeze", "f", "Freeze, or go on", "Hold the alerts or the timeline still while you read; arrivals are counted. Again: go on.", "freeze", name="freeze", possible=_freezable),
     Command("mark.set", "m", "Mark the entry", "Mark the selected timeline entry for as long as this room is open; again: no mark.", "", name="mark", possible=_reading),

@@ -11,8 +11,16 @@ from textual.content import Content
 from screens.background import background
 from screens.commands import Place, Situation
 from screens.over_room import OverRoom
-from screens.reading_containment import about_held, about_move, about_order, about_target, verdict_lines
-from screens.widgets.containment import HoldList, HoldRow, hold_rows
+from screens.reading_containment import (
+    about_cover,
+    about_held,
+    about_move,
+    about_order,
+    about_point,
+    about_target,
+    verdict_lines,
+)
+from screens.widgets.containment import HoldList, HoldRow, hold_rows, is_canary
 from screens.widgets.header import Header
 from screens.widgets.hints import Hints
 from screens.widgets.rows import Rows
@@ -21,7 +29,9 @@ from screens.widgets.strips import StripLines
 
 if TYPE_CHECKING:
     from console.containment.catalogue import Offer
+    from console.containment.proving import Survey
     from console.containment.state import Moves
+    from console.desk import Desk
     from console.incident import Incident
 
 
@@ -34,6 +44,7 @@ class ContainmentScreen(OverRoom):
     def __init__(self) -> None:
         super().__init__()
         self._offers: list[Offer] | None = None
+        self._survey: Survey | None = None
         self._mark: object = None
         """What was shown last; the list is made anew only when that has changed."""
 
@@ -67,6 +78,16 @@ class ContainmentScreen(OverRoom):
         if not room.read_only:
             await self.attempt(self.console_app.stopping.ask_queues(desk, room))
             self.show_state()
+        await self.look_at_coverage()
+
+    async def look_at_coverage(self) -> None:
+        """Look which agents and tools have a working stop, and which points were tried."""
+        if self.desk is not None:
+            await self.attempt(self._look(self.desk))
+            self.show_state()
+
+    async def _look(self, desk: Desk) -> None:
+        self._survey = await self.console_app.stopping.survey(desk)
 
     async def _take(self, incident: Incident) -> None:
         desk, room = self.desk, self.room
@@ -113,7 +134,7 @@ class ContainmentScreen(OverRoom):
         )
         if mark != self._mark:
             self._mark = mark
-            self.rows.show(hold_rows(moves, self._offers, waiting, unseen))
+            self.rows.show(hold_rows(moves, self._offers, waiting, unseen, self._survey))
         self._show_detail()
         self._show_hints()
 
@@ -151,6 +172,7 @@ class ContainmentScreen(OverRoom):
             and len({each.of.body.order for each in holds if each.of is not None}) == 1,
             "receipt": row.of is not None,
             "carry": row.offer is not None,
+            "fire": row.point is not None and is_canary(row.point) and not row.point.problem,
         }
         return frozenset(name for name, can in found.items() if can)
 
@@ -165,6 +187,10 @@ class ContainmentScreen(OverRoom):
             return about_order(row.of, self.now())
         if row.held is not None:
             return about_held(row.held, self.now())
+        if row.cover is not None:
+            return about_cover(row.cover)
+        if row.point is not None:
+            return about_point(row.point)
         return about_move(row.offer) if row.offer is not None else []
 
     def mark(self) -> None:

@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from console.containment.coverage import short
 from console.containment.state import HELD
 from console.containment.verdict import ORDER, receipt, spoken, summary
 from console.containment.verdict import WORDS as MEANINGS
 from screens.display import many
 from screens.times import SECOND, clock, day_hms, hms
-from screens.widgets.containment import DEALT, HELD_WORDS, LABELS, big, label, many_held, title, verdict_word
+from screens.widgets.containment import (
+    COVERED,
+    DEALT,
+    HELD_WORDS,
+    LABELS,
+    big,
+    is_canary,
+    label,
+    many_held,
+    title,
+    verdict_word,
+)
 from screens.widgets.sheet import Para
 from screens.widgets.strips import FLEX, Piece
 
@@ -18,6 +30,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from console.containment.catalogue import Offer
+    from console.containment.coverage import Cover, PointCover
     from console.containment.quarantine import Held
     from console.containment.state import Moves, Order, Standing
     from console.events import Reached
@@ -213,6 +226,37 @@ def about_held(held: Held, now: int) -> list[Para]:
             )
         )
     return [*paras, Para("l releases, d drops, h holds on; Space marks several.", "", "quiet")]
+
+
+def about_cover(cover: Cover) -> list[Para]:
+    """Return how an agent or a tool can be stopped, who may, and when that was proven."""
+    word, tone = COVERED[cover.state]
+    known = (
+        " and ".join(filter(None, ("declared" * cover.declared, "seen of late" * cover.seen)))
+        or "known to a point"
+    )
+    return [
+        Para(f"{cover.kind} {cover.name}", "stops", "strong"),
+        Para(word, "state", tone),
+        Para(known, "known"),
+        Para(", ".join(cover.points) or "no point reaches it", "through"),
+        Para(f"{cover.verb}{', which stops everything' if cover.wide else ''}", "with"),
+        Para(str(cover.who), "who may"),
+        Para(short(cover.proof), "last proven"),
+    ]
+
+
+def about_point(point: PointCover) -> list[Para]:
+    """Return what a point carries out, and when it was last tried."""
+    word, tone = ("BROKEN", "crit") if point.problem else COVERED[point.state]
+    canary = "a canary: f stops it for real, and lets it go on" if is_canary(point) else ""
+    return [
+        Para(f"{point.name}{' (canary)' if canary else ''}", "point", "strong"),
+        Para(point.problem or word, "state", tone),
+        Para(short(point.proof), "last tried"),
+        Para(", ".join(point.verbs) or "nothing", "carries out"),
+        Para(canary, "", "info"),
+    ]
 
 
 def about_move(offer: Offer) -> list[Para]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from console.containment.advice import Advice
     from console.containment.catalogue import Offer
     from console.containment.ordering import Containing
+    from console.containment.proving import Fired, Survey
     from console.containment.quarantine import Held
     from console.containment.review import Review
     from console.containment.state import Moves, Order
@@ -193,6 +194,30 @@ class Stopping:
         known = await asyncio.to_thread(authority.standing, people)
         return await asyncio.to_thread(catalogue, points, known, incident, proofs)
 
+    async def survey(self, desk: Desk) -> Survey:
+        """Return what has a working stop, and which points were tried and when.
+
+        Raises:
+            PlaybookTrouble: a document is broken.
+        """
+        from console.containment.proving import survey
+
+        points = (await self.ready(desk)).points
+        return await survey(points, points.config, desk.home, desk.clock.now())
+
+    async def fire(self, desk: Desk, canary: str) -> list[Fired]:
+        """Try every stop that a canary carries out, and let it go on; it is kept beside the incidents.
+
+        Raises:
+            Refused: it is no canary.
+        """
+        from console.containment.proving import fire, ground
+
+        # Points of its own: they are let go of at the end.
+        points = (await asyncio.to_thread(self._make, desk)).points
+        async with ground(desk.home, desk.actor, desk.role) as room:
+            return await fire(room, points, (canary,))
+
     # -- held actions ------------------------------------------------------------------------------------
 
     @property
@@ -265,13 +290,16 @@ class Stopping:
         containing = await self.ready(desk)
 
         async def room() -> Room:
-            shown = desk.room
+            shown, declared = desk.room, False
             if shown is None or not shown.incident.open:
+                declared = True
                 shown = await desk.declare(
                     f"Halt of {what(scope, subject)}", WORST, reason="agents were halted"
                 )
+            own = await self.own(desk, shown)
+            if declared:
                 opened()
-            return await self.own(desk, shown)
+            return own
 
         given = await containing.order(
             _Later(room), VERBS[scope], scope=scope, subject=subject, reason=reason, advice=advice

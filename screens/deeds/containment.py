@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from console.containment.verdict import spoken
 from console.refusal import Refused
 from screens.background import background
 from screens.commands import BY_ID, reason
-from screens.console_screen import ConsoleScreen, does
+from screens.console_screen import ConsoleScreen, does, refusal
 from screens.containment import ContainmentScreen
 from screens.dialogs.form import Field, Form, Text
 from screens.dialogs.halt import SCOPES, Halt
@@ -67,6 +68,7 @@ def open_row(screen: ContainmentScreen) -> None:
         "containment.release",
         "containment.drop",
         "containment.hold",
+        "containment.fire",
         "containment.answer",
         "containment.restore",
         "containment.receipt",
@@ -268,3 +270,38 @@ async def _carry(screen: ConsoleScreen, desk: Desk, room: Room, offer: Offer) ->
     screen.app.push_screen(
         Form(move.title, tuple(fields), submit, shown=[*warn, *shown], verb="CARRY IT OUT")
     )
+
+
+# -- live fire ----------------------------------------------------------------------------------------------
+
+
+@does("containment.fire")
+def fire(screen: ConsoleScreen, words: str = "") -> None:
+    """Ask once more, then stop the selected canary for real and let it go on."""
+    desk = screen.desk
+    row = screen.selected if isinstance(screen, ContainmentScreen) else None
+    if not isinstance(screen, ContainmentScreen) or desk is None or row is None or row.point is None:
+        return
+    name = row.point.name
+
+    async def submit(answers: Mapping[str, str]) -> None:
+        screen.say(f"live fire on canary {name} is under way", "high")
+        # Of the app: it goes on when this screen is left.
+        background(screen.console_app, _fire, screen, desk, name)
+
+    lines = (f"Canary {name} is stopped for real, seen to stand still, and let go on.",)
+    screen.app.push_screen(Form("Live fire", (), submit, lines=lines, verb="FIRE"))
+
+
+async def _fire(screen: ContainmentScreen, desk: Desk, name: str) -> None:
+    app = screen.console_app
+    try:
+        fired = await app.stopping.fire(desk, name)
+    except Exception as error:
+        app.say(*refusal(error))
+        return
+    good = all(each.works for each in fired)
+    said = "; ".join(f"{each.verb}: {spoken(each.order)}" for each in fired)
+    app.say(f"canary {name} {'holds' if good else 'DID NOT HOLD'}: {said}", "ok" if good else "crit")
+    if screen.is_attached:
+        await screen.look_at_coverage()

@@ -382,10 +382,12 @@ class Halt(ModalScreen[None]):
         if self._early or self._gone:
             return
         keys: list[Piece] = [
-            ("Enter", "strong", 0), ("HALTS", "crit", 0), ("Esc", "strong", 0), ("back", "quiet", 0),
-            ("1-4", "strong", 1), ("how much", "quiet", 1), ("1-9 or its name", "strong", 2), ("which", "quiet", 2),
-            ("Backspace", "strong", 3), ("how much again", "quiet", 3),
-        ]  # fmt: skip
+            ("Enter HALTS", "crit", 0),
+            ("Esc back", "quiet", 0),
+            ("1-4 how much", "", 1),
+            ("1-9 or its name: which", "", 2),
+            ("Backspace: how much again", "quiet", 3),
+        ]
         self.query_one("#halt-keys", StripLines).show(
             ([(content(text, 400).plain, tone, 0)] if text else keys, [])
         )

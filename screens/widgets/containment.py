@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from console.containment.coverage import short
 from console.containment.state import HELD
 from console.containment.verdict import ORDER
 from console.events import Reached
@@ -15,10 +16,12 @@ from screens.widgets.rows import Cells, SectionRows
 
 if TYPE_CHECKING:
     from console.containment.catalogue import Offer
+    from console.containment.coverage import Cover, PointCover
+    from console.containment.proving import Survey
     from console.containment.quarantine import Held
     from console.containment.state import Moves, Order, Standing
 
-Kind = Literal["heading", "order", "target", "held", "move", "none"]
+Kind = Literal["heading", "order", "target", "held", "move", "cover", "point", "none"]
 LABELS: dict[Reached, tuple[str, str]] = {
     "leaking": ("LEAKING", "crit"),
     "unreachable": ("UNREACHABLE", "crit"),
@@ -57,6 +60,15 @@ HELD_WORDS: dict[str, tuple[str, str]] = {
     "gone": ("gone", "quiet"),
 }
 """How an action stands that waits in a queue."""
+COVERED: dict[str, tuple[str, str]] = {
+    "none": ("NO STOP", "crit"),
+    "failed": ("FAILED", "crit"),
+    "by-hand": ("by hand", "high"),
+    "unproven": ("UNPROVEN", "high"),
+    "stale": ("stale", "high"),
+    "proven": ("proven", "ok"),
+}
+"""How well something can be stopped."""
 SEVERAL = 50
 """Orders whose rows are kept."""
 STATE = 12
@@ -102,6 +114,8 @@ class HoldRow(NamedTuple):
         of: of an order row, or of the order that a target belongs to.
         offer: of a move.
         held: an action that waits in a queue.
+        cover: an agent or a tool, and how it can be stopped.
+        point: a point, and when it was last tried.
     """
 
     kind: Kind
@@ -112,6 +126,8 @@ class HoldRow(NamedTuple):
     of: Order | None = None
     offer: Offer | None = None
     held: Held | None = None
+    cover: Cover | None = None
+    point: PointCover | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -140,7 +156,11 @@ def verdict_word(order: Order) -> tuple[str, str]:
 
 
 def hold_rows(
-    moves: Moves, offers: Sequence[Offer] | None, waiting: Sequence[Held] = (), unseen: Sequence[str] = ()
+    moves: Moves,
+    offers: Sequence[Offer] | None,
+    waiting: Sequence[Held] = (),
+    unseen: Sequence[str] = (),
+    survey: Survey | None = None,
 ) -> list[HoldRow]:
     """Return the list: what is in force with its targets, the newest first; what is held; the moves; what is over.
 
@@ -149,6 +169,7 @@ def hold_rows(
         offers: the catalogue; None while it is being read.
         waiting: the actions that somebody has to decide about.
         unseen: why some queues cannot be looked into, in words.
+        survey: what has a working stop, and which points were tried; None while it is being looked at.
     """
     current = [
         each for each in moves.orders.values() if not each.lifted and (not each.body.dry) and _shown(each)
@@ -163,6 +184,7 @@ def hold_rows(
         rows += [HoldRow("none", f"HELD {each}", text=each) for each in unseen]
         rows += [HoldRow("held", "/".join(each.place), held=each) for each in waiting]
     rows += _moves(offers)
+    rows += _coverage(survey)
     over = [each for each in moves.orders.values() if each not in current]
     if over:
         rows.append(HoldRow("heading", "EARLIER", text=f"EARLIER  {len(over)}"))
@@ -220,6 +242,25 @@ def label(each: Standing) -> tuple[str, str]:
     return DEALT if each.answered is not None and not each.held else LABELS[each.state]
 
 
+def _coverage(survey: Survey | None) -> Iterator[HoldRow]:
+    if survey is None:
+        yield HoldRow("heading", "COVERAGE", text="COVERAGE")
+        yield HoldRow("none", "COVERAGE", text="being looked at…")
+        return
+    lacking = sum(not each.works for each in survey.covers)
+    many_ = (
+        f"{lacking:,} of {len(survey.covers):,} agents and tools have no stop that was seen to work of late"
+    )
+    yield HoldRow("heading", "COVERAGE", text=f"COVERAGE  {many_}")
+    for cover in survey.covers:
+        yield HoldRow("cover", f"{cover.kind} {cover.name}", cover=cover)
+    yield HoldRow("heading", "POINTS", text=f"POINTS  {len(survey.points):,}")
+    if not survey.points:
+        yield HoldRow("none", "POINTS", text="None is configured: nothing can be stopped from here.")
+    for point in survey.points:
+        yield HoldRow("point", point.name, point=point)
+
+
 def _moves(offers: Sequence[Offer] | None) -> Iterator[HoldRow]:
     if offers is None:
         yield HoldRow("heading", "MOVES", text="MOVES")
@@ -265,6 +306,10 @@ class HoldList(SectionRows[HoldRow]):
             return self._target(row, row.standing, width)
         if row.of is not None:
             return _paint_order(row.of, width)
+        if row.cover is not None:
+            return _paint_cover(row.cover, width)
+        if row.point is not None:
+            return _paint_point(row.point, width)
         if row.held is not None:
             return self._held(row, row.held, width)
         if row.offer is not None:
@@ -338,6 +383,36 @@ def _paint_move(offer: Offer, width: int) -> Cells:
         (fit(f"{offer.move.title}{marks}", name) + " ", ""),
         (fit(how, right, right=True), tone),
     ]
+
+
+def _paint_cover(cover: Cover, width: int) -> Cells:
+    word, tone = COVERED[cover.state]
+    through = ", ".join(cover.points) or "no point reaches it"
+    right = min(40, width // 2 - STATE)
+    return [
+        ("  ", ""),
+        (fit(word, STATE), tone),
+        (fit(f"{cover.kind} {cover.name}", max(width - STATE - right - 3, 8)) + " ", ""),
+        (fit(through + (" (all at once)" if cover.wide else ""), right, right=True), "quiet"),
+    ]
+
+
+def _paint_point(point: PointCover, width: int) -> Cells:
+    word, tone = ("BROKEN", "crit") if point.problem else COVERED[point.state]
+    said = point.problem or short(point.proof)
+    name = f"{point.name}{' (canary)' if is_canary(point) else ''}"
+    left = min(30, width // 3)
+    return [
+        ("  ", ""),
+        (fit(word, STATE), tone),
+        (fit(name, left) + " ", "strong"),
+        (fit(said, max(width - STATE - left - 3, 8)), "quiet"),
+    ]
+
+
+def is_canary(point: PointCover) -> bool:
+    """Return whether a point is there to prove the stop."""
+    return not isinstance(point.point, str) and point.point.canary
 
 
 def many_held(order: Order) -> str:

@@ -56,6 +56,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "containment.hold",
         "containment.mark",
         "containment.receipt",
+        "containment.fire",
         "containment.carry",
         "containment.plan",
         "open",
