@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 import json
 import re
 import time
@@ -115,6 +116,8 @@ class Client:
             raise Refused("The options `token_env` and `token_file` are both set.", "One of them is enough.")
         self._tls = _tls(access, setting)
         self._token, self._read = "", 0.0
+        # The first request of a halt must not wait for this.
+        importlib.import_module("aiohttp")
         self._session: ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.token()
@@ -136,9 +139,9 @@ class Client:
 
     def check(self, url: str, *, secured: bool = False) -> None:
         """Refuse an address to which a secret would go in the clear; `secured`: there is another one in the headers."""
-        parts = urlsplit(url)
-        if parts.scheme == "https" or not (secured or self.secured) or self._access.cleartext:
+        if url.startswith("https://") or not (secured or self.secured) or self._access.cleartext:
             return
+        parts = urlsplit(url)
         if "{" not in parts.netloc and parts.hostname not in LOOPBACK:
             raise Refused(
                 f"The secret would go to {parts.hostname} in the clear.",
@@ -208,7 +211,7 @@ class Client:
         headers |= request.headers
         try:
             # As it is written: no part of an address is quoted, unquoted or resolved once more.
-            url, host = URL(request.url, encoded=True), urlsplit(request.url).netloc
+            url = URL(request.url, encoded=True)
             async with (
                 asyncio.timeout(call.timeout),
                 self._open().request(
@@ -227,16 +230,18 @@ class Client:
                         break
                 return Reply(response.status, response.headers, bytes(taken[:MOST]), len(taken) > MOST)
         except TimeoutError:
-            raise Unreachable(f"{host} gave no whole answer within {call.timeout:g} s.") from None
+            raise Unreachable(f"{_host(request)} gave no whole answer within {call.timeout:g} s.") from None
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError):
-            raise Unreachable(f"The certificate of {host} is not trusted.") from None
+            raise Unreachable(f"The certificate of {_host(request)} is not trusted.") from None
         except aiohttp.ClientConnectorError as error:
-            raise Unreachable(f"There is no connection to {host}: {_why(error)}.") from None
+            raise Unreachable(f"There is no connection to {_host(request)}: {_why(error)}.") from None
         except (aiohttp.InvalidURL, ValueError):
             raise Declined("The address, as it is filled in, is none.") from None
         except (aiohttp.ClientError, OSError) as error:
             # Only its kind: the text may hold the address.
-            raise Unreachable(f"The connection to {host} broke off ({type(error).__name__}).") from None
+            raise Unreachable(
+                f"The connection to {_host(request)} broke off ({type(error).__name__})."
+            ) from None
 
     def trouble(self, url: str, reply: Reply, hint: str = "") -> Unreachable | Declined:
         """Return what an answer means that was not expected."""
@@ -301,6 +306,10 @@ def _tls(access: Access, setting: Setting) -> ssl.SSLContext | bool:
     except (OSError, ssl.SSLError) as error:
         said = getattr(error, "strerror", None) or "it holds no certificate"
         raise Refused(f"The option `ca_file`: {path} cannot be used ({said}).") from None
+
+
+def _host(request: Request) -> str:
+    return urlsplit(request.url).netloc
 
 
 def _why(error: OSError) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import quote
@@ -46,7 +47,6 @@ def values(call: Call) -> dict[str, str]:
     Raises:
         Declined: a value is too long or no text.
     """
-    reason = " ".join(call.reason.split())
     given = {
         **call.args,
         "target": call.target,
@@ -54,12 +54,19 @@ def values(call: Call) -> dict[str, str]:
         "order": call.order,
         "epoch": str(call.epoch),
         "verb": call.verb,
-        "reason": "".join(char for char in reason if char.isprintable())[:500] or "no reason was given",
+        "reason": _smoothed(call.reason),
     }
     for name, value in given.items():
-        if len(value) > LONGEST or not _is_text(value):
+        if len(value) > LONGEST or not (value.isascii() or _is_text(value)):
             raise Declined(f"The value of {{{name}}} is longer than {LONGEST} characters, or no text.")
     return given
+
+
+@lru_cache(16)
+def _smoothed(reason: str) -> str:
+    """A reason as one line; the same for all targets of an order."""
+    text = " ".join(reason[:LONGEST].split())
+    return "".join(char for char in text if char.isprintable())[:500] or "no reason was given"
 
 
 def idempotency_key(call: Call) -> str:
