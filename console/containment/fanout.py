@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from console.containment.actuator import Actuator, Call, Declined, Reading, Unreachable
+from console.containment.actuator import Actuator, Call, Declined, Reading, Unreachable, patience
 from console.containment.state import HELD
 from console.events import Body, MoveExtended, MoveOrdered, MoveSeen, Reached, Seen, Target
 from console.refusal import Refused
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from console.containment.state import Standing
 
 ATTEMPT = 2.0
-"""Seconds for one attempt, and for one look."""
+"""Seconds for one attempt, and for one look, from which the number of requests under way follows."""
+LONGEST = 10.0
+"""Seconds for one at most, whatever an actuator asks for."""
 SLACK = 0.25
 """Seconds after which an actuator is cut off that does not keep to its time."""
 ATTEMPTS = 3
@@ -362,13 +364,13 @@ class Course:
         pause = 0.0
         try:
             actuator, call = self._call(progress.target)
-            async with asyncio.timeout(ATTEMPT + SLACK):
+            async with asyncio.timeout(call.timeout + SLACK):
                 answer = await actuator.apply(call)
             state, note = ("effective" if answer.effective else "accepted"), answer.note
         except Unreachable as error:
             state, note, pause = "unreachable", str(error), error.after
         except TimeoutError:
-            state, note = "unreachable", f"no answer within {ATTEMPT:g} s"
+            state, note = "unreachable", "no answer in time"
         except Declined as error:
             state, note = "refused", str(error)
         except Refused as refused:
@@ -405,10 +407,10 @@ class Course:
         progress = self.progress[at]
         try:
             actuator, call = self._call(progress.target)
-            async with asyncio.timeout(ATTEMPT + SLACK):
+            async with asyncio.timeout(call.timeout + SLACK):
                 reading = await actuator.probe(call)
         except (TimeoutError, Refused, Unreachable, Declined) as error:
-            reading = Reading("unknown", str(error) or f"nothing to be seen within {ATTEMPT:g} s")
+            reading = Reading("unknown", str(error) or "nothing to be seen in time")
         except Exception as error:
             reading = Reading("unknown", f"an unforeseen error: {type(error).__name__}")
         if progress.let_go:
@@ -475,7 +477,8 @@ class Course:
 
     def _call(self, target: Target) -> tuple[Actuator, Call]:
         actuator = self.way.actuator(target.point)
-        return actuator, self.way.call(self.body, target, epoch=self.epoch, timeout=ATTEMPT)
+        seconds = min(patience(actuator), LONGEST)
+        return actuator, self.way.call(self.body, target, epoch=self.epoch, timeout=seconds)
 
 
 class Fanout:
