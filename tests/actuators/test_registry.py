@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
 
+from console.config import load
+from console.containment.actuators import catalogue
 from console.containment.actuators.registry import KINDS, make
+from console.containment.points import Points
+from console.events import MoveOrdered
 from console.refusal import Refused
-from tests.actuators.conftest import call
 from tests.actuators.test_tls import issued
 
 
@@ -49,10 +51,9 @@ def sections() -> dict[str, str]:
     return {name: block[1] for name, block in found.items() if name in KINDS and block is not None}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_documented_configuration_works(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the configurations of the page find what they name: programs, secrets, an authority."""
     for name in ("systemctl", "agent-is-stopped"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
@@ -62,19 +63,29 @@ def test_every_documented_configuration_works(
     token.parent.mkdir(parents=True)
     token.write_text("token-0123456789")
     token.chmod(0o600)
-    (tmp_path / "cluster-ca.pem").write_text(authority())
-    (point,) = tomllib.loads(sections()[kind])["points"]
-    assert point["actuator"] == kind
-    secrets = dict.fromkeys(re.findall(r'"([A-Z_]+(?:TOKEN|KEY))"', sections()[kind]), "secret-0123456789")
-    actuator = make(kind, point["options"], secrets=secrets, config_dir=tmp_path)
-    for target in point.get("targets") or [point["agent"]]:
-        name, _, agent = target.partition(" ")
-        plan = actuator.plan(call("halt_agent", name, agent=agent or name))
-        assert plan
-        assert "secret-0123456789" not in plan
-    assert set(point.get("verbs", ())) <= actuator.verbs
+    (tmp_path / "cluster-ca.pem").write_text(issued("authority", [])[0])
+    for section in sections().values():
+        for name in re.findall(r'"([A-Z_]+(?:TOKEN|KEY))"', section):
+            monkeypatch.setenv(name, "secret-0123456789")
+    return tmp_path
 
 
-def authority() -> str:
-    """A certificate in the form of one of a cluster's own authority."""
-    return issued("authority", [])[0]
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_documented_configuration_works(kind: str, place: Path) -> None:
+    file = place / "config.toml"
+    file.write_text(sections()[kind])
+    config = load(file)
+    assert not config.problems
+    (setting,) = config.points
+    assert setting.actuator == kind
+    points = Points(config)
+    assert not points.problems
+    assert points.verbs(setting.name)
+    for verb in points.verbs(setting.name) & catalogue.stopping():
+        order = MoveOrdered("00112233445566aa", verb, reason="double refunds")
+        targets = points.targets(verb)
+        assert targets
+        for target in targets:
+            plan = points.actuator(setting.name).plan(points.call(order, target))
+            assert plan
+            assert "0123456789" not in plan.replace("00112233445566aa", "")

@@ -45,7 +45,10 @@ def segment(name: str) -> str:
     """Return a name as one part of an address (raises Declined)."""
     if not _PLAIN.fullmatch(name) or any(part in (".", "..") for part in re.split(r"[/\\]", name)):
         raise Declined(f"{name[:100]!r} is no name there.")
-    return quote(name, safe="")
+    try:
+        return quote(name, safe="", errors="strict")
+    except UnicodeEncodeError:
+        raise Declined(f"{name[:100]!r} is no text.") from None
 
 
 @asynccontextmanager
