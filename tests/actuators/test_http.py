@@ -58,6 +58,13 @@ class Gateway(Site):
         return said({}, 404)
 
 
+class Elsewhere(Site):
+    """Another system, which nobody gave the secret of the gateway."""
+
+    async def answer(self, request: Seen) -> web.Response:
+        return said({"state": "halted"})
+
+
 @pytest.fixture
 async def gateway(start: Start[Gateway]) -> Gateway:
     return await start(Gateway())
@@ -187,6 +194,25 @@ async def test_a_verb_without_a_request_is_declined(gateway: Gateway, made: Make
     with pytest.raises(Declined, match="restore_agent"):
         await actuator.apply(call("restore_agent"))
     assert not gateway.seen
+
+
+async def test_the_secret_goes_to_no_other_host(
+    gateway: Gateway, start: Start[Elsewhere], made: Make
+) -> None:
+    other = await start(Elsewhere())
+    probe = {
+        "url": f"{other.url}/look",
+        "headers": {"X-Key": "env:TEST_KEY"},
+        "stopped": {"field": "state", "equals": "halted"},
+    }
+    restore = {"url": f"{other.url}/restore"}
+    actuator = made("http", options(gateway, probe=probe, restore=restore))
+    assert (await actuator.probe(call())).observed == "stopped"
+    await actuator.apply(call("restore_agent"))
+    assert "TEST_TOKEN" not in actuator.plan(call("restore_agent"))
+    assert len(other.seen) == 2
+    assert not [each for each in other.seen if "Authorization" in each.headers]
+    assert other.seen[0].headers["X-Key"] == ENVIRONMENT["TEST_KEY"]
 
 
 async def test_each_target_may_have_its_own_address(gateway: Gateway, made: Make) -> None:

@@ -67,6 +67,7 @@ class Filler:
         body: JSON, or a form by its Content-Type.
         client: sends it.
         setting: where the secrets of the headers are.
+        secured: whether the secret of the client goes along.
 
     Raises:
         Refused: a part is wrong, or a secret of it is not there.
@@ -81,8 +82,10 @@ class Filler:
         body: str,
         client: Client,
         setting: Setting,
+        *,
+        secured: bool = True,
     ) -> None:
-        self._method, self._client, self._setting = method, client, setting
+        self._method, self._client, self._setting, self.secured = method, client, setting, secured
         texts, self._secrets = dict(headers), dict[str, str]()
         for name, text in headers.items():
             if not _NAME.fullmatch(name):
@@ -95,11 +98,15 @@ class Filler:
         if body and not kind:
             texts["Content-Type"] = kind = "application/json"
         self._url = template.address(f"{option}.url", url)
-        client.check(url, secured=bool(self._secrets))
+        client.check(url, secured=self._guarded)
         self._headers: dict[str, Template] = {
             name: template.header(f"{option}.headers", text) for name, text in texts.items()
         }
         self._body = template.body(f"{option}.body", body, kind)
+
+    @property
+    def _guarded(self) -> bool:
+        return bool(self._secrets) or (self.secured and self._client.secured)
 
     def planned(self, call: Call) -> Request:
         """Return the request with the names of secrets (raises Declined)."""
@@ -115,7 +122,7 @@ class Filler:
             for name, variable in self._secrets.items():
                 value = secret.of_environment(variable, "actuator", self._setting.secrets)
                 headers[name] = headers[name].removesuffix(f"env:{variable}") + value
-            self._client.check(request.url, secured=bool(self._secrets))
+            self._client.check(request.url, secured=self._guarded)
         except Refused as refused:
             raise Declined(str(refused)) from None
         return request._replace(headers=headers)
@@ -136,8 +143,10 @@ class Canary:
         self, option: str, probe: Probe, client: Client, setting: Setting, *, secured: bool = True
     ) -> None:
         _check(option, probe)
-        self._probe, self._client, self._secured = probe, client, secured
-        self._filler = Filler(option, probe.method, probe.url, probe.headers, probe.body, client, setting)
+        self._probe, self._client = probe, client
+        self._filler = Filler(
+            option, probe.method, probe.url, probe.headers, probe.body, client, setting, secured=secured
+        )
 
     @observing
     async def look(self, call: Call) -> Reading:
@@ -156,7 +165,7 @@ class Canary:
         )
 
     async def _ask(self, call: Call) -> Reply:
-        return await self._client.ask(call, self._filler.request(call), secured=self._secured)
+        return await self._client.ask(call, self._filler.request(call), secured=self._filler.secured)
 
     async def _counted(self, call: Call, counter: str) -> Reading:
         flat = self._probe.flat_seconds

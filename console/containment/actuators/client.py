@@ -137,9 +137,10 @@ class Client:
             self._read = now
         return self._token
 
-    def check(self, url: str, *, secured: bool = False) -> None:
-        """Refuse an address to which a secret would go in the clear; `secured`: there is another one in the headers."""
-        if url.startswith("https://") or not (secured or self.secured) or self._access.cleartext:
+    def check(self, url: str, *, secured: bool | None = None) -> None:
+        """Refuse an address to which a secret would go in the clear; `secured`: whether one goes there (raises Refused)."""
+        goes = self.secured if secured is None else secured
+        if url.startswith("https://") or not goes or self._access.cleartext:
             return
         parts = urlsplit(url)
         if "{" not in parts.netloc and parts.hostname not in LOOPBACK:
@@ -148,12 +149,12 @@ class Client:
                 "Use https://, or say that this is wanted: cleartext = true.",
             )
 
-    def plan(self, *requests: Request) -> str:
-        """Return what would be sent, secrets masked."""
+    def plan(self, *requests: Request, secured: bool = True) -> str:
+        """Return what would be sent, secrets masked; `secured`: whether the secret goes along."""
         lines: list[str] = []
         for each in requests:
             headers = dict(each.headers)
-            if self.secured:
+            if secured and self.secured:
                 name = self._access.token_env or self._access.token_file
                 headers["Authorization"] = f"{self._scheme}[secret of {name}]"
             lines += [f"{each.method} {each.url}", *(f"{key}: {value}" for key, value in headers.items())]
@@ -161,7 +162,12 @@ class Client:
         return "\n".join(shown.rows(lines))
 
     async def send(
-        self, call: Call, request: Request, took: Collection[int] = (200, 201, 202, 204), hint: str = ""
+        self,
+        call: Call,
+        request: Request,
+        took: Collection[int] = (200, 201, 202, 204),
+        *,
+        secured: bool = True,
     ) -> Reply:
         """Make a request that must be taken.
 
@@ -169,16 +175,16 @@ class Client:
             call: for which; its time is the bound.
             request: what is sent.
             took: what the system answers when it took it.
-            hint: what to look at when it refuses.
+            secured: whether the secret goes along.
 
         Raises:
             Unreachable: there was no answer, or one that says: later.
             Declined: it answered otherwise.
         """
-        reply = await self.ask(call, request)
+        reply = await self.ask(call, request, secured=secured)
         if reply.status in took:
             return reply
-        raise self.trouble(request.url, reply, hint)
+        raise self.trouble(request.url, reply)
 
     async def ask(self, call: Call, request: Request, *, secured: bool = True) -> Reply:
         """Make a request and return whatever is answered.
@@ -243,7 +249,7 @@ class Client:
                 f"The connection to {_host(request)} broke off ({type(error).__name__})."
             ) from None
 
-    def trouble(self, url: str, reply: Reply, hint: str = "") -> Unreachable | Declined:
+    def trouble(self, url: str, reply: Reply) -> Unreachable | Declined:
         """Return what an answer means that was not expected."""
         host, said = urlsplit(url).netloc, self.said(reply)
         match reply.status:
@@ -259,7 +265,7 @@ class Client:
             case 401 | 403:
                 return Declined(f"{host} refused with {reply.status}: check the secret and its rights{said}.")
             case 404:
-                return Declined(f"{host} answered 404: {hint or 'there is no such thing there'}{said}.")
+                return Declined(f"{host} answered 404: there is no such thing there{said}.")
             case status:
                 return Declined(f"{host} answered {status}, which was not expected{said}.")
 

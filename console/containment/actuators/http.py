@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from msgspec import Struct
@@ -44,14 +45,31 @@ class Actuator:
         self._client = Client(options, setting)
         if stop is None and restore is None:
             raise Refused("The option `stop` is missing.", "Say what is sent: [points.options.stop].")
+        # The secret is that of the system which is told to stop: no other host gets it.
+        told = next(_origin(each.url) for each in (stop, restore) if each is not None)
         self._sent: dict[bool, tuple[Sent, Filler]] = {}
         for lifts, name, sent in ((False, "stop", stop), (True, "restore", restore)):
             if sent is not None:
-                filler = Filler(name, sent.method, sent.url, sent.headers, sent.body, self._client, setting)
-                self._sent[lifts] = sent, filler
+                self._sent[lifts] = (
+                    sent,
+                    Filler(
+                        name,
+                        sent.method,
+                        sent.url,
+                        sent.headers,
+                        sent.body,
+                        self._client,
+                        setting,
+                        secured=_origin(sent.url) == told,
+                    ),
+                )
         if stop and probe and (stop.method, stop.url, stop.body) == (probe.method, probe.url, probe.body):
             raise Refused("The option `probe` repeats what is told.", "Look from elsewhere.")
-        self._canary = Canary("probe", probe, self._client, setting) if probe is not None else None
+        self._canary = (
+            Canary("probe", probe, self._client, setting, secured=_origin(probe.url) == told)
+            if probe is not None
+            else None
+        )
         self._lifting = catalogue.lifting()
         self.verbs = (catalogue.stopping() if stop else frozenset()) | (
             self._lifting if restore else frozenset()
@@ -59,12 +77,13 @@ class Actuator:
 
     def plan(self, call: Call) -> str:
         """Return the request, with secrets by their names."""
-        return self._client.plan(self._for(call)[1].planned(call))
+        filler = self._for(call)[1]
+        return self._client.plan(filler.planned(call), secured=filler.secured)
 
     async def apply(self, call: Call) -> Answer:
         """Send the request."""
         sent, filler = self._for(call)
-        reply = await self._client.send(call, filler.request(call), sent.expect)
+        reply = await self._client.send(call, filler.request(call), sent.expect, secured=filler.secured)
         return Answer(sent.effective, f"It answered {reply.status}{self._client.said(reply)}"[:300])
 
     async def probe(self, call: Call) -> Reading:
@@ -81,3 +100,9 @@ class Actuator:
         if call.verb not in self.verbs:
             raise Declined(f"Nothing is configured for {call.verb}.")
         return self._sent[call.verb in self._lifting]
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port of a template."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{re.split('[/?]', rest, maxsplit=1)[0]}".lower()
