@@ -1,7 +1,7 @@
 """What the gateways for MCP and A2A have in common: something registered there is deactivated, and activated again.
 
-HTTP API of ContextForge (mcp-context-forge) 0.9 and later: POST .../{id}/state?activate=false, GET .../{id}. From 1.0 on
-its paths begin with /v1, which is a part of the address that is configured.
+HTTP API of ContextForge (mcp-context-forge) 1.0, its betas since January 2026 included: POST .../{id}/state?activate=false,
+GET .../{id}. Where its paths begin with /v1, that is a part of the address that is configured.
 """
 
 from __future__ import annotations
