@@ -139,11 +139,16 @@ def keys_wait() -> AbstractContextManager[None]:
 
 
 def checked(config: Config) -> Config:
-    """Return `config` with what only the console can tell: themes and keys that there are not."""
+    """Return `config` with what only its users can tell: themes and keys that there are not, leases that cannot be."""
+    from console.warden.settings import limits
     from screens.app import unusable
 
     for path, what in unusable(config.screen.keys, config.screen.theme):
         config = config.refuse(("screen", *path), what)
+    try:
+        limits(config.warden)
+    except Refused as refused:
+        config = config.refuse(("warden", "lease"), str(refused))
     return config
 
 

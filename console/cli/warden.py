@@ -46,7 +46,7 @@ def run(options: Namespace) -> int:
 
 def _run(context: Context) -> int:
     from console.warden.daemon import run as serve
-    from console.warden.directory import directory
+    from console.warden.settings import directory
 
     for problem in context.config.problems:
         complain(str(problem))
@@ -56,8 +56,8 @@ def _run(context: Context) -> int:
 
 
 def _key(context: Context) -> int:
-    from console.warden.directory import directory
     from console.warden.leases import PUBLIC
+    from console.warden.settings import directory
 
     path = directory(context.config, context.options.home or "") / PUBLIC
     try:

@@ -27,14 +27,13 @@ import msgspec
 from aiohttp import web
 
 from console.config import Config
-from console.config import Warden as Settings
 from console.refusal import Refused
-from console.warden.directory import ADDRESS, TOKEN
 from console.warden.epochs import NAME as EPOCHS
 from console.warden.epochs import Epochs
 from console.warden.guards import Kept
 from console.warden.leases import PUBLIC, Signer
-from console.warden.server import Limits, Say, Server
+from console.warden.server import Say, Server
+from console.warden.settings import ADDRESS, TOKEN, limits
 from data import durable
 from data.clock import Clock, SystemClock
 from data.lock import Lock
@@ -44,8 +43,6 @@ LOCK = "warden.lock"
 GUARD_TOKEN = "guard-token"  # noqa: S105 - the name of a file
 ROSTER = "guards.json"
 FLAGS = "flags.json"
-SHORTEST, LONGEST, LONGER = 1.0, 60.0, 600.0
-"""Seconds: the shortest lease, the longest usual one, and the longest for an agent of low risk."""
 SPARE = 500
 """File descriptors that streams leave to everybody else."""
 IDLE = 20.0
@@ -53,28 +50,6 @@ IDLE = 20.0
 TICK = 0.25
 """Seconds between looks at what is to be written down beside halts."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-def limits(settings: Settings, streams: int) -> Limits:
-    """Check what the configuration says about leases.
-
-    Raises:
-        Refused: a lease is out of its bounds.
-    """
-    lease = settings.lease / SECOND
-    if not SHORTEST <= lease <= LONGEST:
-        raise Refused(
-            f"`warden.lease` is {lease:g} s: agents would be halted by every hiccup, or far too late.",
-            f"Set it from {SHORTEST:g} to {LONGEST:g} s; 10 s is usual.",
-        )
-    longer = {agent: each / SECOND for agent, each in settings.longer.items()}
-    for agent, seconds in longer.items():
-        if not lease <= seconds <= LONGER:
-            raise Refused(
-                f"`warden.longer` gives {agent} {seconds:g} s.",
-                f"It may be from {lease:g} to {LONGER:g} s, and only for agents of low risk.",
-            )
-    return Limits(lease, longer, settings.agents, streams)
 
 
 def run(

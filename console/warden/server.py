@@ -24,6 +24,7 @@ from console.warden import flags
 from console.warden.epochs import Epochs, Stale, Word
 from console.warden.guards import Guards, GuardStanding, Saw
 from console.warden.leases import Ask, Hex, Lease, Named, Number, Signer, notice
+from console.warden.settings import Limits
 from console.warden.streams import Streams
 from data.clock import Clock
 
@@ -89,15 +90,6 @@ class Standing(Struct, frozen=True):
     halts: list[Word]
     guards: list[GuardStanding]
     trouble: list[str] = []
-
-
-class Limits(Struct, frozen=True):
-    """Leases in seconds, patterns of agents that may run, agents with longer leases, and the most streams."""
-
-    lease: float = 10.0
-    longer: dict[str, float] = {}
-    agents: tuple[str, ...] = ("*",)
-    streams: int = 15_000
 
 
 class Server:

@@ -60,7 +60,7 @@ class _Daemon:
 
 
 def run(report: Report) -> None:
-    """Measure the three, each on a warden of its own."""
+    """Measure each on a warden of its own."""
     with tempfile.TemporaryDirectory() as folder, _Daemon(Path(folder)) as daemon:
         opened, answered, last = asyncio.run(_halt(daemon))
         report("open 10,000 streams, s", opened, "", "", None, "")
@@ -80,6 +80,7 @@ def run(report: Report) -> None:
             "3,300/s",
         )
     with tempfile.TemporaryDirectory() as folder, _Daemon(Path(folder)) as daemon:
+        report("a check under a fresh lease, us", _check(daemon), "", "", None, "")
         last = _cut_off(daemon)
         report("last act after everything was cut off, s", last, "the lease", 10.0, last / 10.0, "12 s")
 
@@ -180,6 +181,18 @@ def _signatures() -> float:
         signer.sign(Lease("agent-1", "0" * 32, secrets.token_hex(16), 101, 10_000, tools, ()))
         count += 1
     return float(count)
+
+
+def _check(daemon: _Daemon) -> float:
+    """Return the microseconds of CPU of a check under a fresh lease."""
+    guard = Guard(daemon.url, "agent-1", daemon.key, tools=["refund"]).start()
+    try:
+        begin = time.thread_time()
+        for _ in range(100_000):
+            guard.check("refund")
+        return (time.thread_time() - begin) * 10
+    finally:
+        guard.close()
 
 
 def _cut_off(daemon: _Daemon) -> float:

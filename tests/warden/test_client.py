@@ -42,6 +42,7 @@ async def test_a_halt_that_comes_twice_after_its_resume_is_no_new_halt(warden: W
     assert (await warden.report()).halts == []
 
 
+@pytest.mark.req("S003-KS-5")
 async def test_an_agent_is_let_out_of_a_halt_of_all_and_the_next_halt_takes_it_in_again(
     warden: Warden, daemon: Daemon
 ) -> None:

@@ -227,6 +227,8 @@ def test_names_are_bounded_and_what_is_too_much_is_halted(scripted: Scripted, gu
     assert may(guard, "tool-7")
 
 
+@pytest.mark.req("S003-KS-2")
+@pytest.mark.req("S003-KS-7")
 async def test_a_halt_reaches_it_at_once_and_it_says_so(
     warden: Warden, daemon: Daemon, guards: list[Guard]
 ) -> None:

@@ -347,6 +347,7 @@ async def test_beyond_loopback_guards_show_a_token(tmp_path: Path) -> None:
     daemon.stop()
 
 
+@pytest.mark.req("S003-KS-6")
 async def test_a_stream_tells_each_agent_what_concerns_it_in_order(daemon: Daemon, warden: Warden) -> None:
     first = await warden.raise_epoch("tool", "refund", ORDER, "")
     async with (
