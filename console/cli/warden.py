@@ -15,8 +15,7 @@ from console.refusal import Refused
 from data.clock import iso
 
 if TYPE_CHECKING:
-    from console.warden.guards import GuardStanding
-    from console.warden.server import Standing
+    from console.warden.protocol import GuardStanding, Standing
 
 STATES = {
     "running": "may act",

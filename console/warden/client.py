@@ -13,8 +13,7 @@ from console.config import Config
 from console.containment.actuator import Declined, Unreachable
 from console.events import HaltScope
 from console.refusal import Refused
-from console.warden.guards import GuardStanding, Saw
-from console.warden.server import Order, Resume, Seen, Settled, Standing
+from console.warden.protocol import GuardStanding, Order, Resume, Saw, Seen, Settled, Standing
 from console.warden.settings import ADDRESS, TOKEN, directory
 
 if TYPE_CHECKING:

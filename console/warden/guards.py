@@ -7,62 +7,22 @@ All of it is the guards' own word, except for when leases run out: the warden ga
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal
 
 from msgspec import Struct
 
 from console.warden.epochs import Epochs, Word
-from console.warden.leases import Ask, Hex, Named
-
-GuardState = Literal[
-    "running", "lapsed", "requested", "acked", "verified", "lease_expired", "unreachable", "leaking"
-]
-"""`running` and `lapsed`: no halt concerns it, and it has a lease, or has let it run out."""
-Saw = Literal["verified", "leaking"]
+from console.warden.protocol import Ask, GuardState, Hex, Named, Saw
+from console.warden.protocol import GuardStanding as GuardStanding
 
 _STRONGEST: tuple[GuardState, ...] = ("leaking", "verified", "lease_expired", "acked")
 MOST = 20_000
 """Guards that are known at once; further ones get no lease."""
+NAMES = 1_000_000
+"""Names of tools and queues of all guards together; beyond them a guard that asks for more gets no lease."""
 FORGET = 3600.0
 """Seconds after which a guard without a lease may be forgotten."""
 SILENT = 2.0
 """Seconds after a halt in which a guard is expected to show itself; then it is unreachable."""
-
-
-class GuardStanding(Struct, frozen=True, omit_defaults=True):
-    """One guard as the warden knows it. Names come from agents: clean them before they are shown.
-
-    Attributes:
-        agent: whose guard it is.
-        guard: its own id, 32 hex digits; an agent has one for each process.
-        state: see `GuardState`; of the newest halt that concerns it: what holds for that one holds for those before.
-        scope: of that halt; empty if none does.
-        subject: of that halt.
-        epoch: of that halt; 0 if none does.
-        at: when that halt was ordered, nanoseconds UTC by the warden's clock.
-        times: milliseconds since that halt at which each state was first seen.
-        lease_ms: what is left of its lease, milliseconds; 0 = none. With a halt: of what was given before it.
-        valid_ms: how long its leases are.
-        longer: whether that is longer than usual, by the configuration.
-        stream: whether it listens for halts.
-        obeys: the highest epoch that it says it obeys.
-        seen_ms: milliseconds since it last asked or acknowledged anything; -1 = not since the warden started.
-    """
-
-    agent: str
-    guard: str
-    state: GuardState
-    scope: str = ""
-    subject: str = ""
-    epoch: int = 0
-    at: int = 0
-    times: dict[str, int] = {}
-    lease_ms: int = 0
-    valid_ms: int = 0
-    longer: bool = False
-    stream: bool = False
-    obeys: int = 0
-    seen_ms: int = -1
 
 
 class Kept(Struct, frozen=True):
@@ -113,6 +73,7 @@ class Guards:
         self._epochs, self._now, self._usual = epochs, now, usual
         self._guards: dict[tuple[str, str], _Guard] = {}
         self._began: dict[tuple[str, str], tuple[int, float]] = {}
+        self._names = 0
         self.changed = False
         """Whether somebody came since this was last set to False, so that `kept` is worth writing."""
 
@@ -131,6 +92,7 @@ class Guards:
             guard = _Guard(each.agent, each.guard)
             guard.tools, guard.queues = frozenset(each.tools), frozenset(each.queues)
             guard.valid, guard.until = each.valid, now + each.valid
+            self._names += len(guard.tools) + len(guard.queues)
             self._guards[each.agent, each.guard] = guard
         for word in self._epochs.in_force:
             self.halted(word, now - since(word))
@@ -156,12 +118,16 @@ class Guards:
         return known
 
     def asked(self, ask: Ask) -> bool:
-        """Note a question, and with it what the guard obeys. Returns False when there are too many guards."""
+        """Note a question, and with it what the guard obeys. Returns False when there are too many of them."""
         guard = self.meet(ask.agent, ask.guard)
         if guard is None:
             return False
         tools, queues = frozenset(ask.tools), frozenset(ask.queues)
         if (tools, queues) != (guard.tools, guard.queues):
+            more = len(tools) + len(queues) - len(guard.tools) - len(guard.queues)
+            if more > 0 and self._names + more > NAMES:
+                return False
+            self._names += more
             guard.tools, guard.queues = tools, queues
             self.changed = True
         self._obeys(guard, ask.epoch)
@@ -295,7 +261,8 @@ class Guards:
             if not each.streams and each.until + FORGET < now and each.seen + FORGET < now
         ]
         for key in gone:
-            del self._guards[key]
+            guard = self._guards.pop(key)
+            self._names -= len(guard.tools) + len(guard.queues)
 
 
 def _concerns(word: Word, guard: _Guard) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from console.telemetry.action import CALLS, Action
-from console.warden.guards import GuardStanding
+from console.warden.protocol import GuardStanding
 
 IN_FLIGHT = 2_000_000_000
 """Nanoseconds that what was begun before the halt may take to end, and clocks may differ by."""

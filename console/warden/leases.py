@@ -1,15 +1,10 @@
-"""What the warden signs: leases for guards, and notices of halts and resumes. The formats are in docs/warden.md.
-
-A lease answers one question of one guard, and names its nonce: it cannot be used twice, nor by somebody else, and no
-clock has to agree with another. Its time runs from the moment the guard asked, on the guard's own clock.
-"""
+"""What the warden signs with: its key, which says of a lease or a notice that it is the warden's word."""
 
 from __future__ import annotations
 
 import os
 import stat
 from pathlib import Path
-from typing import Annotated, Literal
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,70 +14,16 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from msgspec import Meta, Struct
 
-from console.events import HaltScope
 from console.refusal import Refused
 from console.warden.epochs import Word
+from console.warden.protocol import Lease, Notice, Signed
 from data import durable
 
 DOMAIN = b"warroom-warden-1\n"
 """Stands before everything that is signed: this key's signatures mean nothing elsewhere."""
 KEY = "key.pem"
 PUBLIC = "key.pub"
-
-Named = Annotated[str, Meta(pattern="^[^\\x00-\\x1f\\x7f-\\x9f]{1,128}$")]
-"""A name that an agent may have: bounded, and printable as far as that goes; clean it before it is shown."""
-Hex = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
-Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-
-
-class Ask(Struct, frozen=True, forbid_unknown_fields=True):
-    """A guard asks for a lease, or for the next one.
-
-    Attributes:
-        agent: for whom it stands.
-        guard: its own random id; one for each process.
-        nonce: fresh for every question.
-        tools: those for which it asks.
-        queues: the same for queues of actions.
-        epoch: the highest that it obeys, which acknowledges every halt up to there.
-    """
-
-    agent: Named
-    guard: Hex
-    nonce: Hex
-    tools: Annotated[tuple[Named, ...], Meta(max_length=256)] = ()
-    queues: Annotated[tuple[Named, ...], Meta(max_length=64)] = ()
-    epoch: Number = 0
-
-
-class Lease(Struct, frozen=True, tag="lease", tag_field="kind"):
-    """Leave to act for `valid_ms` from when it was asked for, with these tools and queues and no others."""
-
-    agent: str
-    guard: str
-    nonce: str
-    epoch: int
-    valid_ms: int
-    tools: tuple[str, ...]
-    queues: tuple[str, ...]
-
-
-class Notice(Struct, frozen=True):
-    """A halt or a resume. A resume gives no leave: it is a reason to ask."""
-
-    kind: Literal["halt", "resume"]
-    scope: HaltScope
-    subject: str
-    epoch: int
-
-
-class Signed(Struct, frozen=True):
-    """What travels: the exact text that was signed, and the signature in hex."""
-
-    signed: str
-    signature: str
 
 
 def notice(word: Word) -> Notice:

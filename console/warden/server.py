@@ -12,18 +12,19 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from console.events import HaltScope
 from console.refusal import Refused
 from console.warden import flags
 from console.warden.epochs import Epochs, Stale, Word
-from console.warden.guards import Guards, GuardStanding, Saw
-from console.warden.leases import Ask, Hex, Lease, Named, Number, Signer, notice
+from console.warden.guards import Guards
+from console.warden.leases import Signer, notice
+from console.warden.protocol import Ack, Ask, Lease, Order, Resume, Seen, Settled, Standing
 from console.warden.settings import Limits
 from console.warden.streams import Streams
 from data.clock import Clock
@@ -36,60 +37,6 @@ OFREP = "/ofrep/v1/evaluate/flags"
 Say = Callable[[str], None]
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 S = TypeVar("S", bound=Struct)
-Maybe = Annotated[str, Meta(pattern="^[^\\x00-\\x1f\\x7f-\\x9f]{0,128}$")]
-"""A name, or nothing."""
-
-
-class Order(Struct, frozen=True, forbid_unknown_fields=True):
-    """A halt. `order`: 16 hex digits, the same for every attempt."""
-
-    scope: HaltScope
-    order: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
-    subject: Maybe = ""
-    reason: Annotated[str, Meta(max_length=2000)] = ""
-
-
-class Resume(Struct, frozen=True, forbid_unknown_fields=True):
-    """A halt is taken back. `epoch`: that of the halt that is meant."""
-
-    scope: HaltScope
-    epoch: Number
-    subject: Maybe = ""
-    reason: Annotated[str, Meta(max_length=2000)] = ""
-
-
-class Settled(Struct, frozen=True):
-    """What a halt or a resume came to. `durable`: it survives a restart of the warden."""
-
-    epoch: int
-    durable: bool = True
-    guards: int = 0
-
-
-class Seen(Struct, frozen=True, forbid_unknown_fields=True):
-    """What somebody who is not the guard saw of an agent that is halted."""
-
-    agent: Named
-    state: Saw
-    epoch: Number
-    guard: Annotated[str, Meta(pattern="^([0-9a-f]{32})?$")] = ""
-
-
-class Ack(Struct, frozen=True, forbid_unknown_fields=True):
-    """A guard says that it obeys an epoch."""
-
-    agent: Named
-    guard: Hex
-    epoch: Number
-
-
-class Standing(Struct, frozen=True):
-    """What `GET /standing` answers. `trouble`: what is wrong, one sentence each."""
-
-    epoch: int
-    halts: list[Word]
-    guards: list[GuardStanding]
-    trouble: list[str] = []
 
 
 class Server:

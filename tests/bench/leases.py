@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from console.guard import Guard, Halted
 from console.warden.client import Warden, read_token
-from console.warden.leases import Lease, Signer
+from console.warden.leases import Signer
+from console.warden.protocol import Lease
 from tests.bench.report import Report
 
 NAME = "leases"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from console.warden.client import Warden, read_token
-from console.warden.guards import GuardStanding
+from console.warden.protocol import GuardStanding
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0

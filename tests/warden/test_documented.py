@@ -107,7 +107,7 @@ async def test_a_port_written_from_the_page_alone_gets_a_lease(daemon: Daemon) -
 def test_the_page_names_the_domain_of_signatures_and_every_state() -> None:
     from typing import get_args
 
-    from console.warden.guards import GuardState
+    from console.warden.protocol import GuardState
 
     assert DOMAIN.decode().strip() in PAGE
     assert [state for state in get_args(GuardState) if f"| `{state}` |" not in PAGE] == []

@@ -20,8 +20,8 @@ from console.guard import Guard, Halted
 from console.guard.asgi import Guarded
 from console.guard.mcp import passes
 from console.warden.client import Warden
-from console.warden.guards import Saw
-from console.warden.leases import Lease, Notice, Signer
+from console.warden.leases import Signer
+from console.warden.protocol import Lease, Notice, Saw
 from tests.warden.conftest import ROOT, Daemon, soon, standing
 
 ORDER = "00000000000000b1"

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.telemetry.action import Action
-from console.warden.guards import GuardStanding
 from console.warden.leaks import IN_FLIGHT, leaks
+from console.warden.protocol import GuardStanding
 
 AT = 1_764_000_000_000_000_000
 SECOND = 10**9
