@@ -10,7 +10,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from console.config import Config, Window
 from console.evidence import window
@@ -22,6 +22,9 @@ from data.clock import iso, parse_iso
 from data.home import Home
 from data.trouble import StoreTrouble, explain
 from playbooks.duration import say
+
+if TYPE_CHECKING:
+    from console.warden.protocol import Standing
 
 State = Literal["ok", "note", "BROKEN"]
 MIB = 1 << 20
@@ -72,6 +75,7 @@ def examine(config: Config, path: Path, mode: str | None, now: int) -> Iterator[
         yield from _watcher(home)
         yield from _window(config.window, home)
     if mode is None or (home is not None and home.mode == "live"):
+        yield from _warden(config, path)
         yield from _readiness(config, home, now)
 
 
@@ -201,6 +205,42 @@ def _readiness(config: Config, home: Home | None, now: int) -> Iterator[Finding]
             yield Finding("readiness", "note", f"{word}: {', '.join(named)}", fix)
     if not any(row.gap for row in rows):
         yield Finding("readiness", "ok", f"{len(rows)} questions are answered yes")
+
+
+def _warden(config: Config, path: Path) -> Iterator[Finding]:
+    from console.containment.actuator import Declined, Unreachable
+    from console.refusal import Refused
+    from console.warden.client import Warden
+
+    async def ask(warden: Warden) -> Standing:
+        try:
+            return await warden.report()
+        finally:
+            await warden.close()
+
+    mend = "Start it again (warroom warden run): agents with a guard stop after one lease without it."
+    try:
+        warden = Warden.configured(config, str(path))
+        if warden is None:
+            return
+        found = asyncio.run(ask(warden))
+    except Refused as refused:
+        yield Finding("warden", "BROKEN", refused.what, refused.next_step)
+        return
+    except (Unreachable, Declined) as error:
+        yield Finding("warden", "BROKEN", str(error), mend)
+        return
+    for sentence in found.trouble:
+        yield Finding("warden", "note", sentence)
+    leaking = sorted({each.agent for each in found.guards if each.state == "leaking"})
+    if leaking:
+        yield Finding(
+            "warden", "BROKEN", f"halted, and acting: {', '.join(leaking[:20])}", "Stop them by another way."
+        )
+    longer = sorted({each.agent for each in found.guards if each.longer})
+    also = f"; longer leases: {', '.join(longer[:20])}" if longer else ""
+    halts = f"{len(found.halts)} halts in force" if found.halts else "nothing is halted"
+    yield Finding("warden", "ok", f"{len(found.guards)} guards, {halts}, epoch {found.epoch}{also}")
 
 
 def _baselines(today: str) -> Iterator[Finding]:

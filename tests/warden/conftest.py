@@ -86,10 +86,10 @@ class Daemon:
         self.configure()
         return self
 
-    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `warroom warden` with this configuration, to its end."""
+    def cli(self, *arguments: str, command: str = "warden") -> subprocess.CompletedProcess[str]:
+        """Run `warroom warden`, or another command, with this configuration, to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "console.cli", "warden", *arguments],
+            [sys.executable, "-m", "console.cli", command, *arguments],
             env=self.environment,
             capture_output=True,
             text=True,

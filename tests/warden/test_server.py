@@ -439,3 +439,25 @@ def test_without_a_warden_the_status_says_what_to_do(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, "warden run" in done.stderr) == (3, True)
+
+
+def test_doctor_says_whether_the_warden_is_there(daemon: Daemon) -> None:
+    def found() -> list[str]:
+        return [line for line in daemon.cli(command="doctor").stdout.splitlines() if line[8:].startswith("warden ")]
+
+    (line,) = found()
+    assert line.startswith("ok")
+    assert "nothing is halted" in line
+    daemon.kill()
+    (line,) = found()
+    assert line.startswith("BROKEN")
+    (daemon.place / "token").chmod(0o644)
+    (line,) = found()
+    assert "Others can read" in line
+
+
+def test_the_check_of_the_configuration_finds_a_lease_that_cannot_be(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, 'lease = "2 h"')
+    daemon.configure()
+    done = daemon.cli("check", command="config")
+    assert (done.returncode, "`warden.lease` is 7200 s" in done.stdout) == (1, True), done
