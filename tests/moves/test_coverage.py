@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -223,6 +224,25 @@ async def test_live_fire_refuses_what_works_for_people(trial: tuple[Grounds, Roo
     with pytest.raises(Refused, match="carries out no scale_to_zero"):
         await fire(room, made.points, ["gateway-canary"], "scale_to_zero")
     assert all(not system.told for system in made.systems.values())
+
+
+@pytest.mark.req("S003-DR-2")
+async def test_in_a_drill_live_fire_reaches_the_points_of_the_drill_and_no_other(
+    tmp_path: Path, clock: ManualClock, gateway: Gateway
+) -> None:
+    drill = Home.open(tmp_path / "drill", "drill", clock)
+    real = Config(points=(Point("real", "fake", canary=True, targets=("r",)),))
+    (drill.path / "config.toml").write_text(configured(gateway))
+    points = Points.of(real, drill)
+    assert [each.name for each in points.settings] == ["gateway", "pay", "canary"]
+    async with ground(drill, "ana") as room:
+        assert room.incident.mode == "drill"
+        (fired,) = await fire(room, points, ["canary"])
+        assert fired.works
+        # And the real ones refuse to be tried from a drill.
+        with pytest.raises(Refused, match="drill"):
+            await fire(room, grounds().points, ["gateway-canary"])
+    assert [each.point for each in await proofs(drill)] == ["canary"]
 
 
 async def test_what_an_incident_stopped_proves_it_too(home: Home, room: Room) -> None:

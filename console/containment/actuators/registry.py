@@ -24,6 +24,8 @@ KINDS: Mapping[str, str] = {
     "mcp-gateway": "an MCP server behind a ContextForge gateway",
     "a2a-gateway": "an agent of another party behind a ContextForge gateway",
     "cloud-run": "instances or traffic of a Cloud Run service",
+    "http-queue": "actions that wait in a queue with an HTTP API: held, listed and decided",
+    "command-queue": "actions that wait in a queue, with programs that list and decide them",
     "manual": "a step that a person does and confirms",
 }
 """What each kind is for, in one line."""
