@@ -106,7 +106,8 @@ class Desk:
         self.room: Room | None = None
         self._watch: CaseReader | None = None
         self._watch_read = 0
-        self._glances: dict[str, tuple[object, Incident]] = {}
+        self._glances: dict[str, tuple[object, Fold, int]] = {}
+        """Case to what it was read from, its fold, and how far that was."""
         self._listeners: list[Callable[[], None]] = []
         self.capture = capture
         self.outbox = outbox
@@ -311,7 +312,7 @@ class Desk:
         mark = _mark(directory)
         seen = self._glances.get(case)
         if seen is not None and seen[0] == mark:
-            return seen[1]
+            return seen[1].incident
         reader = await CaseReader.open(directory)
         try:
             fold, read = Fold(), 0
@@ -320,7 +321,7 @@ class Desk:
                 read = events[-1].n
         finally:
             await reader.close()
-        self._glances[case] = (mark, fold.incident)
+        self._glances[case] = (mark, fold, read)
         return fold.incident
 
     async def find(self, name: str = "") -> Incident:
@@ -369,8 +370,11 @@ class Desk:
         if self.room is not None and self.room.case.id == state.case:
             return self.room
         directory = self.home.case_dir(state.case)
+        # What was read to find it need not be read again. Gone from here: the room goes on with it.
+        seen = self._glances.pop(state.case, None)
+        begun = (seen[1], seen[2]) if seen is not None and seen[0] == _mark(directory) else None
         case = await asyncio.to_thread(Case.open, directory, self.home, project, read_only=self.read_only)
-        room = await self._occupy(case)
+        room = await self._occupy(case, begun)
         missing = await asyncio.to_thread(_missing, room.incident)
         if missing:
             # Killed between the declaration and its checklist: the next to open the room completes it. Where
@@ -380,13 +384,13 @@ class Desk:
         await self._link(room)
         return room
 
-    async def _occupy(self, case: Case) -> Room:
+    async def _occupy(self, case: Case, begun: tuple[Fold, int] | None = None) -> Room:
         try:
             await self.leave()
         except BaseException:
             await asyncio.to_thread(case.close)
             raise
-        room = await Room.open(self.home, case, self.actor, self.role)
+        room = await Room.open(self.home, case, self.actor, self.role, begun)
         room.whole = self.whole
         room.regimes, room.authority, room.links = self.regimes, self.authority, self.links
         for listener in self._listeners:

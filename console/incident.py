@@ -11,6 +11,8 @@ from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from console.comms.state import Messages
 from console.containment.quarantine import Quarantine
 from console.containment.state import Moves
@@ -565,6 +567,9 @@ class Fold:
             if not _bears_state(body) or event.hash in self._hashes:
                 continue
             self._hashes.add(event.hash)
+            if isinstance(body, EffectsListed):
+                # Read already, and by far the largest of what is kept.
+                event = replace(event, body=None)
             order = event.order
             late = bool(self._kept) and order < self._kept[-1][0]
             if late:

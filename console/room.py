@@ -156,6 +156,7 @@ class Room:
         self._reader = reader
         self._fold = Fold()
         self._read = 0
+        self._looked = False
         self._openings = 0
         self._listeners: list[Callable[[], None]] = []
         self.whole: Callable[[Alert], Awaitable[Alert]] = _as_it_is
@@ -169,8 +170,13 @@ class Room:
         self._close: Callable[[], Awaitable[None]] = reader.close
 
     @classmethod
-    async def open(cls, home: Home, case: Case, actor: str, role: str = "") -> Room:
-        """Open the room of `case`, reading its state. Takes over `case`, and closes it when this fails."""
+    async def open(
+        cls, home: Home, case: Case, actor: str, role: str = "", begun: tuple[Fold, int] | None = None
+    ) -> Room:
+        """Open the room of `case`, reading its state. Takes over `case`, and closes it when this fails.
+
+        `begun`: the fold of its events up to that arrival number, which is then its own and not read again.
+        """
         async with AsyncExitStack() as undo:
             undo.push_async_callback(asyncio.to_thread, case.close)
             reader = await CaseReader.open(case.directory)
@@ -180,6 +186,8 @@ class Room:
             )
             undo.push_async_callback(asyncio.to_thread, drafts.close)
             room = cls(case, reader, drafts, home.clock, actor, role, home.replica)
+            if begun is not None:
+                room._fold, room._read = begun
             await room.refresh()
             room._close = undo.pop_all().aclose
         return room
@@ -222,8 +230,9 @@ class Room:
 
     async def refresh(self) -> bool:
         """Read what was appended since the last time, by whomever. Returns whether there was anything."""
-        if self._read and not await self._reader.changed():
+        if self._looked and not await self._reader.changed():
             return False
+        self._looked = True
         before, self._openings = self._openings, self.lines.openings
         if before not in (0, self._openings):
             await self._read_again()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import compress
 from typing import NamedTuple
 
 from console.events import Effect, Progress
@@ -46,13 +47,8 @@ class Index:
         self._follow()
         ledger = self.ledger
         found = self._rows
-        words = wanted.text.casefold().split()
-        if words:
-            self._read()
-            first, *more = words
-            pairs = zip(self._rows, self._texts, strict=True)
-            hits = [(row, text) for row, text in pairs if first in text]
-            found = [row for row, text in hits if all(word in text for word in more)]
+        if wanted.text:
+            found = self._with(wanted.text.casefold().split())
         if wanted.agent:
             part = wanted.agent.casefold()
             found = [row for row in found if part in row.agent.casefold()]
@@ -79,13 +75,24 @@ class Index:
             found = [row for row in found if ledger.unclear(row.id)]
         return found if found is not self._rows else list(found)
 
+    def _with(self, words: list[str]) -> list[Effect]:
+        """The rows in whose texts all these words stand."""
+        self.ready()
+        rows, texts = self._rows, self._texts
+        # Numbers and long words stand in the fewest rows.
+        for word in sorted(words, key=lambda word: (word.isalpha(), -len(word))):
+            hit = [word in text for text in texts]
+            rows, texts = list(compress(rows, hit)), list(compress(texts, hit))
+        return rows
+
     def _follow(self) -> None:
         rows = self.ledger.rows
         if len(self._rows) < len(rows):
             self._rows = list(rows.values())
 
-    def _read(self) -> None:
-        """Make the texts of the rows that have none yet."""
+    def ready(self) -> None:
+        """Make the texts of the rows that have none yet, so that the first search for words need not."""
+        self._follow()
         self._texts += [
             f"{row.id} {row.what} {row.agent} {row.target} {row.key} {row.tool} {row.principal} {row.approval}"
             f" {row.amount} {row.trace} {row.action} {row.tenant}".casefold()

@@ -7,6 +7,7 @@ every event, so that a ledger of a hundred thousand effects is never counted aga
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -167,16 +168,19 @@ class Ledger:
         return set()
 
     def _list(self, body: EffectsListed) -> set[str]:
-        touched = set()
+        rows, fresh = self.rows, Counter[tuple[str, str]]()
         for row in body.rows:
-            if row.id in self.rows:
-                continue
-            self.rows[row.id] = row
-            if body.why == "downstream":
-                self.downstream.add(row.id)
-            self._count(row.id, 1)
-            touched.add(row.action_class)
-        return touched
+            if row.id not in rows:
+                rows[row.id] = row
+                fresh[row.action_class, row.state] += 1
+                if body.why == "downstream":
+                    self.downstream.add(row.id)
+        # A row that nobody touched is as its telemetry says, so that they are counted together.
+        for (name, state), count in fresh.items():
+            tally = self.tallies.setdefault(name, Tally())
+            tally.count("nothing" if state == "none" else "open", count)
+            tally.unclear += count if state == "unknown" else 0
+        return {name for name, _ in fresh}
 
     def _class(self, body: EffectsClassed) -> set[str]:
         touched = {body.action_class}
