@@ -129,6 +129,7 @@ class ContainmentScreen(OverRoom):
             room.case.id,
             _mark(moves),
             self._offers,
+            self._survey,
             [(e.place, e.state, e.note) for e in waiting],
             unseen,
         )

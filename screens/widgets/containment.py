@@ -374,7 +374,8 @@ def _paint_move(offer: Offer, width: int) -> Cells:
         if not offer.by_hand
         else ("BY HAND", "high")
     )
-    marks = "" if offer.move.reversible else "  CANNOT BE TAKEN BACK"
+    lasting = not offer.move.reversible and offer.move.family != "record"
+    marks = "  CANNOT BE TAKEN BACK" if lasting else ""
     marks += "  DESTROYS EVIDENCE" if offer.move.destroys_evidence else ""
     right = 24 if width >= 80 else 12
     name = max(width - right - 3, 8)
