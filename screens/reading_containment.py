@@ -9,7 +9,6 @@ from console.containment.coverage import short
 from console.containment.state import HELD
 from console.containment.verdict import ORDER, receipt, spoken, summary
 from console.containment.verdict import WORDS as MEANINGS
-from screens.display import many
 from screens.times import SECOND, clock, day_hms, hms
 from screens.widgets.containment import (
     COVERED,
@@ -49,10 +48,8 @@ def verdict(order: Order, incident: Incident) -> tuple[str, str]:
         return "", ""
     took = f"after {judged.ms / 1000:.1f} s: {many_held(order)}"
     if judged.verdict == "fail":
-        return (
-            f"FAIL, {title(order)} {took}; not held: {_names(order.open)}. 0, then u says how it was dealt with.",
-            "crit",
-        )
+        open_ = f"{'not seen to run' if order.body.lifts else 'not held'}: {_names(order.open)}"
+        return f"FAIL, {title(order)} {took}; {open_}. 0, then u says how it was dealt with.", "crit"
     confirm = "; C confirms containment" if not order.body.lifts and incident.contained_at is None else ""
     return f"PASS, {title(order)} {took}{confirm}", "ok"
 
@@ -105,8 +102,7 @@ def verdict_lines(moves: Moves, now: int, *, contained: bool, low: bool) -> Line
     how = ", ".join(
         f"{states[state]:,} {LABELS[state][0].lower()}" for state in ORDER if state in HELD and states[state]
     )
-    count = sum(states[state] for state in HELD)
-    held = f"{count:,} of {many(len(order.targets), 'target')} held" + (f": {how}" if how else "")
+    held = many_held(order) + (f": {how}" if how else "")
     given = f"{title(order)}, by {order.by} {day_hms(order.at, now)}Z"
     last: Piece = (
         _rest(order, states, contained),
@@ -134,10 +130,11 @@ def _rest(order: Order, states: Counter[Reached], contained: bool) -> str:
         )
         return f"{going}; the verdict comes {order.body.budget} s after the order at the latest"
     if left := order.open:
-        return f"{len(left):,} not held: {_names(left)}"
+        what = "not seen to run" if order.body.lifts else "not held"
+        return f"{len(left):,} {what}: {_names(left)}"
     if not contained and not order.body.lifts:
         return "C confirms containment, which starts the rollback clocks"
-    return "everything that was stopped is held"
+    return "everything was seen to run again" if order.body.lifts else "everything that was stopped is held"
 
 
 def about_order(order: Order, now: int) -> list[Para]:

@@ -354,7 +354,8 @@ def _differs(each: Standing) -> bool:
 def _paint_order(order: Order, width: int) -> Cells:
     word, tone = verdict_word(order)
     took = f"{order.judged.ms / 1000:.1f} s" if order.judged is not None else ""
-    right = f"{order.held:,}/{len(order.targets):,} held  {hms(order.at)}Z"
+    what_ = "run" if order.body.lifts else "held"
+    right = f"{order.held:,}/{len(order.targets):,} {what_}  {hms(order.at)}Z"
     by = f"  by {order.by}" if width >= 70 else ""
     name = max(width - STATE - 9 - len(right) - 1, 8)
     return [
@@ -417,5 +418,6 @@ def is_canary(point: PointCover) -> bool:
 
 
 def many_held(order: Order) -> str:
-    """Return how many targets hold, in words."""
-    return f"{order.held:,} of {many(len(order.targets), 'target')} held"
+    """Return how many targets hold, or were seen to run again, in words."""
+    what_ = "seen to run again" if order.body.lifts else "held"
+    return f"{order.held:,} of {many(len(order.targets), 'target')} {what_}"
