@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from console.config import Runner
     from console.containment.ordering import Containing
     from console.desk import Desk
+    from console.rollback.reversal import Reversing
     from console.room import Room
+    from data.home import Home
 
 
 def run(
@@ -31,6 +33,7 @@ def run(
     constants: Mapping[str, str] = {},
     messenger: Callable[[Room], Messenger] | None = None,
     containing: Callable[[Desk], Containing] | None = None,
+    reversing: Callable[[Room, Home], Reversing] | None = None,
 ) -> int:
     """Run the console on this terminal until it is left. Returns the exit status.
 
@@ -47,6 +50,7 @@ def run(
         constants: values of playbooks that are the same in every incident, by name.
         messenger: makes what drafts and sends the messages of an incident.
         containing: makes what carries halts and other moves out.
+        reversing: makes what reverses effects of an incident.
     """
     # Threads that share and search take turns with the screen every millisecond instead of every five.
     sys.setswitchinterval(0.001)
@@ -67,6 +71,7 @@ def run(
             constants=constants,
             messenger=messenger,
             containing=containing,
+            reversing=reversing,
             driver_class=TolerantDriver,
         )
         app.run()

@@ -22,6 +22,12 @@ Place = Literal["everywhere", "incident", "room", "evidence", "messages", "conta
 """Where a command exists; `incident`: in the room and on the screens that lie over it."""
 OVER: tuple[Place, ...] = ("evidence", "messages", "containment")
 """The screens that lie over the room."""
+    "ledger",
+]
+Place = Literal["everywhere", "incident", "room", "evidence", "messages", "ledger", "home"]
+"""Where a command exists; `incident`: in the room and on the screens that lie over it."""
+OVER: tuple[Place, ...] = ("evidence", "messages", "ledger")
+"""Screens that lie over the room."""
 SCREENS: tuple[Place, ...] = ("room", *OVER, "home")
 
 
@@ -44,6 +50,8 @@ class Situation:
     """What can be done with the selected step of a playbook."""
     message: frozenset[str] = frozenset()
     """What can be done with the selected message."""
+    effect: frozenset[str] = frozenset()
+    """What can be done with the marked effects, or with the selected effect or audit."""
     running: bool = False
     """Whether a step of a playbook runs, or will by itself."""
     holding: frozenset[str] = frozenset()
@@ -140,6 +148,9 @@ def _holding(can: str, why: str, *, writes: bool = True) -> Possible:
         if writes and not now.writable:
             return _write(now)
         return "" if can in now.holding else why
+def _effect(can: str, why: str, *, writes: bool = True) -> Possible:
+    def possible(now: Situation) -> str:
+        return (_write(now) if writes else "") or ("" if can in now.effect else why)
 
     return possible
 
@@ -292,7 +303,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("evidence.attach", "F", "Attach a file", "Keep a file as evidence, byte by byte, with where it came from and why.", "attach", "incident", "attach", _write),
     Command("evidence.paste", "P", "Attach pasted text", "Keep pasted text as evidence, with why.", "paste", "incident", "paste", _write),
     Command("evidence.preserve", "K", "Keep telemetry", "Copy the telemetry of a trace, session, run, agent or alert into the record before the window rolls over it.", "keep", "incident", "preserve", _write),
-    Command("hold", "L", "Legal hold", "Set a hold: nothing that it covers can be erased; on a hold: lift it.", "hold", "incident", "legalhold", _write),
+    Command("hold", "Z", "Legal hold", "Set a hold: nothing that it covers can be erased; on a hold: lift it.", "hold", "incident", "legalhold", _write),
     Command("evidence.erase", "", "Erase for good", "Take the text or the files of the selected entry or exhibit away for good, by duty or by right; hash and place stay.", "", "incident", "erase", _entry_or_exhibit),
     Command("roster.admit", "M", "Compare words", "Compare the words of the selected console with whoever works at it, and put it on the roster.", "compare", "evidence", "admit", _row("member stranger", "a console")),
     Command("roster.expel", "", "Take off the roster", "What the selected console writes from now on does not count.", "", "evidence", "expel", _row("member", "a member of the roster")),
@@ -336,6 +347,25 @@ COMMANDS: tuple[Command, ...] = (
     Command("containment.hold", "h", "Hold the action on", "Keep the marked held actions waiting, and say so.", "hold", "containment", "holdaction", _holding("decide", "This works on a held action.")),
     Command("containment.look", "e", "Ask the queues", "Ask every queue what it holds, and carry out what was decided and is not known to have happened.", "ask queues", "containment", "queues", _write),
     Command("containment.fire", "f", "Live fire", "Stop the selected canary for real, see it stand still, and let it go on: that proves the stop.", "live fire", "containment", "fire", _holding("fire", "This works on a point that is a canary.")),
+    Command("focus.ledger", "L", "Ledger of effects", "What agents did outside, effect by effect, how far undoing each is, and the audits that follow; on a rollback class: its effects. Again: back to the room.", "", "incident", "ledger"),
+    Command("effects.draft", "l", "List effects from telemetry", "Read the telemetry of the incident's agents and list every side effect that it tells of; what is listed stays.", "list", "ledger", "draftledger", _open_room),
+    Command("effects.add", "e", "Write an effect down", "List an effect that no telemetry tells of, such as one that an audit found.", "", "ledger", "addeffect", _open_room),
+    Command("effects.mark", "space", "Mark the effect", "Mark the selected effect; what is done next is done with all that are marked. Again: no mark.", "mark", "ledger", "markeffect", _effect("mark", "This is no effect.", writes=False)),
+    Command("effects.mark_all", "asterisk", "Mark all that are shown", "Mark every effect that fits the filter; again: none.", "all", "ledger", "markall"),
+    Command("effects.dry", "p", "Dry run of the reversal", "Show what reversing the effects would do; nothing changes.", "dry run", "ledger", "dryreverse", _effect("work", "This works on effects.")),
+    Command("effects.reverse", "greater_than_sign", "Reverse for real", "Reverse the effects, each through the reversal of its class, after what runs was shown.", "FOR REAL", "ledger", "reverse", _effect("work", "This works on effects.")),
+    Command("effects.stop", "minus", "Stop the reversal", "Begin no further effect; what has begun comes to its end or is looked at.", "stop", "ledger", "stopreversal", _effect("stop", "Nothing is being reversed from here.")),
+    Command("effects.reconcile", "u", "Say whether it happened", "Say of effects, or of reversals, of which nobody knows whether they happened, what you saw at the other side.", "reconcile", "ledger", "reconcile", _effect("work", "This works on effects.")),
+    Command("effects.substitute", "b", "Done instead", "Say what was done instead of undoing: a compensating action, a notice, a disclosure.", "instead", "ledger", "substitute", _effect("work", "This works on effects.")),
+    Command("effects.verify", "v", "Verify", "Run the check of the class over effects that are undone, or say how you checked them.", "verify", "ledger", "verifyeffects", _effect("work", "This works on effects.")),
+    Command("effects.move", "m", "Move on by hand", "Say how far undoing the effects is: being undone, reversed, open again, or that there is nothing to undo.", "move", "ledger", "moveeffects", _effect("work", "This works on effects.")),
+    Command("effects.waive", "w", "Leave as it is", "Give undoing the effects up, with a reason.", "waive", "ledger", "waiveeffects", _effect("work", "This works on effects.")),
+    Command("effects.classify", "number_sign", "Put into a class", "Say to which action class the effects belong.", "class", "ledger", "classify", _effect("work", "This works on effects.")),
+    Command("effects.audit", "c", "Close or open the audit", "Close the selected audit with what shows that it is complete; one that waits is opened.", "audit", "ledger", "audit", _effect("audit", "This works on an audit that is not closed.")),
+    Command("effects.extend", "n", "Extend the incident", "A finding reaches further: name agents whose effects belong to this incident too.", "", "ledger", "extend", _open_room),
+    Command("effects.filter", "f", "Filter the ledger", "Show only effects of a class, in a state, of an agent or principal, or with some words.", "filter", "ledger", "ledgerfilter"),
+    Command("effects.find", "slash", "Words in the ledger", "Show only effects in which all of these words stand.", "words", "ledger", "ledgerwords"),
+    Command("effects.clear", "backslash", "Show all effects", "Take the filter away; marks stay.", "", "ledger", "ledgerall", lambda now: "" if now.filtered else "No filter is set."),
     Command("view.zoom", "plus", "Bigger, or back", "Give the pane in use the whole screen; again: all panes.", "zoom", name="zoom"),
     Command("view.freeze", "f", "Freeze, or go on", "Hold the alerts or the timeline still while you read; arrivals are counted. Again: go on.", "freeze", name="freeze", possible=_freezable),
     Command("mark.set", "m", "Mark the entry", "Mark the selected timeline entry for as long as this room is open; again: no mark.", "", name="mark", possible=_reading),
@@ -379,6 +409,8 @@ ELSEWHERE: dict[Place, str] = {
     "messages": "This belongs to the messages: press 7 first.",
     "containment": "This belongs to the containment screen: press 0 first.",
     "home": "This belongs to the list of incidents: press <.",
+    "ledger": "This belongs to the ledger of effects: press L first.",
+    "home": "This belongs to the list of incidents: press 0.",
 }
 """Why a command that belongs to another place is not possible here."""
 

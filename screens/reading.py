@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from console.alerts import Alert, measured
 from console.events import (
@@ -27,8 +27,12 @@ from data.envelope import Event
 from data.view import Put
 from screens.display import many
 from screens.times import SECOND, clock, stamp
-from screens.widgets.rollback import STATE_WORDS, left
+from screens.widgets.rollback import STATE_WORDS, at_risk
 from screens.widgets.sheet import Para
+
+if TYPE_CHECKING:
+    from console.rollback.ledger import Tally
+    from console.rollback.tracker import Clock
 
 
 def _when(text: str) -> str:
@@ -267,32 +271,34 @@ def about_item(check: Check, state: Incident, now: int) -> list[Para]:
     return paras
 
 
-def about_class(row: Rollback, state: Incident, now: int) -> list[Para]:
-    """Return everything about an action class and how to undo its effects."""
+def about_class(name: str, state: Incident, now: int) -> list[Para]:
+    """Return everything about an action class, by its id, and how to undo its effects; "" = effects of no class."""
+    from console.rollback.tracker import summary
+
+    standing, row = summary(state, name, now), state.rollback.get(name)
+    if standing is None:
+        return []
+    words, tone = STATE_WORDS[standing.state]
+    paras = [Para(standing.name, "class", "strong")]
+    if standing.next:
+        paras.append(Para(standing.next, "next"))
+    paras.append(Para(words + (f", {standing.note}" if standing.note else ""), "state", tone))
+    if standing.effects is None:
+        paras.append(
+            Para(
+                "not counted yet" if standing.said is None else f"{standing.said:,}, as people say", "effects"
+            )
+        )
+    else:
+        paras.append(Para(tallied(standing.tally), "effects", "high" if standing.tally.unclear else ""))
+    if row is None:
+        return paras
     kind = row.action_class
-    paras = [
-        Para(kind.name, "class", "strong"),
-        Para(
-            STATE_WORDS[row.state][0] + (f", {row.note}" if row.note else ""),
-            "state",
-            STATE_WORDS[row.state][1],
-        ),
-        Para("not counted yet" if row.effects is None else f"{row.effects:,}", "effects"),
-    ]
     if row.by:
         paras.append(Para(f"{row.by} {stamp(row.at)}", "moved by"))
-    for budget in kind.budgets:
-        deadline = state.deadline(budget)
-        if budget.id in row.met:
-            words, tone = f"finished {stamp(row.met[budget.id])}", "ok"
-        elif deadline is None:
-            words, tone = f"{clock(budget.seconds * SECOND)} from containment, which is not confirmed", ""
-        else:
-            words, tone = (
-                f"{left(deadline - now)} (until {stamp(deadline)})",
-                "crit" if deadline < now else "",
-            )
-        paras.append(Para(f"{budget.name}: {words}", "clock", tone))
+    for clock_ in standing.clocks:
+        text, tone = _clock(clock_, row, now)
+        paras.append(Para(f"{clock_.name}: {text}", "audit" if clock_.audit else "clock", tone))
     for label, steps in (
         ("procedure", kind.procedure),
         ("instead", kind.substitute),
@@ -307,3 +313,28 @@ def about_class(row: Rollback, state: Incident, now: int) -> list[Para]:
         Para(kind.id, "id", "quiet"),
     ]
     return paras
+
+
+def tallied(tally: Tally) -> str:
+    """Return how many effects of a class are how far, in words."""
+    counts = [
+        (tally.unclear, "of which nobody knows whether they happened"), (tally.open, "open"),
+        (tally.reversing, "being undone"), (tally.reversed, "reversed, to be checked"),
+        (tally.substituted, "substituted, to be checked"), (tally.verified, "verified"),
+        (tally.nothing, "with nothing to undo"), (tally.waived, "waived"),
+    ]  # fmt: skip
+    return f"{tally.total:,}: " + ", ".join(f"{count:,} {word}" for count, word in counts if count)
+
+
+def _clock(known: Clock, row: Rollback, now: int) -> tuple[str, str]:
+    """What a clock of a class says, and its tone."""
+    audit = row.audits.get(known.id)
+    shown = f", shown by {audit.evidence}" if audit is not None and audit.evidence else ""
+    if known.id in row.met:
+        return f"finished {stamp(row.met[known.id])}{shown}", "high" if known.level == "met late" else "ok"
+    waits = ", opens once everything is undone" if known.audit and not known.open else ""
+    if known.deadline is None:
+        return f"{clock(known.seconds * SECOND)} from containment, which is not confirmed{waits}", ""
+    text, tone = at_risk(known, now)
+    text = text.removesuffix(known.name).strip()
+    return f"{text} (until {stamp(known.deadline)}){waits}", tone

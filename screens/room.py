@@ -303,7 +303,7 @@ class RoomScreen(ConsoleScreen):
             case "playbook":
                 return self._step()
             case "rollback" if (row := self.query_one(RollbackTracker).selected) is not None:
-                return about_class(state.rollback[row.id], state, now)
+                return about_class(row.id, state, now)
             case "timeline" if (line := self.query_one(Timeline).selected) is not None:
                 return [
                     Para(

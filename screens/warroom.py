@@ -24,6 +24,7 @@ from screens.attention import Attention
 from screens.background import background
 from screens.commands import OVER, Command, commands_for, reason
 from screens.console_screen import ConsoleScreen, perhaps_leaving, refusal
+from screens.console_screen import ConsoleScreen, perhaps_leaving
 from screens.gate import Printable
 from screens.home import HomeScreen
 from screens.kept import Sight, membership, writer
@@ -40,12 +41,18 @@ if TYPE_CHECKING:
     from console.containment.ordering import Containing
     from console.containment.state import Moves
     from console.desk import Desk
+    from console.rollback.reversal import Reversing
     from console.room import Room
     from console.runner.actions import Actuators
     from screens.checking import Checking
     from screens.correspondence import Correspondence
     from screens.playbook import Playing
     from screens.stopping import Stopping
+    from data.home import Home
+    from screens.checking import Checking
+    from screens.correspondence import Correspondence
+    from screens.playbook import Playing
+    from screens.undoing import Undoing
 
 LAST_VIEWED = "last-viewed"
 """File in the home directory: the case id of the incident that was on the screen last."""
@@ -107,6 +114,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         constants: values of playbooks that are the same in every incident, by name.
         messenger: makes what drafts and sends the messages of an incident; None = there are no senders.
         containing: makes what carries halts and other moves out; None = nothing is configured that could be stopped.
+        reversing: makes what reverses effects of an incident; None = as the documents say.
         expect_room: draw the frame of the room first, because an incident is likely to be open.
     """
 
@@ -133,6 +141,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         constants: Mapping[str, str] = {},
         messenger: Callable[[Room], Messenger] | None = None,
         containing: Callable[[Desk], Containing] | None = None,
+        reversing: Callable[[Room, Home], Reversing] | None = None,
         driver_class: Any = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
@@ -143,6 +152,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self.sight = Sight()
         self._runner, self._constants = runner, constants
         self._messenger, self._containing = messenger, containing
+        self._messenger, self._reversing = messenger, reversing
         self._attention = Attention(bell, os.environ)
         self.commands_of: dict[str, list[str]] = {}
         for name, keys_ in self.keymap_in_force.items():
@@ -423,6 +433,8 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
             await self.playing.leave()
         if "stopping" in vars(self):
             await self.stopping.close()
+        if "undoing" in vars(self):
+            await self.undoing.leave()
         desk, self.desk = self.desk, None
         if self._opening is not None:
             # Not cut off in the middle: the threads of what is half open would keep the process from ending.
@@ -486,6 +498,19 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         from screens.evidence import EvidenceScreen
 
         self._lay_over(EvidenceScreen())
+
+    @cached_property
+    def undoing(self) -> Undoing:
+        """What is worked on the effects of the open incident."""
+        from screens.undoing import Undoing
+
+        return Undoing(self._reversing, self._mark)
+
+    def show_ledger(self, action_class: str | None = None) -> None:
+        """Show the ledger over the room; `action_class`: only the effects of that class."""
+        from screens.ledger import LedgerScreen
+
+        self._lay_over(LedgerScreen(action_class))
 
     def show_messages(self, chosen: str = "", said: str = "", tone: str = "") -> None:
         """Show the messages over the room, with the cursor on one of them by its id, and say something there."""

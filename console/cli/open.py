@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from console.comms.outbox import Outbox
     from console.containment.ordering import Containing
     from console.desk import Desk
+    from console.rollback.reversal import Reversing
     from console.room import Room
     from data.home import Home
 
@@ -114,6 +115,10 @@ def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config
         from console.containment.ordering import Containing  # nobody waits for it before the first frame
 
         return Containing.configured(config, home.path, home.mode, actor=desk.actor, clock=desk.clock)
+    def reversing(room: Room, home: Home) -> Reversing:
+        from console.rollback.reversal import Reversing
+
+        return Reversing(room, home, config)
 
     return run_screens(
         open_desk,
@@ -127,6 +132,7 @@ def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config
         constants=config.playbooks.values,
         messenger=messenger,
         containing=containing,
+        reversing=reversing,
         expect_room=bool(home.cases()),
     )
 

@@ -37,7 +37,14 @@ MEANING = {
 def selected_class(screen: ConsoleScreen) -> Rollback | None:
     """Return the class under the cursor."""
     row = screen.query_one(RollbackTracker).selected
-    return screen.room.incident.rollback.get(row.id) if row is not None and screen.room is not None else None
+    if row is None or screen.room is None:
+        return None
+    found = screen.room.incident.rollback.get(row.id)
+    if found is None:
+        screen.say(
+            "These effects have no class yet: L opens the ledger, # says to which they belong.", "high"
+        )
+    return found
 
 
 @does("rollback.move")

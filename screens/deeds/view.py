@@ -10,6 +10,7 @@ from screens.containment import ContainmentScreen
 from screens.deeds.alerts import selected_alert
 from screens.deeds.containment import open_row as open_hold
 from screens.deeds.evidence import open_row
+from screens.deeds.ledger import open_row as open_effect
 from screens.deeds.messages import open_row as open_message
 from screens.deeds.playbook import open_row as open_play
 from screens.deeds.timeline import history
@@ -17,6 +18,7 @@ from screens.dialogs.form import Choice, Form, Option
 from screens.dialogs.page import Page
 from screens.display import many
 from screens.evidence import EvidenceScreen
+from screens.ledger import LedgerScreen
 from screens.messages import MessagesScreen
 from screens.over_room import OverRoom
 from screens.reading import about_alert, about_class, about_item
@@ -102,6 +104,8 @@ def open_selection(screen: ConsoleScreen, words: str = "") -> None:
         return
     if isinstance(screen, ContainmentScreen):
         open_hold(screen)
+    if isinstance(screen, LedgerScreen):
+        open_effect(screen)
         return
     if pane == "alerts" and (alert := selected_alert(screen)) is not None:
         names = ["alert.ack", "alert.ack_note", "alert.silence", "incident.declare", "copy"]
@@ -120,8 +124,11 @@ def open_selection(screen: ConsoleScreen, words: str = "") -> None:
         names = ["check.done", "check.claim", "check.skip", "waive"]
         _page(screen, "Checklist item", about_item(state.checklist[item.id], state, now), names)
     elif pane == "rollback" and (row := screen.query_one(RollbackTracker).selected) is not None:
+        if state.ledger.tally(row.id) is not None:
+            screen.console_app.show_ledger(row.id)
+            return
         names = ["rollback.move", "rollback.verify", "rollback.hold", "waive"]
-        _page(screen, "Action class", about_class(state.rollback[row.id], state, now), names)
+        _page(screen, "Action class", about_class(row.id, state, now), names)
 
 
 def _page(screen: ConsoleScreen, title: str, paragraphs: list[Para], names: list[str]) -> None:
@@ -152,6 +159,8 @@ def copy(screen: ConsoleScreen, words: str = "") -> None:
         _copy(screen, hold.id)
     elif isinstance(screen, MessagesScreen) and (message := screen.selected) is not None:
         _copy(screen, message.id)
+    elif isinstance(screen, LedgerScreen) and (effect := screen.selected) is not None:
+        _copy(screen, effect.id)
 
 
 def _copy(screen: ConsoleScreen, text: str) -> None:

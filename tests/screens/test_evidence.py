@@ -287,7 +287,7 @@ async def test_a_request_is_listed_as_open_until_something_came_of_it(tmp_path: 
 async def test_a_hold_is_set_listed_and_lifted(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
         evidence = await opened(stage)
-        await stage.press("L")
+        await stage.press("Z")
         await form(stage)
         await stage.press("3", "tab", "tab")
         await stage.type("court asks")
@@ -297,7 +297,7 @@ async def test_a_hold_is_set_listed_and_lifted(tmp_path: Path) -> None:
         assert evidence.names("hold") == ["HOLD case: court asks"]
         await stage.press("enter")
         await page_says(stage, "nothing that it covers can be erased", "the whole incident")
-        await stage.press("L")
+        await stage.press("Z")
         await form(stage)
         await stage.type("settled")
         await stage.press("enter")
@@ -620,7 +620,7 @@ async def test_nothing_is_written_from_an_evidence_screen_that_only_reads(tmp_pa
     async with console.run_test(size=(120, 40)) as pilot:
         stage = Stage(pilot, await ready(pilot))
         evidence = await opened(stage)
-        for key in ("F", "P", "K", "L"):
+        for key in ("F", "P", "K", "Z"):
             await stage.press("t")
             await stage.press(key)
             await evidence.until_said("opened for reading only")
