@@ -69,6 +69,56 @@ def _demo(parser: Parser) -> None:
     add("--headless", action="store_true", help="no screen: play the drill and its response as plain lines")
 
 
+def _fleet(parser: Parser) -> None:
+    add = parser.add_argument
+    add(
+        "action",
+        nargs="?",
+        choices=("start", "status", "stop", "undo", "check"),
+        default="status",
+        help="default: status; start stays in the foreground until Ctrl+C",
+    )
+    add("words", nargs="*", metavar="what", help="undo, check: the class and the id of an effect")
+    add("--dir", metavar="DIR", default="fleet", help="where the fleet keeps everything (default: ./fleet)")
+    add("--agents", metavar="N", type=_agents, default=200, help="start: how many (default: 200)")
+    add("--rate", metavar="N", type=_rate, default=0.1, help="start: actions of each a second (default: 0.1)")
+    add(
+        "--seed",
+        metavar="N",
+        type=int,
+        default=1,
+        help="start: other traffic for another number (default: 1)",
+    )
+    add("--rogue", metavar="N", default="0", help="start: how many run away, as in 3 or 5%% (default: 0)")
+    add(
+        "--rogue-after",
+        metavar="SECONDS",
+        type=_seconds,
+        default=30.0,
+        help="start: when they do (default: 30)",
+    )
+    add(
+        "--queue-wait",
+        metavar="SECONDS",
+        type=_seconds,
+        default=60.0,
+        help="start: how long big payments wait for a veto (default: 60)",
+    )
+    for name, what in (
+        ("hang", "never answer when told to halt, and go on"),
+        ("refuse", "refuse to halt"),
+        ("lie", "say that they halted, and go on"),
+        ("slow", "halt, and answer late"),
+        ("revive", "halt, and act again after 5 s"),
+        ("late", "appear after the first halt"),
+        ("deaf", "cannot be told to halt"),
+    ):
+        add(f"--{name}", metavar="N", default="0", help=f"start: how many {what}")
+    add("--ports", action="store_true", help="start: each agent is told to halt at a port of its own")
+    add("--drill", action="store_true", help="start: the directory is the home of a drill")
+    add("--detach", action="store_true", help="start: in the background; `stop` ends it")
+
+
 def _declare(parser: Parser) -> None:
     add = parser.add_argument
     add("title", nargs="+", help="what is wrong, in one line")
@@ -735,6 +785,9 @@ COMMANDS: dict[str, Command] = {
     "demo": Command(
         "rehearse on a synthetic incident in a home of its own", "demo:run", _demo, ("as", "role")
     ),
+    "fleet": Command(
+        "start small real agents to practise on; undo what they did", "fleet:run", _fleet, ("json",)
+    ),
     "declare": Command(
         "declare an incident",
         "record:declare",
@@ -877,4 +930,25 @@ def _speed(text: str) -> float:
     value = float(text)
     if not 0.1 <= value <= 1000:
         raise argparse.ArgumentTypeError("from 0.1 to 1000")
+    return value
+
+
+def _agents(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 2_000:
+        raise argparse.ArgumentTypeError("from 1 to 2000")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0.001 <= value <= 50:
+        raise argparse.ArgumentTypeError("from 0.001 to 50")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 86_400:
+        raise argparse.ArgumentTypeError("from 0 to 86400")
     return value
