@@ -114,6 +114,12 @@ def _fleet(parser: Parser) -> None:
         ("deaf", "cannot be told to halt"),
     ):
         add(f"--{name}", metavar="N", default="0", help=f"start: how many {what}")
+    add(
+        "--warden",
+        metavar="DIR",
+        default="",
+        help="start: agents act only under leases of the warden that keeps its files in DIR",
+    )
     add("--ports", action="store_true", help="start: each agent is told to halt at a port of its own")
     add("--drill", action="store_true", help="start: the directory is the home of a drill")
     add("--detach", action="store_true", help="start: in the background; `stop` ends it")

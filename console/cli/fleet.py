@@ -177,7 +177,11 @@ def _planned(options: Namespace) -> Plan:
         raise Refused(
             f"More agents would misbehave than there are ({count}).", "Ask for fewer, or for more --agents."
         ) from None
+    url, key = _warden(options.warden)
     return Plan(
+        warden=url,
+        warden_key=key,
+        warden_directory=str(Path(options.warden).expanduser().absolute()) if url else "",
         agents=crew,
         rate=options.rate,
         seed=options.seed,
@@ -186,6 +190,22 @@ def _planned(options: Namespace) -> Plan:
         direct=options.ports,
         drill=options.drill,
     )
+
+
+def _warden(named: str) -> tuple[str, str]:
+    """Return address and public key of the warden that keeps its files in a directory."""
+    if not named:
+        return "", ""
+    from console.warden.directory import ADDRESS
+    from console.warden.leases import PUBLIC
+
+    place = Path(named).expanduser()
+    try:
+        return (place / ADDRESS).read_text("ascii").strip(), (place / PUBLIC).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise Refused(
+            f"No warden keeps its files in {place}.", "Start one (warroom warden run) and name its directory."
+        ) from None
 
 
 def share(text: str, count: int) -> int:

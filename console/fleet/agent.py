@@ -7,12 +7,13 @@ import os
 import select
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
 from console.fleet import http
-from console.fleet.control import Control, Stopped
-from console.fleet.plan import Plan
+from console.fleet.control import CANARY, Control, Stopped
+from console.fleet.plan import PAYOUT, Agent, Plan
 from console.fleet.tally import Tally
 from console.fleet.tools import ToolHalted, Tools
 
@@ -33,7 +34,7 @@ def run(root: Path, plan: Plan, row: int, tally: Tally, listener: socket.socket 
     """
     agent = plan.agents[row]
     tools = Tools(root, agent, row, tally, plan.seed)
-    control = Control(agent, plan, row, tally, tools.canary)
+    control = Control(agent, plan, row, tally, leave(root, plan, agent), tools.canary)
     if listener is not None:
         token = (root / http.TOKEN).read_text()
         Thread(target=http.serve, args=(listener, token, control.answer), daemon=True).start()
@@ -45,7 +46,7 @@ def run(root: Path, plan: Plan, row: int, tally: Tally, listener: socket.socket 
         rogue = time.monotonic() >= runs_away
         tool = tools.choose(rogue=rogue)
         try:
-            control.check()
+            control.check(tool)
             tools.use(tool, rogue=rogue)
         except (Stopped, ToolHalted):
             pass
@@ -54,3 +55,25 @@ def run(root: Path, plan: Plan, row: int, tally: Tally, listener: socket.socket 
         else:
             wait = max(0.0, min(tools.wait(plan.rate), runs_away - time.monotonic()))
     tally.move(row, "ended")
+
+
+def leave(root: Path, plan: Plan, agent: Agent) -> Callable[[str], None]:
+    """Return what raises `Stopped` unless the warden lets the agent use a tool; without a warden it always may.
+
+    A deaf agent asks the warden through the fleet's services, which pass leases on and nothing else: it is as if the
+    line were cut at every halt.
+    """
+    if not plan.warden:
+        return lambda tool: None
+    from console.guard import Guard, Halted
+
+    url = f"http://{(root / http.ADDRESS).read_text()}" if agent.behaviour == "deaf" else plan.warden
+    guard = Guard(url, agent.name, plan.warden_key, tools=(*agent.tools, PAYOUT, CANARY)).start()
+
+    def check(tool: str) -> None:
+        try:
+            guard.check(tool)
+        except Halted as halted:
+            raise Stopped(str(halted)) from None
+
+    return check

@@ -45,6 +45,13 @@ def _house(root: Path, plan: Plan) -> list[str]:
     # A drill's watcher reads this file of its home by itself.
     if not plan.drill:
         lines += ["", "[[source]]", f"path = {_text(root / ACTIONS)}"]
+    if plan.warden:
+        lines += [
+            "",
+            "[warden]",
+            f"url = {_text(plan.warden)}",
+            f"directory = {_text(plan.warden_directory)}",
+        ]
     return lines
 
 

@@ -10,6 +10,9 @@ from console.fleet.http import Refusal, Request, Values
 from console.fleet.plan import Agent, Plan
 from console.fleet.tally import Tally
 
+CANARY = "fleet/canary"
+"""Name of the tool that does nothing."""
+
 FOR_EVER = 3600.0
 EPOCHS = 1 << 53
 
@@ -29,6 +32,8 @@ class Control:
         plan: the fleet's.
         row: the agent's place in the tally.
         tally: where it stands whether the agent is halted really.
+        leave: returns when the warden lets the agent use a tool, and raises `Stopped` when it does not; agents that
+            lie or revive do not ask.
         canary: makes a call that does nothing, and says so at the fleet's services under the nonce.
     """
 
@@ -38,20 +43,21 @@ class Control:
         plan: Plan,
         row: int,
         tally: Tally,
+        leave: Callable[[str], None],
         canary: Callable[[str], None],
     ) -> None:
         self._agent, self._plan, self._row, self._tally = agent, plan, row, tally
-        self._canary = canary
+        self._leave, self._canary = leave, canary
         self._lock = Lock()
         self._halted_at = 0.0
         self._order, self._epoch = "", 0
         self._says = "running"
 
-    def check(self) -> None:
+    def check(self, tool: str) -> None:
         """Let an action pass, or not.
 
         Raises:
-            Stopped: the agent is halted.
+            Stopped: the agent is halted, or has no leave to use the tool.
         """
         with self._lock:
             revives = self._halted_at and self._agent.behaviour == "revive"
@@ -60,6 +66,8 @@ class Control:
                 self._tally.move(self._row, "running")
             if self._halted_at:
                 raise Stopped("halted")
+        if self._agent.behaviour not in ("lie", "revive"):
+            self._leave(tool)
 
     def answer(self, request: Request) -> Values:
         """Answer one request: GET /state, POST /halt, /resume and /canary/NONCE."""
@@ -104,7 +112,7 @@ class Control:
 
     def _try(self, nonce: str) -> str:
         try:
-            self.check()
+            self.check(CANARY)
         except Stopped:
             return "denied"
         self._canary(nonce)

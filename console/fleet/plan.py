@@ -54,6 +54,9 @@ class Plan:
         late_after: seconds from the first halt until agents that come late appear.
         slow_for: seconds that a slow agent takes for its first answer.
         queue_wait: seconds that a big payment waits for somebody's veto.
+        warden: URL of the warden whose leave the agents need; empty = none.
+        warden_key: its public key, hex.
+        warden_directory: where it keeps that, and its token.
         direct: the configuration names the port of each agent, instead of the fleet's own endpoint for all.
         drill: the directory is the home of a drill; else a home for real incidents lies in it.
     """
@@ -66,6 +69,9 @@ class Plan:
     late_after: float = 2.0
     slow_for: float = 3.0
     queue_wait: float = 60.0
+    warden: str = ""
+    warden_key: str = ""
+    warden_directory: str = ""
     direct: bool = False
     drill: bool = False
 

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock
+from urllib.parse import urlsplit
 
 from console.fleet import http, systems, tools
 from console.fleet.http import Dropped, Refusal, Request, Values
@@ -59,6 +60,8 @@ class Services:
                 with self._lock:
                     self._canaries.add(nonce)
                 return {}
+            case "POST", ("lease",):
+                return self._lease(request)
             case "GET", _:
                 return self._read(request)
             case "POST", _ if not request.trusted:
@@ -127,6 +130,18 @@ class Services:
         if lost == 0:
             raise Dropped
         return {"key": key, "new": new}
+
+    def _lease(self, request: Request) -> Values:
+        """Pass a deaf agent's question on to the warden, and the answer back if it is leave to act."""
+        warden = urlsplit(self._plan.warden)
+        try:
+            said = http.call(warden.hostname or "", warden.port or 80, "POST", "/lease", request.body)
+            leased = json.loads(said["signed"])["kind"] == "lease"
+        except (OSError, Refusal, ValueError, KeyError, TypeError):
+            leased = False
+        if not leased:
+            raise Dropped
+        return said
 
     def _document(self, effect: str) -> Values:
         left = documents.left(self._root, effect)

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from secrets import token_hex
 from threading import Thread
@@ -127,6 +128,8 @@ class Yard:
         systems.prepare(root)
         _write(root / http.TOKEN, token_hex(16))
         tools.set_halted(root, set())
+        if self._plan.warden:
+            import_module("console.guard")  # once here, instead of in every agent
         configuration.past(root, self._plan)
         self._tally = Tally(root / tally.FILE, len(self._plan.agents))
 
