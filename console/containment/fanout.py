@@ -454,6 +454,7 @@ class Course:
     def _unclear(self, at: int, reading: Reading) -> None:
         """Nobody could tell, or it has not come to pass yet."""
         progress = self.progress[at]
+        progress.running = 0
         if progress.told < 0 and self.repeats:
             self._later(AGAIN, 5, "apply", at)
             return

@@ -150,6 +150,8 @@ class Warding:
         for at, progress in enumerate(course.progress):
             # Whoever asks it gets no answer, or only its word; but it has no leave to act any more.
             held = progress.target.point == WARDEN or progress.state in (*HELD, "leaking")
+            if progress.running:
+                continue  # it is seen to act, with leave or without
             if progress.target.agent in gone and not held:
                 course.see(at, "lease_expired", "the lease of every guard of this agent has run out")
 
