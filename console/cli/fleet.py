@@ -19,6 +19,7 @@ from console.fleet import plan as plans
 from console.fleet import tally, yard
 from console.fleet.plan import BEHAVIOURS, Behaviour, Plan
 from console.fleet.systems import EFFECT_ID, SYSTEMS
+from console.fleet.undo import carry_out, gone
 from console.refusal import Refused
 
 LOG = "fleet.log"
@@ -144,19 +145,15 @@ def _undo(context: Context, root: Path) -> int:
         )
     if not (root / plans.FILE).exists():
         raise Refused(f"There is no fleet in {root}.", "Name its directory with --dir.")
-    system, effect = SYSTEMS[int(words[0])], words[1]
+    number, effect = int(words[0]), words[1]
     if not EFFECT_ID.fullmatch(effect):
         raise Refused(
             "That is not the id of an effect.", "It is the id of its action, or its idempotency key."
         )
-    if context.options.action == "undo":
-        system.undo(root, effect)
-    left = system.left(root, effect)
+    left = carry_out(root, number, effect, undo=context.options.action == "undo")
     seen = f"; seen by {', '.join(left.seen)}" if left.seen else ""
-    context.say(
-        f"{effect}: {left.state}: {left.note}{seen}", {"id": effect, "class": system.number, **asdict(left)}
-    )
-    return exits.OK if left.state in ("undone", "substituted") else exits.FAILED
+    context.say(f"{effect}: {left.state}: {left.note}{seen}", {"id": effect, "class": number, **asdict(left)})
+    return exits.OK if gone(left) else exits.FAILED
 
 
 def _running(root: Path) -> int:

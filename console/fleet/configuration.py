@@ -13,10 +13,21 @@ from console.fleet.systems import SYSTEMS
 from console.fleet.telemetry import FILE as ACTIONS
 from console.fleet.telemetry import SECOND, Telemetry
 from console.fleet.tools import MODEL, PRICE
+from console.fleet.undo import SCRIPT
 
 FILE = "config.toml"
 AGENTS = "agents.targets"
 """File with the targets of the point for agents, one a line; those that come late are added."""
+CLASSES = {
+    1: "database-writes",
+    2: "external-calls",
+    3: "customer-messages",
+    4: "documents",
+    5: "code",
+    6: "access",
+    7: "knowledge",
+}
+"""Ids of the documents in `playbooks/rollback`."""
 ROOM = 3
 """A ceiling is that many times what an agent spends or calls in an hour at rest."""
 KNOWN_FOR = 26 * 3600 * SECOND
@@ -25,7 +36,7 @@ KNOWN_FOR = 26 * 3600 * SECOND
 
 def write(root: Path, plan: Plan) -> None:
     """Write the configuration, once the services have an address."""
-    lines = [*_house(root, plan), *_inventory(plan), *_points(root, plan)]
+    lines = [*_house(root, plan), *_inventory(plan), *_points(root, plan), *_reversals(root)]
     (root / FILE).write_text("\n".join(lines) + "\n", "utf-8")
 
 
@@ -114,6 +125,19 @@ def _requests(stop: str, restore: str, probe: str, looks: tuple[str, str], body:
         ]
     lines += ["[points.options.probe]", f"url = {_text(probe)}"]
     return [*lines, f"stopped = {{ {looks[0]} }}", f"running = {{ {looks[1]} }}"]
+
+
+def _reversals(root: Path) -> list[str]:
+    """What undoes one effect of each class. The ledger knows the classes by the ids of their documents."""
+    lines = []
+    for number, name in CLASSES.items():
+        program = [str(root / SCRIPT), str(number), "{key}"]
+        lines += ["", "[[reversal]]", f"class = {_text(name)}", f"command = {json.dumps(program)}"]
+        for setting, option in (("dry_run", "--dry-run"), ("check", "--check")):
+            lines.append(f"{setting} = {json.dumps([program[0], option, *program[1:]])}")
+        if number == 2:
+            lines.append('warns = "it refunds money in the books of the payment service"')
+    return lines
 
 
 def past(root: Path, plan: Plan) -> None:

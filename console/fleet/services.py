@@ -22,13 +22,12 @@ PORTS = "ports.json"
 """File with the control port of each agent that has one."""
 LOST_IN = 40
 """One in so many payments is answered by silence: every other one of those was made all the same."""
-GRACE = 0.5
-"""Seconds after the first look at an order in which a call that was under way may still end."""
 FLAT = 1.0
 """Seconds for which the counters of an agent that denies calls must not move, until it counts as stopped."""
 SILENT = 4
 """An agent that answers nothing counts as stopped when its counters have not moved for so many of its intervals."""
 LOOKS = 20_000
+"""Looks that are remembered."""
 
 
 class Services:
@@ -47,7 +46,8 @@ class Services:
         self.queue = Queue(root, plan.queue_wait)
         self._lock = Lock()
         self._canaries: set[str] = set()
-        self._first: dict[tuple[str, str], tuple[int, float]] = {}
+        self._looks: dict[tuple[str, str], int] = {}
+        """Agent and order to the calls that had been counted at the last look."""
 
     def answer(self, request: Request) -> Values:
         """Answer one request; docs/fleet.md lists them."""
@@ -176,13 +176,12 @@ class Services:
     def _probe(self, name: str, order: str) -> Values:
         """See whether an agent acts, without taking its word: by a canary call and by its counters."""
         row = self._row(name)
-        now = time.monotonic()
         with self._lock:
-            calls, since = self._first.setdefault((name, order), (row.calls, now))
-            if now < since + GRACE:
-                self._first[name, order] = calls, since = row.calls, since
-            if len(self._first) > LOOKS:
-                del self._first[next(iter(self._first))]
+            # Taken out and put in: the oldest goes when there are too many.
+            before = self._looks.pop((name, order), row.calls)
+            self._looks[name, order] = row.calls
+            if len(self._looks) > LOOKS:
+                del self._looks[next(iter(self._looks))]
         nonce = token_hex(8)
         try:
             said = self._ask(name, "POST", f"/canary/{nonce}", patience=1.0).get("canary")
@@ -191,9 +190,8 @@ class Services:
         with self._lock:
             through = nonce in self._canaries
             self._canaries.discard(nonce)
-        acted = self._tally[self._rows[name]].calls > calls
-        flat = now - max(since, row.at / 1e9)
-        if through or (acted and order):
+        flat = (time.monotonic_ns() - row.at) / 1e9
+        if through or row.calls > before:
             seen, note = "running", "a canary call went through" if through else "its counters went up"
         elif said == "denied":
             seen, note = (

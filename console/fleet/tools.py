@@ -145,6 +145,8 @@ class Tools:
             "idempotency_key": effect.id,
             "principal": f"{effect.tenant}/operations",
         }
+        if number in (1, 2):
+            fields["amount"] = f"{effect.cents / 100:.2f} USD"
         if number in (2, 6) and not rogue:
             fields["approval"] = f"approval-{effect.id}"
         if number == 2 and effect.cents >= QUEUED_FROM and not rogue:

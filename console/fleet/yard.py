@@ -25,7 +25,7 @@ from secrets import token_hex
 from threading import Thread
 from typing import NoReturn
 
-from console.fleet import agent, configuration, http, services, systems, tally, tools
+from console.fleet import agent, configuration, http, services, systems, tally, tools, undo
 from console.fleet.plan import Plan
 from console.fleet.tally import Tally
 
@@ -126,6 +126,7 @@ class Yard:
         root = self._root
         (root / READY).unlink(missing_ok=True)
         systems.prepare(root)
+        undo.write(root)
         _write(root / http.TOKEN, token_hex(16))
         tools.set_halted(root, set())
         if self._plan.warden:
