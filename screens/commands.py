@@ -17,17 +17,12 @@ Pane = Literal[
     "playbook",
     "messages",
     "containment",
-]
-Place = Literal["everywhere", "incident", "room", "evidence", "messages", "containment", "home"]
-"""Where a command exists; `incident`: in the room and on the screens that lie over it."""
-OVER: tuple[Place, ...] = ("evidence", "messages", "containment")
-"""The screens that lie over the room."""
     "ledger",
 ]
-Place = Literal["everywhere", "incident", "room", "evidence", "messages", "ledger", "home"]
+Place = Literal["everywhere", "incident", "room", "evidence", "messages", "containment", "ledger", "home"]
 """Where a command exists; `incident`: in the room and on the screens that lie over it."""
-OVER: tuple[Place, ...] = ("evidence", "messages", "ledger")
-"""Screens that lie over the room."""
+OVER: tuple[Place, ...] = ("evidence", "messages", "containment", "ledger")
+"""The screens that lie over the room."""
 SCREENS: tuple[Place, ...] = ("room", *OVER, "home")
 
 
@@ -148,6 +143,10 @@ def _holding(can: str, why: str, *, writes: bool = True) -> Possible:
         if writes and not now.writable:
             return _write(now)
         return "" if can in now.holding else why
+
+    return possible
+
+
 def _effect(can: str, why: str, *, writes: bool = True) -> Possible:
     def possible(now: Situation) -> str:
         return (_write(now) if writes else "") or ("" if can in now.effect else why)
@@ -408,9 +407,8 @@ ELSEWHERE: dict[Place, str] = {
     "evidence": "This belongs to the evidence screen: press 5 first.",
     "messages": "This belongs to the messages: press 7 first.",
     "containment": "This belongs to the containment screen: press 0 first.",
-    "home": "This belongs to the list of incidents: press <.",
     "ledger": "This belongs to the ledger of effects: press L first.",
-    "home": "This belongs to the list of incidents: press 0.",
+    "home": "This belongs to the list of incidents: press <.",
 }
 """Why a command that belongs to another place is not possible here."""
 

@@ -102,7 +102,9 @@ class LedgerScreen(OverRoom):
         room, desk = self.room, self.desk
         if room is None or desk is None:
             return
-        self.query_one(Header).update(room, desk, self.console_app.sight, self.now())
+        self.query_one(Header).update(
+            room, desk, self.console_app.sight, self.now(), self.console_app.moves(room)
+        )
         self.rows.update(room.incident, self.now())
         self._show_filter()
         self._show_detail()

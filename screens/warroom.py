@@ -24,7 +24,6 @@ from screens.attention import Attention
 from screens.background import background
 from screens.commands import OVER, Command, commands_for, reason
 from screens.console_screen import ConsoleScreen, perhaps_leaving, refusal
-from screens.console_screen import ConsoleScreen, perhaps_leaving
 from screens.gate import Printable
 from screens.home import HomeScreen
 from screens.kept import Sight, membership, writer
@@ -44,14 +43,11 @@ if TYPE_CHECKING:
     from console.rollback.reversal import Reversing
     from console.room import Room
     from console.runner.actions import Actuators
-    from screens.checking import Checking
-    from screens.correspondence import Correspondence
-    from screens.playbook import Playing
-    from screens.stopping import Stopping
     from data.home import Home
     from screens.checking import Checking
     from screens.correspondence import Correspondence
     from screens.playbook import Playing
+    from screens.stopping import Stopping
     from screens.undoing import Undoing
 
 LAST_VIEWED = "last-viewed"
@@ -151,8 +147,7 @@ class WarRoomApp(OrderedKeys, inherit_bindings=False):
         self._standing = self._unrecorded = ""
         self.sight = Sight()
         self._runner, self._constants = runner, constants
-        self._messenger, self._containing = messenger, containing
-        self._messenger, self._reversing = messenger, reversing
+        self._messenger, self._containing, self._reversing = messenger, containing, reversing
         self._attention = Attention(bell, os.environ)
         self.commands_of: dict[str, list[str]] = {}
         for name, keys_ in self.keymap_in_force.items():

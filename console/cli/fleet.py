@@ -193,8 +193,8 @@ def _warden(named: str) -> tuple[str, str]:
     """Return address and public key of the warden that keeps its files in a directory."""
     if not named:
         return "", ""
-    from console.warden.directory import ADDRESS
     from console.warden.leases import PUBLIC
+    from console.warden.settings import ADDRESS
 
     place = Path(named).expanduser()
     try:

@@ -115,6 +115,7 @@ def console(open_desk: Callable[[], Awaitable[Desk]], home: Home, config: Config
         from console.containment.ordering import Containing  # nobody waits for it before the first frame
 
         return Containing.configured(config, home.path, home.mode, actor=desk.actor, clock=desk.clock)
+
     def reversing(room: Room, home: Home) -> Reversing:
         from console.rollback.reversal import Reversing
 

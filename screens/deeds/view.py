@@ -104,6 +104,7 @@ def open_selection(screen: ConsoleScreen, words: str = "") -> None:
         return
     if isinstance(screen, ContainmentScreen):
         open_hold(screen)
+        return
     if isinstance(screen, LedgerScreen):
         open_effect(screen)
         return

@@ -443,7 +443,11 @@ def test_without_a_warden_the_status_says_what_to_do(tmp_path: Path) -> None:
 
 def test_doctor_says_whether_the_warden_is_there(daemon: Daemon) -> None:
     def found() -> list[str]:
-        return [line for line in daemon.cli(command="doctor").stdout.splitlines() if line[8:].startswith("warden ")]
+        return [
+            line
+            for line in daemon.cli(command="doctor").stdout.splitlines()
+            if line[8:].startswith("warden ")
+        ]
 
     (line,) = found()
     assert line.startswith("ok")
