@@ -96,7 +96,11 @@ class _Call:
         if self.containing.trouble:
             complain(self.containing.trouble)
             return exits.STORE
-        return exits.OK if found.judged.verdict == "pass" else exits.FAILED
+        if found.judged.verdict == "fail":
+            return exits.FAILED
+        if found.body.scope and not found.body.lifts:
+            complain('the rollback clocks start once it is confirmed: warroom contain "what shows it".')
+        return exits.OK
 
 
 @asynccontextmanager

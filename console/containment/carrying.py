@@ -168,7 +168,11 @@ class Carried:
         """Say the verdict: as soon as everything is proven, and when the time is over in any case."""
         rest = self.course.began + self.order.body.budget - EARLY - time.monotonic()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._settled.wait(), rest if rest > 0 else ROUND)
+            async with asyncio.timeout(rest if rest > 0 else ROUND):
+                while not (self.course.whole and self.order.settled):
+                    # What had settled may have been joined by further targets since.
+                    self._settled.clear()
+                    await self._settled.wait()
         self.judged.set()
         self.say(judge(self.order, self.course.elapsed))
 

@@ -265,6 +265,8 @@ class Containing:
         if (carried := self._under.get(found.body.order)) is not None:
             # Before anything leaves: what runs again must not look like a leak to whoever watches it.
             carried.course.let_go(names)
+            for standing in carried.order.targets:
+                standing.lifted = standing.lifted or (body.order if standing.target.id in names else "")
         kept = [each.id for each in chosen if each.id in held]
         whole = not kept and len(chosen) == sum(not each.lifted for each in found.targets)
         agents = {each.agent: None for each in chosen if each.agent and each.id not in held}
