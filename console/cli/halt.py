@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from argparse import Namespace
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -68,6 +69,7 @@ class _Call:
 
     def __init__(self, context: Context, containing: Containing, stack: AsyncExitStack) -> None:
         self.context, self.containing, self._stack = context, containing, stack
+        self._declared = ""
 
     async def room(self, heading: str = "") -> Room:
         """Enter the incident that is meant. `heading`: of the one that is declared when none is open."""
@@ -77,18 +79,23 @@ class _Call:
             with suppress(Refused):
                 return await desk.enter((await desk.find()).case)
             room = await desk.declare(heading, WORST, reason="declared by a halt")
-            complain(f"no incident was open: declared {room.code}")
+            self._declared = room.code  # said when the line of the progress is gone
             return room
         return await desk.enter((await self.context.incident(desk)).case)
 
     async def seen_through(self, order: str) -> int:
         """Show an order until its verdict, and say what it came to."""
+        began = time.monotonic()
         with _Line() as line:
             done = asyncio.create_task(self.containing.finished(order))
             while not done.done():
                 if (found := self.containing.under_way(order)) is not None:
-                    line.show(f"{self.containing.trouble or spoken(found)}")
+                    line.show(
+                        f"{time.monotonic() - began:4.1f} s  {self.containing.trouble or spoken(found)}"
+                    )
                 await asyncio.wait([done], timeout=LOOK)
+        if self._declared:
+            complain(f"no incident was open: declared {self._declared}")
         found = self.containing.under_way(order)
         if found is None or found.judged is None:
             return exits.FAILED
