@@ -79,7 +79,7 @@ class Actuator(Protocol):
     """Those that it can carry out as it is configured."""
 
     def plan(self, call: Call) -> str:
-        """Return what would be sent, in a line or a few, secrets masked: the dry run."""
+        """Return what would be sent, in a line or a few, secrets masked: the dry run. What would be declined says so."""
         ...
 
     async def apply(self, call: Call) -> Answer:

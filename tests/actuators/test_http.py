@@ -193,6 +193,8 @@ async def test_a_verb_without_a_request_is_declined(gateway: Gateway, made: Make
     assert "restore_agent" not in actuator.verbs
     with pytest.raises(Declined, match="restore_agent"):
         await actuator.apply(call("restore_agent"))
+    assert "Nothing is sent" in actuator.plan(call("restore_agent"))
+    assert "Nothing is sent" in actuator.plan(call(target=".."))
     assert not gateway.seen
 
 

@@ -358,6 +358,7 @@ async def test_what_is_no_name_is_declined(cluster: Cluster, made: Make) -> None
     ):
         with pytest.raises(Declined):
             await actuator.apply(on(target))
+        assert "Nothing is sent" in actuator.plan(on(target))
         assert (await actuator.probe(on(target))).observed == "unknown"
     assert not cluster.seen
     with pytest.raises(Declined, match="404"):

@@ -20,6 +20,7 @@ async def test_it_says_what_to_do_and_claims_nothing(made: Make) -> None:
     answer = await actuator.apply(call())
     assert not answer.effective
     assert "somebody confirms" in answer.note
+    assert answer.note.isprintable()
     assert (await actuator.probe(call())).observed == "unknown"
     assert actuator.plan(call("restore_agent")) == "Turn the key to ON."
 
@@ -29,6 +30,7 @@ async def test_without_a_way_back_it_says_so(made: Make) -> None:
     assert "restore_agent" not in actuator.verbs
     with pytest.raises(Declined, match="restore_agent"):
         await actuator.apply(call("restore_agent"))
+    assert "Nothing is sent" in actuator.plan(call("restore_agent"))
 
 
 def test_what_agents_are_called_draws_nothing(made: Make) -> None:

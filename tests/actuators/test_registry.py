@@ -88,4 +88,5 @@ def test_every_documented_configuration_works(kind: str, place: Path) -> None:
         for target in targets:
             plan = points.actuator(setting.name).plan(points.call(order, target))
             assert plan
+            assert "Nothing is sent" not in plan
             assert "0123456789" not in plan.replace("00112233445566aa", "")

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 from console.containment.actuator import Answer, Call, Declined, Reading, Unreachable
 from console.containment.actuators import catalogue
 from console.containment.actuators.canary import Canary, Probe, both
-from console.containment.actuators.client import Client, Reply, Request, observing
+from console.containment.actuators.client import Client, Reply, Request, observing, planning
 from console.containment.actuators.options import Access, Setting, Url
 from console.refusal import Refused
 
@@ -94,6 +94,7 @@ class Api(ABC):
     async def read(self, call: Call) -> Reading:
         """Read the state back (raises Unreachable, Declined)."""
 
+    @planning
     def plan(self, call: Call) -> str:
         """Return what would be sent, with secrets by their names."""
         return self.client.plan(*self.requests(call))

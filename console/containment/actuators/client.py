@@ -82,6 +82,19 @@ def field(value: Any, path: str) -> Any:
     return value
 
 
+def planning(plan: Callable[[A, Call], str]) -> Callable[[A, Call], str]:
+    """Let a dry run of what would be declined say so, instead of raising."""
+
+    @functools.wraps(plan)
+    def planned(self: A, call: Call) -> str:
+        try:
+            return plan(self, call)
+        except Declined as error:
+            return f"Nothing is sent: {error}"
+
+    return planned
+
+
 def observing(probe: Callable[[A, Call], Awaitable[Reading]]) -> Callable[[A, Call], Awaitable[Reading]]:
     """Let a probe that gets no answer say that it saw nothing, instead of raising."""
 

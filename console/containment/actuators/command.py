@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from console import shown
 from console.containment.actuator import Answer, Call, Declined, Reading, Unreachable
 from console.containment.actuators import catalogue, template
-from console.containment.actuators.client import observing
+from console.containment.actuators.client import observing, planning
 from console.containment.actuators.options import Line, Setting, Variable
 from console.containment.actuators.template import Template, idempotency_key
 from console.refusal import Refused
@@ -66,6 +66,7 @@ class Actuator:
             self._lifting if options.restore else frozenset()
         )
 
+    @planning
     def plan(self, call: Call) -> str:
         """Return the command, as a shell would be given it."""
         return shown.masked(shlex.join(self._argv(self._which(call), call)))

@@ -24,7 +24,7 @@ from msgspec import Meta
 from console.containment.actuator import Answer, Call, Declined, Reading, Unreachable
 from console.containment.actuators import catalogue, template
 from console.containment.actuators.api import base, segment, within
-from console.containment.actuators.client import Client, Request, field, observing
+from console.containment.actuators.client import Client, Request, field, observing, planning
 from console.containment.actuators.options import Access, Line, Setting
 from console.refusal import Refused
 
@@ -69,6 +69,7 @@ class Actuator:
         self._lifting = catalogue.lifting()
         self.verbs = catalogue.stopping() | self._lifting
 
+    @planning
     def plan(self, call: Call) -> str:
         """Return what would be written."""
         variant = self._options.running if call.verb in self._lifting else self._options.stopped

@@ -10,7 +10,7 @@ from msgspec import Struct
 from console.containment.actuator import Answer, Call, Declined, Reading
 from console.containment.actuators import catalogue
 from console.containment.actuators.canary import Canary, Filler, Headers, Probe
-from console.containment.actuators.client import Client
+from console.containment.actuators.client import Client, planning
 from console.containment.actuators.options import Access, Setting, Statuses, Text, Url
 from console.refusal import Refused
 
@@ -75,6 +75,7 @@ class Actuator:
             self._lifting if restore else frozenset()
         )
 
+    @planning
     def plan(self, call: Call) -> str:
         """Return the request, with secrets by their names."""
         filler = self._for(call)[1]

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from console.containment.actuator import Answer, Call, Declined, Reading
 from console.containment.actuators import catalogue, template
+from console.containment.actuators.client import planning
 from console.containment.actuators.options import Setting
 from console.refusal import Refused
 
@@ -33,17 +34,15 @@ class Actuator:
         self._restore = _two_lines("restore", options.restore) if options.restore else None
         self.verbs = catalogue.stopping() | (self._lifting if self._restore else frozenset())
 
+    @planning
     def plan(self, call: Call) -> str:
         """Return what is to be done."""
-        steps = self._restore if call.verb in self._lifting else self._stop
-        if steps is None:
-            raise Declined(f"Nothing is configured for {call.verb}.")
-        known = template.values(call)
-        return "\n".join(each.fill(known) for each in steps)
+        return self._steps(call)
 
     async def apply(self, call: Call) -> Answer:
         """Say that it waits for a person."""
-        return Answer(False, f"By hand, and somebody confirms it: {self.plan(call)}"[:500])
+        steps = " ".join(self._steps(call).splitlines())
+        return Answer(False, f"By hand, and somebody confirms it: {steps}"[:500])
 
     async def probe(self, call: Call) -> Reading:
         """See nothing: only a person can."""
@@ -51,6 +50,13 @@ class Actuator:
 
     async def close(self) -> None:
         """There is nothing to let go of."""
+
+    def _steps(self, call: Call) -> str:
+        steps = self._restore if call.verb in self._lifting else self._stop
+        if steps is None:
+            raise Declined(f"Nothing is configured for {call.verb}.")
+        known = template.values(call)
+        return "\n".join(each.fill(known) for each in steps)
 
 
 def _two_lines(option: str, text: str) -> tuple[template.Template, ...]:
