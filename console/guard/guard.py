@@ -4,12 +4,11 @@
 
     @guard.tool("refund")
     def refund(order: str) -> None: ...
-
     refund("A-17")        # raises Halted unless a lease for this tool is fresh
 
 What it keeps to: no lease, no act. A lease counts from when it was asked for, on a clock that nobody can set. Only what
-the warden signed counts, a lease only as the answer to the question just asked, and nothing that bears a lower epoch
-than was seen before. Anything unknown, malformed or unreachable is a halt.
+the warden signed counts: a lease only as the answer to the question just asked, and if it is no older than anything
+that was heard; a halt if it is no older than the lease. Anything unknown, malformed or unreachable is a halt.
 """
 
 from __future__ import annotations
@@ -57,6 +56,7 @@ class Halted(RuntimeError):
 
 
 class _Lease(NamedTuple):
+    epoch: int
     until: float
     tools: frozenset[str]
     queues: frozenset[str]
@@ -249,25 +249,25 @@ class Guard:
             said = json.loads(text)
             kind, epoch = said["kind"], said["epoch"]
             with self._state:
-                if not isinstance(epoch, int) or epoch < self._epoch:
-                    return
                 if kind == "lease":
                     mine = (said["agent"], said["guard"], said["nonce"]) == (self.agent, self.id, nonce)
-                    if not mine or not nonce or self._closed.is_set():
+                    if not mine or not nonce or epoch < self._epoch or self._closed.is_set():
                         return
                     valid = min(said["valid_ms"] / 1000, self._longest)
-                    lease = _Lease(asked + valid, frozenset(said["tools"]), frozenset(said["queues"]))
+                    lease = _Lease(epoch, asked + valid, frozenset(said["tools"]), frozenset(said["queues"]))
                     self._lease, self._every, self._why = lease, max(0.1, valid * RENEW), ""
                 elif kind == "halt":
                     self._halt(said["scope"], said["subject"], epoch)
-                else:
-                    self._acked = epoch  # a resume: nothing to acknowledge, but to ask
-                self._epoch = epoch
+                elif kind == "resume":  # nothing to acknowledge, but to ask
+                    self._acked = max(self._acked, epoch)
+                self._epoch = max(self._epoch, epoch)
         except (InvalidSignature, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return  # not the warden's word
 
     def _halt(self, scope: str, subject: str, epoch: int) -> None:
         lease = self._lease
+        if lease is not None and epoch < lease.epoch:
+            return  # the warden knew of it when it signed the lease
         if scope == "all" or (scope == "agent" and subject == self.agent):
             self._lease, self._why = None, f"halted under epoch {epoch}"
         elif lease is not None and scope == "tool":

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 
 import console.guard
 from console.guard import Guard, Halted
@@ -207,6 +209,39 @@ def test_a_lower_epoch_is_ignored_whatever_it_says(scripted: Scripted, guards: l
     assert may(guard)
     guard._take(scripted.signer.sign(halt), "", 0.0)
     assert may(guard)  # the halt again, after what came later
+
+
+Said = tuple[str, str, int]
+said = st.tuples(
+    st.sampled_from(["lease", "halt", "resume"]), st.sampled_from(["all", "agent", "tool"]), st.integers(1, 8)
+)
+SIGNER = Signer(Ed25519PrivateKey.generate())
+
+
+@given(st.lists(said, max_size=12))
+def test_in_whatever_order_it_hears_things_no_lease_is_older_than_a_halt_that_it_heard(
+    heard: list[Said],
+) -> None:
+    guard = Guard("http://127.0.0.1:1", "refunds", SIGNER.public, clock=lambda: 1.0)
+    subjects = {"all": "", "agent": "refunds", "tool": "refund"}
+    highest = 0
+    taken = 0
+    for at, (kind, scope, epoch) in enumerate(heard):
+        before = guard._lease
+        if kind == "lease":
+            lease = Lease("refunds", guard.id, "f" * 32, epoch, 10_000, ("refund", "mail"), ())
+            guard._take(SIGNER.sign(lease), "f" * 32, 0.0)
+        else:
+            guard._take(SIGNER.sign(Notice(kind, scope, subjects[scope], epoch)), "", 0.0)  # type: ignore[arg-type]
+        if guard._lease is not before and kind == "lease":
+            taken = epoch
+        highest = max(highest, epoch)
+        assert guard._epoch == highest
+        halts = {each[1] for each in heard[: at + 1] if each[0] == "halt" and each[2] > taken}
+        if halts & {"all", "agent"}:
+            assert guard._lease is None
+        if "tool" in halts:
+            assert guard._lease is None or "refund" not in guard._lease.tools
 
 
 def test_a_resume_by_itself_gives_no_leave(scripted: Scripted, guards: list[Guard]) -> None:
