@@ -247,7 +247,8 @@ class Point(Struct, frozen=True, forbid_unknown_fields=True):
     """A point at which something can be stopped (docs/containment.md): one target, or many of the same kind.
 
     `targets`, and the lines of `targets_file`, are names that its actuator understands; behind a blank may stand the
-    agent that the target belongs to. A point that names no agent, tool, queue and target takes any.
+    agent that the target belongs to. A point that names no agent, tool, queue and target takes any. `vendor_sla` is
+    what the vendor promises; the 30 s within which everything stands still are our own (S003-KS-4).
     """
 
     name: Annotated[str, Meta(pattern=_LABEL)]
@@ -263,6 +264,8 @@ class Point(Struct, frozen=True, forbid_unknown_fields=True):
     verbs: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
     canary: bool = False
     options: dict[Name, Any] = {}
+    vendor: Annotated[str, Meta(max_length=128)] = ""
+    vendor_sla: Duration = Duration(0)
 
 
 class Warden(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 LIST = Path(__file__).parent / "ids.txt"
-IN_RUNBOOK = frozenset({"SEV", "ROLE", "CHK", "PLAY", "COMM", "AUTO", "CONF"})
+IN_RUNBOOK = frozenset({"KILL", "SEV", "ROLE", "CHK", "PLAY", "COMM", "AUTO", "CONF"})
 """Homes whose requirements the documents and the rules about them carry."""
 _RESERVED = re.compile(r"S\d{3}-|X-")
 

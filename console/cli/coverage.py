@@ -66,6 +66,8 @@ def told(covers: list[Cover], points: list[PointCover], *, everything: bool) -> 
     for row in points:
         canary = " (canary)" if not isinstance(row.point, str) and row.point.canary else ""
         yield f"  {'BROKEN' if row.problem else WORDS[row.state]:<9}{row.name}{canary}: {row.problem or short(row.proof)}"
+        if row.vendor:
+            yield f"{'':11}{row.vendor}"
     if covers and not everything and len(lacking) < len(covers):
         yield "`warroom coverage --list` also shows what is proven."
 

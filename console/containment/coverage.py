@@ -14,7 +14,7 @@ import msgspec
 
 from console import authority
 from console.containment.fanout import WARDEN
-from console.containment.proof import Proof
+from console.containment.proof import MILLISECOND, Proof
 from data.clock import iso
 
 if TYPE_CHECKING:
@@ -107,6 +107,18 @@ class PointCover(NamedTuple):
         return self.point if isinstance(self.point, str) else self.point.name
 
     @property
+    def vendor(self) -> str:
+        """What the vendor promises beside what was measured, in words; empty where nothing is promised (S003-KS-4)."""
+        if isinstance(self.point, str) or not self.point.vendor_sla:
+            return ""
+        promise = self.point.vendor_sla // MILLISECOND
+        promised = f"{self.point.vendor or 'the vendor'} promises {promise / 1000:g} s"
+        if self.proof is None or not self.proof.held:
+            return f"{promised}; not measured"
+        late = ", LATER than promised" if self.proof.ms > promise else ""
+        return f"{promised}; {self.proof.ms / 1000:.1f} s were measured{late}"
+
+    @property
     def value(self) -> dict[str, object]:
         """The same for programs."""
         named = None if isinstance(self.point, str) else self.point
@@ -117,6 +129,7 @@ class PointCover(NamedTuple):
             "verbs": list(self.verbs),
             "state": self.state,
             "problem": self.problem,
+            "vendor": self.vendor,
             "tested": None if self.proof is None else self.proof.value,
         }
 

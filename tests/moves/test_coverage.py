@@ -9,13 +9,13 @@ import pytest
 
 from console import authority
 from console.cli.coverage import said
-from console.config import Agent, Config, Point
+from console.config import Agent, Config, Duration, Point
 from console.containment.coverage import CYCLE, Cover, coverage, point_covers
 from console.containment.ordering import Containing
 from console.containment.points import Points
 from console.containment.proof import Proof, tried
 from console.containment.proving import fire, ground, proofs
-from console.events import MoveJudged
+from console.events import MoveJudged, MoveOrdered
 from console.readiness.standing import standing
 from console.refusal import Refused
 from console.room import Room
@@ -158,6 +158,26 @@ def test_each_point_shows_when_it_was_last_tried_and_a_broken_one_why_it_cannot_
     rows = {each.name: each for each in point_covers(points, [proof("gateway")], NOON)}
     assert (rows["gateway"].state, rows["gateway"].proof) == ("proven", proof("gateway"))
     assert "`stop` is missing" in rows["broken"].problem
+
+
+@pytest.mark.req("S003-KS-4")
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ((), "ACME promises 0.5 s; not measured"),
+        ((proof("cloud"),), "ACME promises 0.5 s; 0.8 s were measured, LATER than promised"),
+        ((proof("cloud", held=False),), "ACME promises 0.5 s; not measured"),
+    ],
+)
+def test_what_a_vendor_promises_stands_beside_what_was_measured_and_changes_no_verdict(
+    made: tuple[Proof, ...], said: str
+) -> None:
+    promised = Point("cloud", "fake", vendor="ACME", vendor_sla=Duration(SECOND // 2))
+    own = Point("own", "fake")
+    points = Grounds((promised, both("halt_agent")), (own, both("halt_agent"))).points
+    rows = {each.name: each for each in point_covers(points, made, NOON)}
+    assert (rows["cloud"].vendor, rows["own"].vendor) == (said, "")
+    assert MoveOrdered("0" * 16, "halt_agent").budget == 30
 
 
 @pytest.mark.req("S003-DR-2")

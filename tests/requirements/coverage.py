@@ -178,6 +178,7 @@ HOMES = {
     "CHK": "First response and forms",
     "COMM": "Communication",
     "CONF": "Readiness and configuration",
+    "KILL": "Containment",
     "PLAY": "Playbooks",
     "ROLE": "Roles and authority",
     "SEV": "Severity, types and tags",
