@@ -92,6 +92,7 @@ def report(events: Sequence[Event], made_at: int, sound: str = "") -> Iterator[s
     yield from _forms(state)
     yield from _alerts(state)
     yield from _containment(state)
+    yield from _held(state)
     yield "## Timeline"
     yield ""
     yield "Times are UTC: when it happened. A line that was typed for an earlier time says so."
@@ -135,6 +136,30 @@ def _containment(state: Incident) -> Iterator[str]:
         if len(told) > TOLD:
             yield f"{len(told) - TOLD:,} further targets are in the same states; `warroom containment {body.order}` lists all."
             yield ""
+
+
+def _held(state: Incident) -> Iterator[str]:
+    """The actions that were held, and what was decided about each."""
+    held = list(state.quarantine.actions.values())
+    if not held:
+        return
+    yield "## Held actions"
+    yield ""
+    rows = [
+        (
+            inert(each.id),
+            inert(each.action.what),
+            inert(each.action.agent),
+            each.state,
+            f"{each.word} by {inert(each.by)}: {inert(each.reason)}" if each.word else "",
+            inert(each.note),
+        )
+        for each in held[:TOLD]
+    ]
+    yield from table(("Action", "What it would do", "Agent", "State", "Decided", "Note"), rows)
+    if len(held) > TOLD:
+        yield f"{len(held) - TOLD:,} further ones are on the record."
+        yield ""
 
 
 def _head(state: Incident, events: Sequence[Event], made_at: int, sound: str) -> Iterator[str]:

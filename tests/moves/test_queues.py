@@ -184,3 +184,6 @@ url = "{url}/held/{{target}}/drop"
     timeline = warroom.quick("log").out
     assert "decided to release p1 of payouts: the customer is right" in timeline
     assert "held actions of payouts: 2 dropped" in timeline
+    report = warroom.quick("export").out
+    assert "## Held actions" in report
+    assert "release by ben: the customer is right" in report
