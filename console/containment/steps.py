@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from console.containment.actuator import Declined
 from console.containment.points import INSTEAD, VERBS
 from console.containment.verdict import spoken
+from console.events import MoveOrdered
 from console.plain import many
 from console.refusal import Refused
 from console.runner.run import Ended
@@ -70,23 +72,38 @@ class Steps:
         subject = _subject(_move(verb), args)
         try:
             self.ready(verb, args)
-            if _stops(verb) is None:
-                sent = self._containing.plan(verb, subject, args)
-                lines = [f"{target.id}: {what}" for target, what in sent]
-                head = f"{many(len(lines), 'target')} would be told"
-            else:
-                orders = list(self._held(verb, subject))
-                lines = [
-                    f"{each.target.id}: let go on"
-                    for order in orders
-                    for each in order.targets
-                    if not each.lifted
-                ]
-                head = f"{', '.join(each.body.order for each in orders)} would be taken back"
         except Refused as refused:
             return str(refused)
-        more = [f"and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
-        return "\n".join([f"{head}:", *lines[:SHOWN], *more])[:16_000]
+        if _stops(verb) is None:
+            head, lines, count = self._planned(verb, subject, args)
+        else:
+            orders = list(self._held(verb, subject))
+            held = [
+                f"{each.target.id}: let go on"
+                for order in orders
+                for each in order.targets
+                if not each.lifted
+            ]
+            head = f"{', '.join(each.body.order for each in orders)} would be taken back"
+            lines, count = held[:SHOWN], len(held)
+        more = [f"and {count - SHOWN:,} more"] if count > SHOWN else []
+        return "\n".join([f"{head}:", *lines, *more])[:16_000]
+
+    def _planned(self, verb: str, subject: str, args: Args) -> tuple[str, list[str], int]:
+        """What would be told: in a sentence, the first targets by name, and how many there are."""
+        points = self._containing.points
+        order = MoveOrdered("0" * 16, verb, subject=subject, args=dict(args))
+        targets = points.targets(verb, subject)
+        lines: list[str] = []
+        if self._containing.guarded and verb in _WARDED:
+            lines.append(f"the warden: {verb} {subject}".rstrip())
+        for target in targets[:SHOWN]:
+            try:
+                what = points.actuator(target.point).plan(points.call(order, target))
+            except Declined as declined:
+                what = f"it could not be told: {declined}"
+            lines.append(f"{target.id}: {what}")
+        return f"{many(len(targets), 'target')} would be told", lines, len(targets)
 
     async def act(self, verb: str, args: Args, run: str) -> Ended:
         """Carry it out and wait for the verdict: `done` is a pass.

@@ -635,8 +635,7 @@ class Player:
             else "Shown only: it knows no dry run."
         )
         if filled.kind == "action" and filled.verb not in actions.RECORD:
-            planned = await asyncio.to_thread(self.actuators.plan, filled.verb, filled.args)
-            note = f"{note} {planned}"
+            note = f"{note} {self.actuators.plan(filled.verb, filled.args)}"
         await self._record(started, StepFinished(name, "done", note=note))
         return self.plays.runs[name]
 

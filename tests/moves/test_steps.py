@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from console.config import Point
+from console.config import Config, Point
+from console.containment.actuator import Call, Declined
 from console.containment.ordering import Containing
+from console.containment.points import Points
 from console.containment.steps import Steps
 from console.refusal import Refused
 from console.room import Room
 from console.runner.player import Player, Settings
 from console.runner.refusal import Hindered
-from tests.moves.conftest import Grounds, both
+from tests.moves.conftest import Grounds, System, both
 from tests.runner.conftest import book, command, step, until
 
 
@@ -57,6 +59,29 @@ async def test_a_dry_run_shows_what_would_be_told_and_tells_nobody(
     assert (run.dry, run.outcome) == (True, "done")
     assert "1 target would be told:\ngateway/refunds: tell refunds: halt_agent" in run.note
     assert (grounds.systems["gateway"].told, room.incident.moves.orders) == ([], {})
+
+
+async def test_a_plan_for_many_targets_names_the_first_and_counts_the_others(room: Room) -> None:
+    names = tuple(f"a{n}" for n in range(10_000))
+    many = Grounds((Point("gateway", "fake", targets=names), both("halt_agent")))
+    containing = Containing(many.points)
+    shown = Steps(room, containing).plan("halt_all", {})
+    await containing.close()
+    assert shown.startswith("10,000 targets would be told:\ngateway/a0: tell a0: halt_agent\n")
+    assert shown.endswith("\nand 9,980 more")
+
+
+async def test_what_an_actuator_could_not_be_told_is_in_the_plan(room: Room) -> None:
+    class Wants(System):
+        def plan(self, call: Call) -> str:
+            raise Declined("The order says nothing of {mode}.")
+
+    setting = Point("runtime", "fake", kind="runtime", verbs=("set_runtime_mode",))
+    points = Points(Config(points=(setting,)), make=lambda *_: Wants(frozenset({"set_runtime_mode"})))
+    containing = Containing(points)
+    shown = Steps(room, containing).plan("set_runtime_mode", {"mode": "read_only"})
+    await containing.close()
+    assert "runtime: it could not be told: The order says nothing of {mode}." in shown
 
 
 @pytest.mark.req("S003-KS-6")
