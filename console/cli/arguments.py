@@ -702,6 +702,7 @@ def _readiness(parser: Parser) -> None:
 def _coverage(parser: Parser) -> None:
     add = parser.add_argument
     add("--list", action="store_true", help="list what is proven too")
+    add("--moves", action="store_true", help="list every move in the order of containment instead")
     add(
         "--fire",
         metavar="CANARY",

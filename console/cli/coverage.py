@@ -6,11 +6,13 @@ import asyncio
 from argparse import Namespace
 from collections.abc import Iterator
 
+from console import authority
 from console.cli import exits
 from console.cli.context import Context, kept_mode
+from console.containment.catalogue import STAGES, catalogue
 from console.containment.coverage import Cover, PointCover, short
 from console.containment.points import Points
-from console.containment.proving import Fired, canary, fire, ground, survey
+from console.containment.proving import Fired, canary, fire, ground, proofs, survey
 from console.containment.verdict import receipt, spoken
 from console.refusal import Refused
 from data.clock import SystemClock
@@ -36,8 +38,12 @@ async def _show(context: Context) -> int:
     home = context.home() if kept_mode(context.directory) is not None else None
     now = home.clock.now() if home is not None else SystemClock().now()
     points = await asyncio.to_thread(_points, context, home)
-    found = await survey(points, context.config, home, now)
-    await points.close()
+    try:
+        if context.options.moves:
+            return await _moves(context, home, points)
+        found = await survey(points, context.config, home, now)
+    finally:
+        await points.close()
     if context.options.json:
         for value in [*(each.value for each in found.covers), *(each.value for each in found.points)]:
             context.say("", value)
@@ -48,6 +54,32 @@ async def _show(context: Context) -> int:
         each for each in found.points if each.problem
     ]
     return exits.FAILED if lacking or not found.points else exits.OK
+
+
+async def _moves(context: Context, home: Home | None, points: Points) -> int:
+    """The catalogue: every move in the order of containment, with who may, what can, and what proved it."""
+    known = await asyncio.to_thread(authority.standing, context.config.authority)
+    made = await proofs(home) if home is not None else []
+    stage = ""
+    for each in catalogue(points, known, None, made):
+        if each.stage != stage:
+            stage = each.stage
+            context.say(f"{STAGES[each.stage]}")
+        move = each.move
+        through = ", ".join(each.points) or ("by hand" if each.by_hand else "the console")
+        marks = "".join(
+            (
+                "" if move.reversible else "; cannot be taken back",
+                "; destroys evidence" if move.destroys_evidence else "",
+                f"; taken back by {move.restore}" if move.restore else "",
+            )
+        )
+        lines = [
+            f"  {move.verb}: {move.title} ({move.target})",
+            f"{'':6}{through}; {short(each.proof)}{marks}",
+        ]
+        context.say("\n".join([*lines, f"{'':6}{each.who}"]), each.value)
+    return exits.OK
 
 
 def told(covers: list[Cover], points: list[PointCover], *, everything: bool) -> Iterator[str]:

@@ -396,6 +396,34 @@ async def test_a_canary_that_stays_down_is_said_loudly(trial: tuple[Grounds, Roo
     assert "THE CANARY WAS NOT SEEN TO RUN AGAIN" in said(fired)
 
 
+@pytest.mark.req("S000-CO-1", "S000-CO-2", "S000-CO-3", "S000-CO-4", "S000-CO-5")
+def test_from_the_shell_the_moves_stand_in_the_order_of_containment(
+    warroom: Warroom, gateway: Gateway
+) -> None:
+    config = warroom.folder / "config" / "warroom" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(configured(gateway))
+    shown = warroom.quick("coverage", "--moves").out
+    steps = [
+        "Narrow the blast radius",
+        "Stop side effects",
+        "Revoke tokens",
+        "Fall back",
+        "Preserve evidence",
+    ]
+    places = [shown.index(step) for step in steps]
+    assert places == sorted(places)
+    assert (
+        "  halt_tool: Halt one tool for every agent (tool)\n      pay; never tried; taken back by restore_tool\n"
+        in shown
+    )
+    assert "revoke_credential" in shown
+    assert "by hand; never tried; cannot be taken back; destroys evidence" in shown
+    values = {each["verb"]: each for each in warroom.quick("coverage", "--moves", "--json").values}
+    assert values["halt_agent"]["points"] == ["gateway"]
+    assert values["halt_all"]["brings"] == ["scheduler_off", "quarantine_actions"]
+
+
 def test_without_points_it_says_that_nothing_can_be_stopped(warroom: Warroom) -> None:
     shown = warroom.within("coverage")
     assert (shown.code, "nothing can be stopped from here" in shown.out) == (1, True)
