@@ -362,12 +362,47 @@ def _rollback(state: Incident) -> Iterator[str]:
             inert(row.action_class.name),
             row.state,
             "not counted" if row.effects is None else str(row.effects),
+            _how_far(state, row),
             "; ".join(_clocks(state, row)),
             inert(row.note),
         )
         for row in state.rollback.values()
     ]
-    yield from table(("Class", "State", "Effects", "Clocks from containment", "Note"), rows)
+    yield from table(("Class", "State", "Effects", "How far", "Clocks from containment", "Note"), rows)
+    yield from _audits(state)
+
+
+def _how_far(state: Incident, row: Rollback) -> str:
+    tally = state.ledger.tally(row.action_class.id)
+    if tally is None:
+        return ""
+    names = ("open", "reversing", "reversed", "substituted", "verified", "waived")
+    counts = [f"{count:,} {name}" for name in names if (count := getattr(tally, name))]
+    counts += [f"{tally.nothing:,} nothing to undo"] if tally.nothing else []
+    return ", ".join(counts) + (f"; of {tally.unclear:,} nobody knows" if tally.unclear else "")
+
+
+def _audits(state: Incident) -> Iterator[str]:
+    """The audits that followed, and how far the incident was found to reach."""
+    rows = [
+        (
+            inert(row.action_class.name),
+            inert(each.name),
+            iso(audit.opened_at, 0),
+            iso(audit.closed_at, 0) if audit.closed_at else "open",
+            inert(audit.evidence),
+        )
+        for row in state.rollback.values()
+        for each in row.action_class.budgets
+        if (audit := row.audits.get(each.id)) is not None
+    ]
+    if rows:
+        yield from table(("Class", "Audit", "Opened, UTC", "Closed, UTC", "Evidence"), rows)
+    for extension in state.ledger.extensions:
+        agents = ", ".join(inert(each.agent) for each in extension.suspects)
+        yield f"- Extended{' to ' + agents if agents else ''}: {inert(extension.reason)}"
+    if state.ledger.extensions:
+        yield ""
 
 
 TRACED = ("trace_id", "session_id", "run_id", "approval_id")

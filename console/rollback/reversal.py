@@ -438,9 +438,12 @@ def _say(tell: Tell, before: Sequence[Result], total: int, now: Sequence[Result]
 
 
 def _result(each: str, ended: Ended) -> Result:
-    said = next((data for _, data in ended.outputs if data.strip()), b"")
-    first = said.strip().split(b"\n", 1)[0].decode("utf-8", "replace")
-    note = shown.secrets().mask(" ".join(filter(None, (ended.note, first))))[:SAID]
+    printed = dict(ended.outputs)
+    # What went well says its reference first; what went wrong says why at the end, and by itself.
+    names = ("stdout", "answer", "stderr") if ended.outcome == "done" else ("stderr", "answer", "stdout")
+    said = next((lines for name in names if (lines := printed.get(name, b"").strip().splitlines())), [b""])
+    line = said[0 if ended.outcome == "done" else -1].decode("utf-8", "replace")
+    note = shown.secrets().mask(" ".join(filter(None, (ended.note, line))))[:SAID]
     return Result(each, ended.outcome, note, ended.exit, ended.status, ended.milliseconds)
 
 

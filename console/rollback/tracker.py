@@ -149,7 +149,7 @@ def _next(incident: Incident, row: Rollback, tally: Tally | None) -> str:
     if row.state == "held":
         return "Held: take it up again, or say what it waits for."
     if tally is None:
-        return _next_unlisted(row)
+        return _next_unlisted(row, drafted=bool(incident.ledger.rows))
     if tally.unclear:
         what = _are(tally.unclear, "effect")
         return f"Look whether {what} happened before anything is repeated or reversed (reconcile)."
@@ -165,8 +165,10 @@ def _next(incident: Incident, row: Rollback, tally: Tally | None) -> str:
     return _next_audit(row)
 
 
-def _next_unlisted(row: Rollback) -> str:
+def _next_unlisted(row: Rollback, *, drafted: bool) -> str:
     match row.state:
+        case "untouched" if drafted:
+            return "No effect of it is known: say that it is clear, or add what telemetry does not tell."
         case "untouched":
             return "List its effects (draft), or say that there are none."
         case "open" | "reversing":

@@ -169,6 +169,7 @@ def test_many_are_reversed_at_once_with_a_dry_run_before_and_a_check_after(
     assert classes(declared)["documents"]["verified"] == 6
     (left,) = listed(declared, "--state", "open")
     assert left["target"] == "page-6"
+    assert "page-6" in left["note"], "what mv said of it"
     declared.quick("effects", "move", "nothing", left["effect"], "--note", "it was never there")
     documents_ = classes(declared)["documents"]
     assert (documents_["state"], documents_["next"]) == ("verified", "")
@@ -304,6 +305,10 @@ def test_the_audit_opens_by_itself_and_its_finding_extends_the_incident(
     assert classes(declared)[name]["next"] == ""
     found = {each["class"]: each for each in declared.quick("effects", "audit", "--json").values}
     assert (found[name]["state"], found[name]["evidence"]) == ("closed", "report 7")
+    report = declared.quick("export").out
+    assert "Extended to accomplice: the access was used by another agent" in report
+    assert "| 1 verified |" in report
+    assert "report 7" in report
 
 
 def test_a_class_with_effects_moves_with_them_only(declared: Warroom) -> None:

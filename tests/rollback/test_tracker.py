@@ -62,3 +62,5 @@ def test_every_class_is_there_also_that_of_effects_without_one() -> None:
     empty = standing(state_after(), T0)
     assert [(each.state, each.effects) for each in empty] == [("untouched", None), ("untouched", None)]
     assert all("draft" in each.next for each in empty)
+    only = ev.EffectsListed((effect(IDS[0]),))
+    assert "say that it is clear" in at(0, "mail", only).next
