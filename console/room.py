@@ -728,6 +728,10 @@ class Room:
                 "Mark it reversed or substituted first, or clear when the agent did nothing in this class.",
             )
         await self.record(RollbackMoved(action_class, state, effects, note.strip()))
+        if self.incident.rollback[action_class].open_audits:
+            from console.rollback import deeds
+
+            await deeds.announce(self)
 
     async def meet_budget(self, action_class: str, budget: str, note: str = "") -> None:
         """Record that the work behind one clock of a class is finished; of an audit `note` is what shows it.

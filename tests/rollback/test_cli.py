@@ -411,3 +411,15 @@ def test_without_a_reversal_it_is_done_by_hand(declared: Warroom) -> None:
     assert declared.within("effects", "reverse").code == 3
     assert declared.within("effects", "move", "verified", "--all").code == 3
     assert declared.within("effects", "draft").code == 3
+
+
+@pytest.mark.req("S003-RB-5a")
+def test_a_class_whose_effects_nobody_listed_has_its_audit_all_the_same(declared: Warroom) -> None:
+    declared.quick("rollback", "code", "reversed", "reverted by hand")
+    assert declared.quick("log").out.count("audit audit of code is open") == 1
+    declared.quick("rollback", "code", "verified", "the running version is the last good one")
+    assert declared.quick("log").out.count("audit audit of code is open") == 1
+    assert "still open: systems audited" in declared.quick("close", "over").err
+    assert declared.within("rollback", "code", "met", "--clock", "audit").code == 3
+    declared.quick("rollback", "code", "met", "report 7 names every system", "--clock", "audit")
+    assert classes(declared)["code"]["next"] == ""
