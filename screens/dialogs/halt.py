@@ -151,6 +151,8 @@ class Halt(ModalScreen[None]):
         """What was typed of the name of a subject."""
         self._place = 0
         self._names: list[str] = []
+        self._asked: tuple[HaltScope | None, str, int] = (None, "", 0)
+        self._fits: list[str] = []
         self._naming = False
         """Whether keys go to the name of the subject."""
         self._reason = ""
@@ -164,6 +166,12 @@ class Halt(ModalScreen[None]):
     @property
     def shown(self) -> list[str]:
         """The subjects that fit what was typed; what fits none of them is a name of its own."""
+        asked = self.scope, self.typed, len(self._names)
+        if asked != self._asked:
+            self._asked, self._fits = asked, self._fitting()
+        return self._fits
+
+    def _fitting(self) -> list[str]:
         typed = self.typed.casefold()
         fits = [each for each in self._names if typed in each.casefold()]
         if self.typed and self.typed not in fits:
@@ -199,6 +207,7 @@ class Halt(ModalScreen[None]):
         ):
             self._names.remove(self.proposal.subject)
             self._names.insert(0, self.proposal.subject)
+        self._asked = (None, "", 0)
         self._naming = scope != "all"
         self._changed()
 
@@ -322,10 +331,11 @@ class Halt(ModalScreen[None]):
 
     async def _prepare(self) -> None:
         console = self._main
-        desk = await console.opened()
-        incident = desk.room.incident if desk.room is not None else None
         try:
+            desk = await console.opened()
+            incident = desk.room.incident if desk.room is not None else None
             await console.stopping.ready(desk)
+            self._name_more()
             self._look()
             room = desk.room
             if room is not None and room.incident.open:
@@ -334,9 +344,15 @@ class Halt(ModalScreen[None]):
             self.proposal = await asyncio.to_thread(console.stopping.advise, incident, agents)
         except Exception as error:
             self._say(*refusal(error))
-        if self.scope not in (None, "all") and not self._names and not self.typed:
-            self.choose(self.scope)  # points were not known yet
+            return
         self._show()
+
+    def _name_more(self) -> None:
+        """Add what points know to the names, which did not at the time of the choice; none of the others moves."""
+        if self.scope is None or self.scope == "all":
+            return
+        known = self._main.stopping.subjects(self.scope, None, ())
+        self._names += [each for each in known if each not in set(self._names)]
 
     def _changed(self) -> None:
         """Draw the choice, and look anew at what it would reach."""

@@ -235,7 +235,7 @@ async def test_a_run_goes_on_when_the_screen_and_the_incident_are_left(tmp_path:
         await stage.press("enter")
         await closed(stage)
         await stage.until(lambda: stage.room.incident.plays.step("test", "slow").running is not None)  # type: ignore[union-attr]
-        await stage.press("0")
+        await stage.press("less_than_sign")
         await stage.until(lambda: isinstance(stage.console.screen, HomeScreen))
         await stage.desk.declare("another one", 3)
         assert stage.room.code != first

@@ -926,7 +926,7 @@ async def test_the_incident_that_was_on_the_screen_is_opened_again(tmp_path: Pat
 
 async def test_home_and_back(tmp_path: Path) -> None:
     async with Opened(tmp_path) as stage:
-        await stage.press("0")
+        await stage.press("less_than_sign")
         await stage.until(lambda: isinstance(stage.console.screen, HomeScreen))
         listing = stage.console.screen.query_one(Incidents)
         await stage.until(lambda: listing.count == 1)
@@ -1007,7 +1007,7 @@ async def test_a_drill_says_so_in_the_header(tmp_path: Path) -> None:
     async with app(home_).run_test(size=(80, 24)) as pilot:
         console = await ready(pilot)
         await until(pilot, lambda: "DRILL" in console.screen.query_one(Header).words)
-        await pilot.press("0")
+        await pilot.press("less_than_sign")
         await until(pilot, lambda: "DRILL" in console.screen.query_one("#header", StripLines).words)
 
 
