@@ -55,7 +55,7 @@ class LedgerScreen(OverRoom):
     def begin(self) -> None:
         """Draw the frame and the state."""
         self.query_one("#detail", Sheet).can_focus = False
-        self.query_one("#detail", Sheet).border_title = Content("Effect")
+        self.query_one("#detail", Sheet).border_title = Content("Detail")
         self.rows.wanted = self._first
         self.set_focus(self.rows)
         self.show_state()
@@ -174,6 +174,7 @@ class LedgerScreen(OverRoom):
             "mark": row is not None and row.kind == "effect",
             "work": bool(self.rows.marked) or (row is not None and row.kind == "effect"),
             "audit": audit and not closed,
+            "reconcile": any(room.incident.ledger.unclear(each) for each in self.rows.meant),
             "stop": self.console_app.undoing.busy,
         }
         return frozenset(name for name, possible in can.items() if possible)

@@ -47,14 +47,13 @@ def about_effect(incident: Incident, effect: str) -> list[Para]:
         Para(HAPPENED[row.state], "happened", "high" if row.state == "unknown" else ""),
         Para(row.reversible, "reversible", "high" if row.reversible == "no" else ""),
     ]
-    for text, label in (
-        (row.agent, "agent"), (row.key, "key"), (row.target, "target"), (row.amount, "amount"), (row.tool, "tool"),
-        (row.principal, "principal"), (row.approval, "approval"), (row.trace, "trace"), (row.action, "action"),
-    ):  # fmt: skip
-        if text:
-            paras.append(Para(text, label, agent=True))
-    if row.tenant != "default":
-        paras.append(Para(row.tenant, "tenant", agent=True))
+    told = [
+        ("agent", row.agent), ("key", row.key), ("target", row.target), ("amount", row.amount), ("tool", row.tool),
+        ("principal", row.principal), ("approval", row.approval), ("trace", row.trace), ("action", row.action),
+        ("tenant", row.tenant if row.tenant != "default" else ""),
+    ]  # fmt: skip
+    lines = [f"{label:<9}  {' '.join(text.splitlines())}" for label, text in told if text]
+    paras.append(Para("\n".join(lines), "as its telemetry says", agent=True))
     if effect in ledger.downstream:
         paras.append(Para("found downstream of others", "follows"))
     if row_class is not None:

@@ -9,7 +9,7 @@ from console.room import Room
 from data.envelope import short
 from screens.console_screen import ConsoleScreen, does
 from screens.deeds import playbook
-from screens.deeds.rollback import selected_class
+from screens.deeds.rollback import follows, selected_class
 from screens.dialogs.form import Form, Text
 from screens.times import hm
 from screens.widgets.checklist import Checklist
@@ -115,7 +115,7 @@ def _settle(screen: ConsoleScreen, state: str, title: str, label: str, words: st
 def _waive_class(screen: ConsoleScreen, words: str) -> None:
     """Waiving effects is for good: the name of the class is typed, so that no stray key does it."""
     row, room = selected_class(screen), screen.room
-    if row is None or room is None:
+    if row is None or room is None or follows(screen):
         return
     kind = row.action_class
 

@@ -217,9 +217,7 @@ def reconcile(screen: ConsoleScreen, words: str = "") -> None:
     """Ask what was seen at the other side; the key under which it is looked for is shown."""
     if (one := chosen(screen)) is None:
         return
-    meant = one.unclear
-    if not meant:
-        screen.say("Nothing is unclear about this: it is known whether it happened.", "high")
+    if not (meant := one.unclear):
         return
     one = one._replace(ids=meant)
     reversal = (mark := one.ledger.marks.get(meant[0])) is not None and mark.doubt

@@ -9,7 +9,7 @@ from console.events import RollbackState
 from console.refusal import Refused
 from console.rollback.state import Rollback
 from screens.console_screen import ConsoleScreen, does
-from screens.dialogs.form import Choice, Form, Option, Text
+from screens.dialogs.form import Choice, Field, Form, Option, Text
 from screens.widgets.rollback import STATE_WORDS, RollbackTracker
 
 NEXT: dict[str, tuple[str, ...]] = {
@@ -33,6 +33,8 @@ MEANING = {
     "verified": "verified: undone and checked (say how)",
 }
 
+FOLLOWS = "Its state follows from its effects: L opens them."
+
 
 def selected_class(screen: ConsoleScreen) -> Rollback | None:
     """Return the class under the cursor."""
@@ -47,6 +49,15 @@ def selected_class(screen: ConsoleScreen) -> Rollback | None:
     return found
 
 
+def follows(screen: ConsoleScreen) -> bool:
+    """Say so where the state of the class under the cursor follows from its effects. Returns whether it does."""
+    row, room = selected_class(screen), screen.room
+    if row is None or room is None or room.incident.ledger.tally(row.action_class.id) is None:
+        return False
+    screen.say(FOLLOWS, "high")
+    return True
+
+
 @does("rollback.move")
 def move(screen: ConsoleScreen, words: str = "") -> None:
     """Show what is known, then ask for the next state; a running clock can be finished here too."""
@@ -54,7 +65,10 @@ def move(screen: ConsoleScreen, words: str = "") -> None:
     if row is None or room is None:
         return
     kind = row.action_class
-    states = [(state, MEANING[state]) for state in NEXT[row.state]]
+    listed = room.incident.ledger.tally(kind.id) is not None
+    # The state of a class with listed effects follows from them: only holding it is a person's to say.
+    next_ = (("open",) if row.state == "held" else ("held",)) if listed else NEXT[row.state]
+    states = [(state, MEANING[state]) for state in next_]
     clocks = [(f"clock:{budget.id}", f"finish the clock: {budget.name}") for budget in row.running()]
     options = tuple(
         Option(str(number), value, text) for number, (value, text) in enumerate([*states, *clocks], 1)
@@ -66,22 +80,23 @@ def move(screen: ConsoleScreen, words: str = "") -> None:
             screen.say(f"{kind.id}: clock finished", "ok")
             return
         await room.move_rollback(
-            kind.id, cast(RollbackState, answers["state"]), answers["note"], _count(answers["effects"])
+            kind.id,
+            cast(RollbackState, answers["state"]),
+            answers["note"],
+            _count(answers.get("effects", "")),
         )
         screen.say(f"{kind.id} is {STATE_WORDS[answers['state']][0]}", "ok")
 
-    fields = (
+    fields: list[Field] = [
         Choice("state", "Next", options),
         Text("note", "Note: how, why, or by whom", words),
-        Text(
-            "effects",
-            "How many effects need undoing (may stay empty)",
-            "" if row.effects is None else str(row.effects),
-            limit=16,
-        ),
-    )
-    about = f"{kind.name}: now {STATE_WORDS[row.state][0]}. {' '.join(kind.procedure[:2])}"
-    screen.app.push_screen(Form("Rollback", fields, submit, about=about, verb="record"))
+    ]
+    if not listed:
+        count = "" if row.effects is None else str(row.effects)
+        fields.append(Text("effects", "How many effects need undoing (may stay empty)", count, limit=16))
+    how = FOLLOWS if listed else " ".join(kind.procedure[:2])
+    about = f"{kind.name}: now {STATE_WORDS[row.state][0]}. {how}"
+    screen.app.push_screen(Form("Rollback", tuple(fields), submit, about=about, verb="record"))
 
 
 def _count(text: str) -> int | None:
@@ -96,6 +111,8 @@ def _count(text: str) -> int | None:
 @does("rollback.verify")
 def verify(screen: ConsoleScreen, words: str = "") -> None:
     """Ask how it was checked, then record it."""
+    if follows(screen):
+        return
     _with_note(screen, "verified", "Verify the rollback", "How it was checked", words)
 
 

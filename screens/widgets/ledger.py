@@ -243,10 +243,13 @@ class LedgerRows(Rows[LedgerRow]):
             ]
         assert self._index is not None  # noqa: S101 - there are effects
         ledger = self._index.ledger
-        return list(_effect(ledger, ledger.rows[row.id], width, marked=row.id in self.marked))
+        marked, every = row.id in self.marked, self.wanted.action_class is None and len(ledger.tallies) > 1
+        return list(_effect(ledger, ledger.rows[row.id], width, marked=marked, classes=every))
 
 
-def _effect(ledger: Ledger, row: Effect, width: int, *, marked: bool) -> Iterator[tuple[str, str]]:
+def _effect(
+    ledger: Ledger, row: Effect, width: int, *, marked: bool, classes: bool
+) -> Iterator[tuple[str, str]]:
     from console.events import instant
 
     said, tone = word(ledger, row.id)
@@ -255,7 +258,7 @@ def _effect(ledger: Ledger, row: Effect, width: int, *, marked: bool) -> Iterato
         (8 if width >= 60 else 0, hms(instant(row.at) or 0), "quiet"),
         (12 if width >= 50 else 0, row.agent, "agent"),
         (
-            14 if width >= 110 and len(ledger.tallies) > 1 else 0,
+            17 if width >= 110 and classes else 0,
             ledger.class_of(row.id) or "no class",
             "quiet",
         ),

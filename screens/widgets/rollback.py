@@ -140,7 +140,7 @@ class RollbackTracker(ListRows[ClassRow]):
     def paint(self, row: ClassRow, width: int) -> Cells:
         """Return the line of one class."""
         clock = width - 62 if width >= 80 else 16 if width >= 58 else 10
-        states = 24 if width >= 70 else 18 if width >= 58 and row.counts else 13
+        states = 24 if width >= 70 else 18 if width >= 48 and row.counts else 13
         name = max(width - 7 - states - clock - 2, 6)
         return [
             (fit(row.name, name), ""),

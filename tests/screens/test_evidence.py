@@ -83,8 +83,8 @@ async def opened(stage: Stage) -> Evidence:
 
 async def page_says(stage: Stage, *words: str) -> str:
     await stage.until(lambda: isinstance(stage.console.screen, Page), "a page")
+    await stage.until(lambda: stage.console.screen.query_one(Sheet).count > 0, "what it says")
     sheet = stage.console.screen.query_one(Sheet)
-    await stage.until(lambda: sheet.count > 0)
     text = " ".join(" ".join((line.label, line.text)) for line in sheet.all_rows)
     for each in words:
         assert each in text
@@ -93,6 +93,7 @@ async def page_says(stage: Stage, *words: str) -> str:
 
 async def form(stage: Stage) -> Form:
     await stage.until(lambda: isinstance(stage.console.screen, Form), "a form")
+    await stage.until(lambda: bool(stage.console.screen.query("#form-says")), "its questions")
     screen = stage.console.screen
     assert isinstance(screen, Form)
     return screen

@@ -18,7 +18,6 @@ from data.clock import ManualClock
 from data.envelope import base32
 from data.home import Home
 from screens.dialogs.form import Form
-from screens.dialogs.page import Page
 from screens.ledger import LedgerScreen
 from screens.room import RoomScreen
 from screens.widgets.ledger import LedgerRows
@@ -26,7 +25,7 @@ from screens.widgets.rollback import RollbackTracker
 from screens.widgets.sheet import Sheet
 from screens.widgets.strips import StripLines
 from tests.screens.stage import HOSTILE, MINUTE, NOW
-from tests.screens.test_evidence import form, painted
+from tests.screens.test_evidence import form, page_says, painted
 from tests.screens.test_room import Opened, Stage
 
 
@@ -153,8 +152,7 @@ async def test_marked_effects_are_rehearsed_reversed_for_real_and_checked_togeth
         await stage.press("space", "space")
         assert "2 MARKED" in book.narrowed
         await stage.press("p")
-        await stage.until(lambda: isinstance(stage.console.screen, Page), "what the dry run came to")
-        assert "would be done: page-2" in painted(stage.console.screen.query_one(Sheet))
+        await page_says(stage, "would be done: page-2")
         await stage.press("escape")
         assert [book.state(each) for each in (1, 2, 3)] == ["open"] * 3
         assert (public / "page-1").exists()
@@ -222,8 +220,7 @@ async def test_what_went_wrong_is_listed_and_goes_first(tmp_path: Path, public: 
         await stage.press("asterisk", "greater_than_sign")
         await book.stage.until(lambda: isinstance(stage.console.screen, Form))
         await stage.press("enter")
-        await stage.until(lambda: isinstance(stage.console.screen, Page), "what it came to")
-        text = painted(stage.console.screen.query_one(Sheet))
+        text = await page_says(stage, "done: page-1")
         assert text.index("FAILED: never-there") < text.index("done: page-1")
         await stage.press("escape")
         assert book.state(9) == "open"
@@ -342,6 +339,58 @@ async def test_enter_on_a_class_with_effects_opens_them_and_escape_leads_back(tm
         assert stage.screen.pane == "rollback"
 
 
+@pytest.mark.parametrize(
+    ("minutes", "said", "title"),
+    [
+        (10, "49m", "finished"),
+        (40, "66% 19m", "finished"),
+        (50, "83%! 9m", "1 near their end"),
+        (75, "OVER 15m", "1 over"),
+    ],
+)
+async def test_a_budget_at_risk_is_seen_without_colours(
+    tmp_path: Path, minutes: int, said: str, title: str
+) -> None:
+    """The class of documents has an hour from containment, which `incident` confirmed at its end."""
+    async with Ledger(tmp_path, [effect(1), effect(2)]) as book:
+        stage = book.stage
+        await stage.press("escape", "4")
+        await stage.until(lambda: isinstance(stage.console.screen, RoomScreen))
+        clock = stage.desk.home.clock
+        assert isinstance(clock, ManualClock)
+        assert stage.room.incident.contained_at is not None
+        clock.advance(stage.room.incident.contained_at + minutes * MINUTE + 1 - clock.now())
+        stage.screen.show_state()
+        tracker = stage.screen.query_one(RollbackTracker)
+        row = next(row for row in tracker.all_rows if row.id == "documents")
+        assert row.clock.startswith(said)
+        assert row.counts == "2 open"
+        tracker.go(tracker.all_rows.index(row))
+        assert said in painted(tracker)
+        assert title in str(tracker.border_title)
+        assert "Undo 2 effects" in str(tracker.border_subtitle)
+
+
+async def test_the_state_of_a_class_with_effects_is_that_of_its_effects(tmp_path: Path) -> None:
+    async with Ledger(tmp_path, [effect(1)]) as book:
+        stage = book.stage
+        await stage.press("escape", "4")
+        await stage.until(lambda: isinstance(stage.console.screen, RoomScreen))
+        tracker = stage.screen.query_one(RollbackTracker)
+        tracker.go(next(at for at, row in enumerate(tracker.all_rows) if row.id == "documents"))
+        for key in ("v", "w"):
+            await stage.press(key)
+            await stage.until_said("Its state follows from its effects")
+            stage.screen.say("")
+        await stage.press("r")
+        asked = await form(stage)
+        assert len(asked.query("#field-effects")) == 0
+        await stage.press("1", "tab")
+        await stage.type("the vendor is asleep")
+        await stage.press("enter")
+        await stage.until(lambda: stage.room.incident.rollback["documents"].state == "held")
+
+
 async def test_a_reversal_that_was_cut_short_is_said_when_the_ledger_opens(tmp_path: Path) -> None:
     async with Ledger(tmp_path, [effect(1)]) as book:
         stage = book.stage
@@ -374,7 +423,7 @@ async def test_what_agents_wrote_is_inert_at_every_size(tmp_path: Path, size: tu
         await stage.press("w")
         await form(stage)
         await stage.press("escape", "enter")
-        await stage.until(lambda: isinstance(stage.console.screen, Page))
+        await page_says(stage, "as its telemetry says")
         assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(painted(stage.console.screen.query_one(Sheet)))
 
 
