@@ -10,6 +10,7 @@ import pytest
 from textual.widgets import Label
 
 from console.config import Config, Reversal
+from console.desk import Desk
 from console.events import Effect, EffectsListed, EffectsStarted, moment
 from console.rollback import deeds
 from console.rollback.reversal import Reversing
@@ -406,6 +407,34 @@ async def test_a_reversal_that_was_cut_short_is_said_when_the_ledger_opens(tmp_p
         assert "UNCLEAR ?" in painted(book.rows)
 
 
+@pytest.mark.parametrize("how", ["stop", "quit"])
+async def test_a_reversal_that_is_stopped_or_left_says_what_nobody_knows(tmp_path: Path, how: str) -> None:
+    began = tmp_path / "began"
+    endless = Reversal(
+        action_class="documents", command=("sh", "-c", f"touch {began}; exec sleep 600"), width=1
+    )
+    async with Ledger(tmp_path, [effect(1), effect(2)], endless) as book:
+        stage = book.stage
+        await stage.press("asterisk", "greater_than_sign")
+        await form(stage)
+        await stage.press("enter")
+        await stage.until(began.exists, "the first one runs")
+        await stage.press("greater_than_sign")
+        if how == "stop":
+            await stage.until(lambda: isinstance(stage.console.screen, Form))
+            await stage.press("escape", "minus")
+            await book.until_said("reversing: stopped")
+            assert stage.room.incident.ledger.unclear(effect(1).id)
+            assert book.state(2) == "open"
+    reader = await Desk.open(Home.open(tmp_path / "home", clock=ManualClock(NOW)), "kim", read_only=True)
+    ledger = (await reader.enter()).incident.ledger
+    assert ledger.unclear(effect(1).id), "it was begun, and nobody saw its end"
+    assert ledger.state(effect(2).id) == "open"
+    assert not ledger.unclear(effect(2).id)
+    assert ledger.running == []
+    await reader.close()
+
+
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
 async def test_what_agents_wrote_is_inert_at_every_size(tmp_path: Path, size: tuple[int, int]) -> None:
     effects = [
@@ -428,7 +457,6 @@ async def test_what_agents_wrote_is_inert_at_every_size(tmp_path: Path, size: tu
 
 
 async def test_nothing_is_written_from_a_ledger_that_only_reads(tmp_path: Path) -> None:
-    from console.desk import Desk
     from screens.warroom import WarRoomApp
     from tests.screens.stage import ready
 
