@@ -100,11 +100,22 @@ def _points(root: Path, plan: Plan) -> list[str]:
         ),
         *_point("queue", "queue", ['queue = "payments"'], ["quarantine_actions", "release_actions"]),
         *_requests(f"{base}/queue/hold", f"{base}/queue/open", f"{base}/queue", held),
+        *("[points.options.list]", f"url = {_text(f'{base}/queue')}"),
+        *("[points.options.fields]", 'items = "pending"'),
+        *("[points.options.release]", f"url = {_text(f'{base}/queue/{{target}}/release')}", "body = '{}'"),
+        *("[points.options.drop]", f"url = {_text(f'{base}/queue/{{target}}/drop')}", "body = '{}'"),
     ]
 
 
 def _point(name: str, kind: str, targets: list[str], verbs: list[str]) -> list[str]:
-    head = ["", "[[points]]", f"name = {_text(name)}", f"kind = {_text(kind)}", 'actuator = "http"']
+    actuator = "http-queue" if kind == "queue" else "http"
+    head = [
+        "",
+        "[[points]]",
+        f"name = {_text(name)}",
+        f"kind = {_text(kind)}",
+        f"actuator = {_text(actuator)}",
+    ]
     return [
         *head,
         *targets,

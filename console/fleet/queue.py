@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from time import gmtime, strftime
 from typing import Any, Literal
 
 from console.fleet.http import Refusal, Values
@@ -43,7 +44,7 @@ class Pending:
             "agent": self.agent,
             "tool": str(self.fields.get("tool", "")),
             "what": f"pay {self.cents / 100:.2f} USD to {self.payee}",
-            "at": self.at,
+            "since": strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(self.at // 1_000_000_000)),
             "fate": self.fate,
         }
 

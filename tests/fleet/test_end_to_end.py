@@ -119,6 +119,28 @@ def test_a_drill_stops_its_own_fleet(start: Start) -> None:
     assert {each["state"] for each in fleet.get("/agents")["agents"].values()} == {"halted"}
 
 
+@pytest.mark.req("S003-KS-8")
+def test_payments_that_wait_are_decided_one_by_one(start: Start) -> None:
+    fleet = start("--agents", "5", "--rate", "8", "--drill")
+    console = Console(fleet)
+
+    def decide(*words: str) -> Done:
+        return fleet.warroom("--home", str(fleet.root), *words)
+
+    until(lambda: fleet.get("/queue")["count"] > 1)
+    assert decide("halt", "queue", "payments", "--yes", "--reason", "who asked for these?").code == 0
+    assert fleet.get("/queue")["held"]
+    first, second = (each["id"] for each in fleet.get("/queue")["pending"][:2])
+    listed = decide("quarantine")
+    assert first in listed.out
+    assert "USD to" in listed.out
+    assert decide("quarantine", "release", first, "--reason", "the customer is right").code == 0
+    assert decide("quarantine", "drop", second, "--reason", "nobody knows this customer").code == 0
+    assert fleet.get(f"/effects/2/{first}")["state"] == "standing"
+    assert decide("quarantine", "release", second, "--reason", "or do they?").code == 3
+    assert console("fleet", "check", "2", second, "--dir", str(fleet.root)).out.count("absent") == 1
+
+
 @pytest.fixture
 def incident(start: Start) -> Iterator[Console]:
     """A fleet of which `refunds-005` runs away (seed 9), halted and contained in an incident about its alert."""
