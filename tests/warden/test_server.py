@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from console.containment.actuator import Declined
 from console.warden.client import Warden
-from console.warden.leases import DOMAIN
+from console.warden.epochs import Epochs
+from console.warden.leases import DOMAIN, Signer
+from console.warden.server import Server
+from console.warden.settings import Limits
 from console.warden.streams import Streams
+from data import durable
+from data.clock import ManualClock
 from tests.warden.conftest import Daemon, soon, standing, until
 
 ORDER = "00000000000000d1"
@@ -300,6 +306,48 @@ async def test_a_disk_that_takes_nothing_stops_no_halt_but_every_resume_and_is_s
     assert (daemon.place / "epochs.json").read_bytes() != kept
     daemon.start()
     assert [word.epoch for word in (await warden.report()).halts] == [epoch, higher]
+
+
+async def test_a_disk_that_hangs_holds_a_halt_up_for_moments_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, because no disk can be made to hang on demand."""
+    epochs = Epochs.open(tmp_path / "epochs.json", new=True)
+    signer, _ = Signer.open(tmp_path)
+    clock = ManualClock(1_764_000_000_000_000_000)
+    server = Server(
+        epochs, signer, Limits(), tmp_path / "flags.json", ("control" * 4, ""), clock, lambda line: None
+    )
+    runner = web.ServerRunner(web.Server(server.handle, access_log=None))
+    await runner.setup()
+    await web.SockSite(runner, listening := socket.create_server(("127.0.0.1", 0))).start()
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    warden = Warden(url, "control" * 4)
+    hangs, write = threading.Event(), durable.replace
+
+    def hang(target: Path, data: bytes) -> None:
+        hangs.wait(30)
+        write(target, data)
+
+    monkeypatch.setattr("console.warden.epochs.durable.replace", hang)
+    monkeypatch.setattr("console.warden.server.PATIENCE", 0.5)
+    try:
+        halting = asyncio.create_task(warden.raise_epoch("all", "", ORDER, ""))
+        # From the first moment nobody gets a lease, and nobody hears of an epoch that is not on the disk.
+        while (got := await post(f"{url}/lease", ASK))[0] == 200 and "lease" in got[2]["signed"]:
+            assert not halting.done()
+        assert got[0] == 503 or halting.done()
+        epoch = await halting
+        assert "restart would forget" in warden.trouble
+        assert json.loads((await post(f"{url}/lease", ASK))[2]["signed"])["epoch"] == epoch
+        hangs.set()
+        await server.again()
+        assert (await warden.report()).trouble == []
+        assert [word.epoch for word in Epochs.open(tmp_path / "epochs.json").in_force] == [epoch]
+    finally:
+        hangs.set()
+        await warden.close()
+        await runner.cleanup()
 
 
 async def test_after_a_loss_it_begins_with_everything_halted(daemon: Daemon, warden: Warden) -> None:
