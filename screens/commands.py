@@ -346,7 +346,6 @@ COMMANDS: tuple[Command, ...] = (
     Command("containment.hold", "h", "Hold the action on", "Keep the marked held actions waiting, and say so.", "hold", "containment", "holdaction", _holding("decide", "This works on a held action.")),
     Command("containment.look", "e", "Ask the queues", "Ask every queue what it holds, and carry out what was decided and is not known to have happened.", "ask queues", "containment", "queues", _write),
     Command("containment.fire", "f", "Live fire", "Stop the selected canary for real, see it stand still, and let it go on: that proves the stop.", "live fire", "containment", "fire", _holding("fire", "This works on a point that is a canary.")),
-    Command("focus.ledger", "L", "Ledger of effects", "What agents did outside, effect by effect, how far undoing each is, and the audits that follow; on a rollback class: its effects. Again: back to the room.", "", "incident", "ledger"),
     Command("focus.ledger", "L", "Ledger of effects", "What agents did outside, effect by effect, how far undoing each is, and the audits that follow; on a rollback class: its effects. Again: back to the room.", "ledger", "incident", "ledger"),
     Command("effects.draft", "l", "List effects from telemetry", "Read the telemetry of the incident's agents and list every side effect that it tells of; what is listed stays.", "list", "ledger", "draftledger", _open_room),
     Command("effects.add", "e", "Write an effect down", "List an effect that no telemetry tells of, such as one that an audit found.", "", "ledger", "addeffect", _open_room),
