@@ -194,14 +194,13 @@ class Epochs:
         self._words[word.key] = word
 
     def stopped(self, agent: str) -> Word | None:
-        """Return the halt that keeps an agent from acting at all, or None."""
-        own = self._words.get(("agent", agent))
-        if own is not None and own.halted:
+        """Return the newest halt that keeps an agent from acting at all, or None."""
+        own, over = self._words.get(("agent", agent)), self.closed("all", "")
+        if over is not None and own is not None and own.exempts >= over.epoch:
+            over = None
+        if own is not None and own.halted and (over is None or own.epoch > over.epoch):
             return own
-        over = self._words.get(("all", ""))
-        if over is None or not over.halted:
-            return None
-        return None if own is not None and own.exempts >= over.epoch else over
+        return over
 
     def closed(self, scope: HaltScope, subject: str) -> Word | None:
         """Return the halt of one scope, or None."""
