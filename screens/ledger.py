@@ -174,10 +174,17 @@ class LedgerScreen(OverRoom):
             "mark": row is not None and row.kind == "effect",
             "work": bool(self.rows.marked) or (row is not None and row.kind == "effect"),
             "audit": audit and not closed,
-            "reconcile": any(room.incident.ledger.unclear(each) for each in self.rows.meant),
+            "reconcile": self._unclear(room, row),
             "stop": self.console_app.undoing.busy,
         }
         return frozenset(name for name, possible in can.items() if possible)
+
+    def _unclear(self, room: Room, row: LedgerRow | None) -> bool:
+        """Whether something may have to be looked at; of very many marked effects not each is asked at every key."""
+        ledger = room.incident.ledger
+        if self.rows.marked:
+            return any(tally.unclear for tally in ledger.tallies.values())
+        return row is not None and row.kind == "effect" and ledger.unclear(row.id)
 
     def paragraphs(self) -> list[Para]:
         """Return what there is to read about the selected row."""

@@ -218,6 +218,7 @@ def reconcile(screen: ConsoleScreen, words: str = "") -> None:
     if (one := chosen(screen)) is None:
         return
     if not (meant := one.unclear):
+        screen.say("Nothing is unclear about these: it is known whether they happened.", "high")
         return
     one = one._replace(ids=meant)
     reversal = (mark := one.ledger.marks.get(meant[0])) is not None and mark.doubt

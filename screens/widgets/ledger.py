@@ -88,6 +88,7 @@ class LedgerRows(Rows[LedgerRow]):
     Attributes:
         wanted: which effects are shown.
         marked: ids of the effects that somebody marked; marks outlive a filter.
+        hidden: how many of them the filter hides.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -106,6 +107,7 @@ class LedgerRows(Rows[LedgerRow]):
         super().__init__(id="ledger")
         self.wanted = Wanted()
         self.marked: set[str] = set()
+        self.hidden = 0
         self._index: Index | None = None
         self._known: object = None
         self._audits: list[Audit] = []
@@ -153,6 +155,7 @@ class LedgerRows(Rows[LedgerRow]):
             self._known, moved = known, True
             self._effects = self._index.find(self.wanted)
             self.marked.intersection_update(ledger.rows)
+            self._marks_changed()
         if moved:
             self._keep(chosen, offset)
         self.refresh()
@@ -199,28 +202,27 @@ class LedgerRows(Rows[LedgerRow]):
         row = self.selected
         return [row.id] if row is not None and row.kind == "effect" else []
 
-    @property
-    def hidden(self) -> int:
-        """How many of the marked effects the filter hides."""
-        return len(self.marked) - sum(each.id in self.marked for each in self._effects)
-
     def mark(self) -> None:
         """Mark the selected effect, or take its mark away, and go on to the next."""
         row = self.selected
         if row is not None and row.kind == "effect":
             self.marked.symmetric_difference_update({row.id})
             self.go(self.cursor + 1)
-            self.refresh()
+            self.refresh()  # what is selected is shown, so that as many are hidden as before
 
     def mark_all(self) -> None:
         """Mark every effect that is shown; where all are marked already, none any more."""
         shown = {each.id for each in self._effects}
-        self.unmark() if shown <= self.marked else self.marked.update(shown)
-        self.refresh()
+        self.marked = set() if shown <= self.marked else self.marked | shown
+        self._marks_changed()
 
     def unmark(self, ids: Iterable[str] | None = None) -> None:
         """Take marks away, of all effects or of these."""
-        self.marked.clear() if ids is None else self.marked.difference_update(ids)
+        self.marked = set() if ids is None else self.marked.difference(ids)
+        self._marks_changed()
+
+    def _marks_changed(self) -> None:
+        self.hidden = len(self.marked) - sum(each.id in self.marked for each in self._effects)
         self.refresh()
 
     def listed_classes(self) -> Iterator[str]:
