@@ -482,6 +482,23 @@ class Desk:
 
     # -- alerts ------------------------------------------------------------------------------------------
 
+    def halted(self, scope: str, subject: str) -> list[str]:
+        """Return the ids of the alerts for which somebody halts: those that still fire of the agents that it stops.
+
+        An incident that a halt opens is about them. A tool or a queue is no agent: for those a person links.
+
+        Args:
+            scope: of the halt: all, agent, tool or queue.
+            subject: the agent, when it is one.
+        """
+        now = self.clock.now()
+        return [
+            alert.id
+            for alert in self.board.alerts.values()
+            if alert.state(now) == "firing"
+            and (scope == "all" or (scope, subject) == ("agent", alert.facts.agent))
+        ]
+
     def alert(self, name: str) -> Alert:
         """Return the alert with id `name` or an unambiguous beginning of it.
 

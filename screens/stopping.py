@@ -294,7 +294,10 @@ class Stopping:
             if shown is None or not shown.incident.open:
                 declared = True
                 shown = await desk.declare(
-                    f"Halt of {what(scope, subject)}", WORST, reason="agents were halted"
+                    f"Halt of {what(scope, subject)}",
+                    WORST,
+                    alerts=desk.halted(scope, subject),
+                    reason="agents were halted",
                 )
             own = await self.own(desk, shown)
             if declared:

@@ -71,14 +71,16 @@ class _Call:
         self.context, self.containing, self._stack = context, containing, stack
         self._declared = ""
 
-    async def room(self, heading: str = "") -> Room:
-        """Enter the incident that is meant. `heading`: of the one that is declared when none is open."""
+    async def room(self, heading: str = "", scope: str = "", subject: str = "") -> Room:
+        """Enter the incident that is meant. `heading`: of the one that a halt of `subject` declares when none is open."""
         options = self.context.options
         desk: Desk = await self._stack.enter_async_context(self.context.desk(create=bool(heading)))
         if heading and not options.incident:
             with suppress(Refused):
                 return await desk.enter((await desk.find()).case)
-            room = await desk.declare(heading, WORST, reason="declared by a halt")
+            room = await desk.declare(
+                heading, WORST, alerts=desk.halted(scope, subject), reason="declared by a halt"
+            )
             self._declared = room.code  # said when the line of the progress is gone
             return room
         return await desk.enter((await self.context.incident(desk)).case)
@@ -175,7 +177,7 @@ async def _order(context: Context, verb: str, subject: str, args: Mapping[str, s
         if not _confirmed(context, f"{what}: {many(len(planned), 'target')}"):
             return exits.REFUSED
         heading = f"Halt of {subject or 'all agents'}" if scope else f"Containment: {what}"
-        entering = call.room(heading)
+        entering = call.room(heading, scope, subject)
         # A halt does not wait for the incident to be entered or declared; for other moves it says who may.
         room = asyncio.create_task(entering) if scope else await entering
         order = await call.containing.order(

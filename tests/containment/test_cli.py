@@ -6,9 +6,11 @@ import json
 
 import pytest
 
+from data.home import Home
 from tests.cli.conftest import Warroom
 from tests.containment.conftest import Made
 from tests.containment.fleet import Fleet
+from tests.screens.stage import facts, watch
 
 
 @pytest.fixture
@@ -60,6 +62,15 @@ def test_a_halt_with_no_incident_open_declares_one_and_says_its_verdict(
     assert "by ana" in shown
     assert "refunds in a loop" in shown
     assert "fleet/a1: verified" in shown
+
+
+def test_what_a_halt_declares_is_about_the_alerts_of_what_it_stops(configured: Warroom, fleet: Made) -> None:
+    configure(configured, fleet("good"))
+    watch(Home.open(configured.home), facts(1, agent="a0", pages=True), facts(2, agent="other"))
+    assert configured("halt", "agent", "a0", "--yes").code == 0
+    linked = {each["agent"]: each["state"] for each in configured("alerts", "--json").values}
+    assert linked == {"a0": "acknowledged", "other": "firing"}
+    assert "a0" in configured.ok("show", "--json").out
 
 
 def test_what_is_open_is_named_answered_and_let_go_on(configured: Warroom, fleet: Made) -> None:
