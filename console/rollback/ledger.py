@@ -127,10 +127,9 @@ class Ledger:
         mark = self.marks.get(effect)
         if mark is None:
             return self.rows[effect].state == "unknown"
-        if mark.doubt:
-            return True
-        waits = mark.state in ("open", "reversing")
-        return waits and mark.happened is None and self.rows[effect].state == "unknown"
+        if mark.state not in ("open", "reversing"):
+            return False
+        return mark.doubt or (mark.happened is None and self.rows[effect].state == "unknown")
 
     def of_class(self, action_class: str) -> Iterator[str]:
         """The ids of a class's effects."""
@@ -195,7 +194,9 @@ class Ledger:
         touched = set()
         for each in self._known(body.ids):
             mark = self._changed(each, event)
-            mark.state, mark.note, mark.run, mark.doubt = body.state, body.note, "", False
+            mark.state, mark.note, mark.run = body.state, body.note, ""
+            # A doubt outlasts being put aside: taken up again, somebody has to look first all the same.
+            mark.doubt = mark.doubt and body.state in ("open", "reversing", "waived", "substituted")
             mark.evidence = body.evidence or mark.evidence
             mark.substitute = body.substitute or mark.substitute
             self._count(each, 1)

@@ -155,6 +155,11 @@ def test_a_reversal_that_was_begun_and_never_ended_is_in_doubt() -> None:
     ledger = state_after(listed, begun).ledger
     assert (ledger.state(IDS[0]), ledger.unclear(IDS[0])) == ("reversing", True)
     assert ledger.tallies["code"].unclear == 1
+    asides: tuple[ev.Progress, ...] = ("waived", "substituted", "open")
+    for aside in asides:
+        again = (ev.EffectsMoved("code", (IDS[0],), aside), ev.EffectsMoved("code", (IDS[0],), "open"))
+        ledger = state_after(listed, begun, *again).ledger
+        assert ledger.unclear(IDS[0]), "put aside and taken up again, nobody knows more"
     for word, becomes in ((True, "reversed"), (False, "open")):
         looked = ev.EffectReconciled(IDS[0], word, "their list", "reversal")
         ledger = state_after(listed, begun, looked).ledger
