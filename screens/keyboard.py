@@ -95,11 +95,11 @@ class OrderedKeys(App[None], inherit_bindings=False):
         """Put a key before those that wait, for the dialog that comes next."""
         self._held = [event, *(self._held or [])]
 
-    def urgent_over(self) -> None:
-        """An urgent dialog is gone: what was typed before it goes where it was meant to."""
-        aside, self._aside = self._aside, []
-        if aside:
-            self._held = [*aside, *(self._held or [])]
+    def urgent_over(self, after: Sequence[events.Key] = ()) -> None:
+        """An urgent dialog is gone: what was typed before it, and `after` it, goes where it was meant to."""
+        waiting, self._aside = [*self._aside, *after], []
+        if waiting:
+            self._held = [*waiting, *(self._held or [])]
             self.post_message(DialogReady())
 
     async def on_dialog_ready(self) -> None:

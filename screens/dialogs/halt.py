@@ -124,7 +124,7 @@ class Halt(ModalScreen[None]):
 
     Args:
         app_: the console.
-        over: called when the dialog is gone.
+        over: called when the dialog is gone, with the keys that came after Enter.
     """
 
     AUTO_FOCUS = ""
@@ -142,7 +142,7 @@ class Halt(ModalScreen[None]):
     }
     """
 
-    def __init__(self, app_: WarRoomApp, over: Callable[[], None]) -> None:
+    def __init__(self, app_: WarRoomApp, over: Callable[[Sequence[events.Key]], None]) -> None:
         super().__init__()
         self._main, self._over = app_, over
         self.scope: HaltScope | None = None
@@ -160,6 +160,7 @@ class Halt(ModalScreen[None]):
         """Whether there is no box yet that takes the words of the reason."""
         self._foreseen: Foreseen | None = None
         self._busy = self._gone = False
+        self._after: list[events.Key] = []
 
     # -- what is chosen ----------------------------------------------------------------------------------
 
@@ -230,6 +231,9 @@ class Halt(ModalScreen[None]):
         """Act on a key at once. Returns False for what belongs to the box of the reason."""
         if self._gone:
             return False
+        if self._busy:
+            self._after.append(event)  # meant for what comes next
+            return True
         typing = not self._early and self.query_one(Box).has_focus
         match event.key:
             case "enter":
@@ -428,7 +432,7 @@ class Halt(ModalScreen[None]):
         if not self._gone:
             self._gone = True
             self.dismiss(None)
-            self._over()
+            self._over(self._after)
 
     def _submit(self) -> None:
         if self._busy:
@@ -452,6 +456,7 @@ class Halt(ModalScreen[None]):
             )
         except Exception as error:
             self._busy = False
+            self._after.clear()  # nothing is done with them before the reason was read
             said, tone = refusal(error)
             self._say(said, tone)
             if self._gone:
