@@ -130,6 +130,7 @@ class Hints(StripLines):
                         ("save", "quiet", 0),
                         ("Esc", "strong", 0),
                         ("leave, draft stays", "quiet", 0),
+                        *self._halt(keymap),
                     ],
                     [],
                 )
@@ -143,3 +144,8 @@ class Hints(StripLines):
                 keep = 0 if name in ("halt", "help", "command.line") else place + 1
                 pieces.append((f"{shown(keymap[name][0])} {command.hint}", "", keep))
         self.show((pieces, []))
+
+    def _halt(self, keymap: Mapping[str, tuple[str, ...]]) -> list[Piece]:
+        """The key that stops agents also while somebody types."""
+        keys = [key for key in keymap["halt"] if len(key) > 1]
+        return [(f"{shown(keys[0])} HALT", "", 1)] if keys else []
