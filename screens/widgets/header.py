@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from console.containment.state import HELD
 from console.routing import headline
 from console.shown import visible
 from screens.display import fit
@@ -93,6 +92,8 @@ def _name(order: Order) -> str:
 
 def _unheld(orders: list[Order]) -> list[tuple[str, list[str]]]:
     """Return whom nobody holds, by what is known of them, the worst first; after the verdict everybody who is open."""
+    from console.containment.state import HELD  # not on the path to the first frame
+
     words = {"leaking": "LEAKING", "unreachable": "UNREACHED", "refused": "REFUSED"}
     found: dict[str, dict[str, None]] = {word: {} for word in (*words.values(), "NOT HELD")}
     for order in orders:

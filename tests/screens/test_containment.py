@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -560,3 +562,14 @@ async def test_what_the_screen_adds_between_the_key_and_the_order(
             await stage.until(lambda: isinstance(stage.console.screen, RoomScreen))
         # The quickest of ten: what the machine does besides is not measured here.
         assert min(times) < 0.05, [round(each * 1000, 1) for each in times]
+
+
+def test_nothing_of_it_is_on_the_path_to_the_first_frame() -> None:
+    code = "import sys, screens.warroom; print(*sys.modules, sep='\\n')"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "screens.warroom" in loaded
+    assert not {"console.events", "console.containment", "screens.stopping", "screens.dialogs.halt"} & {
+        *loaded
+    }
