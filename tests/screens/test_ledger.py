@@ -144,7 +144,7 @@ def public(tmp_path: Path) -> Path:
     return place
 
 
-@pytest.mark.req("S003-RB-1")
+@pytest.mark.req("S003-RB-0")
 async def test_marked_effects_are_rehearsed_reversed_for_real_and_checked_together(
     tmp_path: Path, public: Path
 ) -> None:
@@ -280,6 +280,7 @@ async def test_marks_outlive_a_filter_and_the_number_that_is_not_shown_is_said(t
         assert {book.state(number) for number in range(1, 8)} == {"waived"}
 
 
+@pytest.mark.req("S003-RB-00")
 async def test_what_can_never_be_undone_is_waived_only_by_name_or_substituted(tmp_path: Path) -> None:
     async with Ledger(tmp_path, [effect(1, reversible="no"), effect(2, reversible="no")]) as book:
         stage = book.stage
@@ -299,7 +300,7 @@ async def test_what_can_never_be_undone_is_waived_only_by_name_or_substituted(tm
         assert stage.room.incident.ledger.marks[effect(2).id].substitute == "told the customers"
 
 
-@pytest.mark.req("S003-RB-7")
+@pytest.mark.req("S003-RB-5a")
 async def test_audits_are_rows_with_clocks_and_are_closed_with_evidence(tmp_path: Path) -> None:
     effects = [effect(1, "code"), effect(2, "code")]
     async with Ledger(tmp_path, effects) as book:
@@ -340,6 +341,7 @@ async def test_enter_on_a_class_with_effects_opens_them_and_escape_leads_back(tm
         assert stage.screen.pane == "rollback"
 
 
+@pytest.mark.req("X-22")
 @pytest.mark.parametrize(
     ("minutes", "said", "title"),
     [
