@@ -58,7 +58,7 @@ class ContainmentScreen(OverRoom):
         yield StripLines(id="said")
         yield Hints(id="hints")
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         """Draw the frame and the state."""
         detail = self.query_one("#detail", Sheet)
         detail.can_focus = False
