@@ -352,8 +352,9 @@ class Stopping:
         judged = {name for name, order in orders.items() if order.judged is not None}
         known = self._told.get(room.case.id)
         self._told[room.case.id] = judged
-        # What was judged before this console looked for the first time is no news.
-        return [] if known is None else [orders[name] for name in orders if name in judged - known]
+        # What was judged before this console looked for the first time is no news, unless it was ordered here.
+        known = judged - set(self._given) if known is None else known
+        return [orders[name] for name in orders if name in judged - known]
 
     async def tend(self, desk: Desk, shown: Room | None) -> list[str]:
         """Take in what others wrote about orders, and go on with those that a console left behind when it ended.

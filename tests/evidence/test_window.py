@@ -209,7 +209,7 @@ def test_every_field_of_an_action_is_kept_and_nothing_else(tmp_path: Path, windo
         endpoint="GET x /", model="m", tokens_in=1, tokens_out=2, tokens_cached=3, tokens_reasoning=4, cost=5,
         artifact="ar", artifact_type="email", customer_visible=True, content_hash="h", decision="approved",
         presented_at=T0, reviewer="r", principal="p", approval="ap", agent_version="v", bundle="b", wave="w",
-        change="c", side_effect="done", action_class=3, idempotency_key="k", status="error",
+        change="c", side_effect="done", action_class=3, idempotency_key="k", amount="1 EUR", status="error",
         attributed="provisional", sampled=True,
     )  # fmt: skip
     window.append([full])
