@@ -1,5 +1,6 @@
 """For all tests."""
 
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -8,6 +9,9 @@ from hypothesis import settings
 
 from console import shown
 from playbooks import library
+
+# A shell lets what it starts in the background ignore Ctrl+C, and so would every program that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says how busy the machine is, not whether the program is right.
 settings.register_profile("warroom", deadline=None)
