@@ -419,7 +419,9 @@ def test_a_class_whose_effects_nobody_listed_has_its_audit_all_the_same(declared
     assert declared.quick("log").out.count("audit audit of code is open") == 1
     declared.quick("rollback", "code", "verified", "the running version is the last good one")
     assert declared.quick("log").out.count("audit audit of code is open") == 1
+    (incident,) = declared.quick("incidents", "--json").values
     assert "still open: systems audited" in declared.quick("close", "over").err
+    declared.quick("reopen", "the audit is open", "--incident", incident["incident"])
     assert declared.within("rollback", "code", "met", "--clock", "audit").code == 3
     declared.quick("rollback", "code", "met", "report 7 names every system", "--clock", "audit")
     assert classes(declared)["code"]["next"] == ""
