@@ -426,8 +426,8 @@ async def test_a_reversal_that_is_stopped_or_left_says_what_nobody_knows(tmp_pat
             await stage.until(lambda: isinstance(stage.console.screen, Form))
             await stage.press("escape", "minus")
             await book.until_said("reversing: stopped")
+            await stage.until(lambda: book.state(2) == "open", "what was not begun waits as before")
             assert stage.room.incident.ledger.unclear(effect(1).id)
-            assert book.state(2) == "open"
     reader = await Desk.open(Home.open(tmp_path / "home", clock=ManualClock(NOW)), "kim", read_only=True)
     ledger = (await reader.enter()).incident.ledger
     assert ledger.unclear(effect(1).id), "it was begun, and nobody saw its end"
