@@ -276,6 +276,7 @@ async def test_the_agents_of_the_alerts_come_first_and_a_digit_picks_one(tmp_pat
         await halt.until(lambda: "reaches 1 target" in halt.reach)
         await stage.press("enter")
         await halt.until(lambda: stopped(agents) == [False, False, True])
+        await halt.until(lambda: bool(stage.room.incident.moves.orders), "the record has it")
         (order,) = stage.room.incident.moves.orders.values()
         assert (order.body.scope, order.body.subject) == ("agent", "etl-7")
 
@@ -290,6 +291,7 @@ async def test_a_name_is_typed_and_a_reason_too(tmp_path: Path, fleet: Made) -> 
         assert halt.dialog.subject == "mailer-9"
         await stage.press("tab", *"why not 7", "enter")
         await halt.until(lambda: stopped(agents) == [False, True])
+        await halt.until(lambda: bool(stage.room.incident.moves.orders), "the record has it")
         (order,) = stage.room.incident.moves.orders.values()
         assert order.body.reason == "why not 7"
 

@@ -82,7 +82,7 @@ def test_what_agents_write_reaches_neither_title_nor_notification(tmp_path: Path
         terminal.send(AWAY)
         page(home, 99)
         terminal.until(lambda: b"\x1b]9;" in terminal.raw, "notified, once the first call is long enough ago")
-        terminal.send(b"\x1b[I0")
+        terminal.send(b"\x1b[I<")
         terminal.until_shows("Incidents  1 open")
         terminal.send(b"\x11")
         assert terminal.wait() == 0, terminal.text
